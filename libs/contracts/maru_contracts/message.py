@@ -1,0 +1,24 @@
+"""What every message has in common."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A point in time, always in UTC. A value without an offset is refused."""
+
+
+class Message(BaseModel):
+    """A frozen value that crosses a door between two services.
+
+    Unknown fields are ignored, so that a reader of version N-1 still reads what a writer of
+    version N with one more optional field sends.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")

@@ -1,0 +1,73 @@
+"""What the analysers say about a post, and the subjects that a workspace asks them to look for."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from maru_contracts.message import Message, Moment
+from maru_contracts.posts import Post
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A probability or a similarity."""
+
+Mood = Literal["negative", "neutral", "positive"]
+IntentLabel = Literal["suggestion", "problem", "question", "praise", "other"]
+
+
+class Sentiment(Message):
+    """The mood of a post: `score` is positive minus negative probability."""
+
+    label: Mood
+    score: Annotated[float, Field(ge=-1, le=1)]
+    probabilities: dict[Mood, Share]
+
+
+class Intent(Message):
+    """What the author wants; `probabilities` need not sum to 1 (a post can ask and complain)."""
+
+    label: IntentLabel
+    probabilities: dict[IntentLabel, Share]
+
+
+class TopicTag(Message):
+    """A subject that the post speaks of, and how surely."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    score: Share
+
+
+class ModelVersion(Message):
+    """Which model made which tag."""
+
+    head: str
+    name: str
+    version: str
+
+
+class TaggedPost(Message):
+    """A post with all its tags.
+
+    `language` is an ISO 639-1 code, or `und`. `embedding` is base64 of 512 signed bytes: the
+    unit-length sentence vector times 127, rounded. Dot products of such vectors are exact in
+    float32 (512 * 127 * 127 < 2**24), so matching gives the same answer on every machine and in
+    every batch; the cosine is the dot product over both vectors' lengths.
+    """
+
+    post: Post
+    language: Annotated[str, Field(min_length=2, max_length=35)]
+    sentiment: Sentiment
+    intent: Intent
+    topics: tuple[TopicTag, ...] = ()
+    embedding: Annotated[str, Field(min_length=684, max_length=684)]
+    models: tuple[ModelVersion, ...]
+    tagged_at: Moment
+
+
+class TopicDefined(Message):
+    """A workspace's own subject: a name and a few phrases that speak of it; `removed` ends it."""
+
+    workspace: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    examples: Annotated[tuple[str, ...], Field(max_length=50)] = ()
+    removed: bool = False
+    at: Moment

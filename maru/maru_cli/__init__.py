@@ -1,0 +1,1 @@
+"""Maru's command line, and all four services under one command."""

@@ -1,0 +1,1 @@
+"""Turns tagged posts into a backlog of ideas."""

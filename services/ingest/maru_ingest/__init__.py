@@ -1,0 +1,1 @@
+"""Listens to sources and writes what it hears to the log."""

@@ -1,0 +1,1 @@
+"""Tags every post with its language, mood, intent and topics."""
