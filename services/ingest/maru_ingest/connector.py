@@ -1,0 +1,85 @@
+"""What a connector is: settings, and pages of posts with a cursor to go on from.
+
+A new platform is one new file in `connectors/` that defines `CONNECTOR`, a `ConnectorKind`; the
+contract test in `tests/ingest/test_connectors.py` runs over every one of them.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from maru_contracts.posts import Channel
+from maru_ingest.formats.parsed import Row
+from maru_kit.errors import MaruError, Unavailable
+from maru_kit.outbound import Outbound
+
+Cursor = Mapping[str, Any]  # JSON: what a connector needs to go on; {} is the beginning
+
+
+class SourceBroken(MaruError):
+    """The source answers, and what it says is of no use; the text says why, for people."""
+
+
+class SourceBusy(Unavailable):
+    """The source does not answer now, or asks to be left alone for `retry_after` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some posts, oldest first, and the cursor to save once the log has acknowledged them.
+
+    `next_due` is how long the source asks to be left alone after its last page.
+    """
+
+    rows: Sequence[Row]
+    cursor: Cursor
+    next_due: timedelta | None = None
+
+
+class SourceSettings(BaseModel):
+    """What every kind's settings inherit; secrets are SecretStr fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What connectors may use of the world.
+
+    `files_root` is the folder below which files may be read, None when none may.
+    """
+
+    outbound: Outbound
+    files_root: Path | None = None
+    hosts: Mapping[str, object] = field(default_factory=dict)
+
+
+class Connector(Protocol):
+    """Follows one source."""
+
+    def pages(self, cursor: Cursor) -> AsyncIterator[Page]:
+        """Yield what is new since `cursor`, page by page, and end.
+
+        Raises SourceBusy or SourceBroken; whatever was yielded before stands. The same cursor
+        gives the same posts again as long as the source still serves them.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorKind:
+    """A platform: how to set a source up, and how to follow it.
+
+    `open` is None for a kind whose posts are pushed to us. `interval` is how often a source is
+    polled unless its settings say otherwise. `channel` is the medium unless the source says.
+    """
+
+    kind: str
+    summary: str
+    settings: type[SourceSettings]
+    channel: Channel
+    open: Callable[[SourceSettings, Tools], Connector] | None
+    interval: Callable[[SourceSettings], timedelta] = lambda _: timedelta(minutes=15)

@@ -1,0 +1,256 @@
+"""The rules of collecting: what makes a post the same, what makes it new, and when to look again.
+
+Pure functions on values. A post's identity is (workspace, kind, native id); what its words and
+author were when it was last published is kept as a fingerprint, so that an edit becomes the next
+revision and a second look becomes nothing.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID, uuid5
+
+import orjson
+
+from maru_contracts.posts import Channel, post_id
+from maru_ingest.formats.ids import content_hash
+from maru_ingest.formats.parsed import ParsedPost
+
+State = Literal["active", "paused", "broken"]
+
+_SOURCES = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750003")
+_SEPARATOR = "\x1f"
+_MIN_NUMBER_OF_THE_WORLD = 15
+_FIRST_BACKOFF = timedelta(seconds=5)
+MAX_BACKOFF = timedelta(hours=1)
+"""A broken source is tried again at least this often."""
+_DOUBLINGS = 16
+BROKEN_AFTER = 1
+"""Failures in a row after which a source is shown as broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where posts come from, as far as the posts must know.
+
+    `kind` names the id space: posts of two sources of one kind that have one native id are one
+    post. `pushed` says that somebody sent the posts on purpose, so that what they say now counts
+    even when another source brought the post first.
+    """
+
+    source_id: str
+    name: str
+    kind: str
+    workspace: str
+    product: str
+    channel: Channel
+    pushed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A parsed post with its id, the fingerprint of what it says, and its final native id."""
+
+    id: UUID
+    native_id: str
+    fingerprint: bytes
+    post: ParsedPost
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a post. `published` is false until the log has acknowledged it.
+
+    `owner` is the source whose edits count, None once that source was removed.
+    """
+
+    id: UUID
+    fingerprint: bytes
+    revision: int
+    owner: str | None
+    published: bool
+    collected_at: datetime
+    edited_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to one post: `seen` is what will be known of it, `was` what was before."""
+
+    named: Named
+    seen: Seen
+    was: Seen | None
+
+
+def import_source_id(workspace: str, name: str) -> str:
+    """The id of the source that stands for all imports under one name: the same on every machine,
+    so that the same import gives the same posts everywhere.
+    """
+    return str(uuid5(_SOURCES, f"{workspace}{_SEPARATOR}import{_SEPARATOR}{name}"))
+
+
+def name_post(origin: Origin, post: ParsedPost, *, occurrence: int = 0) -> Named:
+    """Give a post its id.
+
+    Without a native id it goes by its content (`occurrence` tells apart equal rows of one file).
+    A bare number of fewer than 15 digits counts the rows of one source and is no name in the
+    world: the source's name makes it one.
+    """
+    native_id = post.native_id or content_hash(post)
+    if occurrence:
+        native_id = f"{native_id}#{occurrence}"
+    if native_id.isdigit() and len(native_id) < _MIN_NUMBER_OF_THE_WORLD:
+        native_id = f"{origin.name}/{native_id}"
+    name = post_id(origin.workspace, origin.kind, native_id)
+    return Named(id=name, native_id=native_id, fingerprint=fingerprint(post), post=post)
+
+
+def fingerprint(post: ParsedPost) -> bytes:
+    """Return 16 bytes that change when the words, the author or the attachments change.
+
+    Counts and dates are left out: a like is no edit.
+    """
+    attached = _SEPARATOR.join(media.url for media in post.media)
+    said = _SEPARATOR.join((post.title, post.text, post.author, attached))
+    return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def decide(
+    origin: Origin, posts: Iterable[Named], seen: Mapping[UUID, Seen], *, now: datetime
+) -> tuple[list[Decision], int]:
+    """Return what to publish, in order, and how many posts are duplicates.
+
+    A post that was announced but never acknowledged comes out with the revision it had; within
+    one batch only the last version of a post counts.
+    """
+    latest: dict[UUID, Named] = {}
+    total = 0
+    for named in posts:
+        total += 1
+        latest.pop(named.id, None)
+        latest[named.id] = named
+    chosen = [
+        decision
+        for named in latest.values()
+        if (decision := _decide(origin, named, seen.get(named.id), now)) is not None
+    ]
+    return chosen, total - len(chosen)
+
+
+def _decide(origin: Origin, named: Named, was: Seen | None, now: datetime) -> Decision | None:
+    if was is None:
+        return Decision(named, _first(origin, named, now), None)
+    if was.fingerprint == named.fingerprint:
+        return None if was.published else Decision(named, was, was)
+    if was.owner not in (None, origin.source_id) and not origin.pushed:
+        return None
+    edited = named.post.edited_at
+    if was.edited_at is not None and edited is not None and edited < was.edited_at:
+        return None
+    after = Seen(
+        id=named.id,
+        fingerprint=named.fingerprint,
+        revision=was.revision + 1,
+        owner=origin.source_id,
+        published=False,
+        collected_at=was.collected_at,
+        edited_at=edited or was.edited_at,
+    )
+    return Decision(named, after, was)
+
+
+def _first(origin: Origin, named: Named, now: datetime) -> Seen:
+    return Seen(
+        id=named.id,
+        fingerprint=named.fingerprint,
+        revision=0,
+        owner=origin.source_id,
+        published=False,
+        collected_at=now,
+        edited_at=named.post.edited_at,
+    )
+
+
+def wire(origin: Origin, decision: Decision, *, now: datetime) -> bytes:
+    """Return a `Post` as JSON.
+
+    Built without the model, which would cost more than all the rest (a test holds the two
+    together). A post without a time of its own has that of its first collection; one that has
+    only a title says what the title says.
+    """
+    post = decision.named.post
+    message: dict[str, object] = {
+        "id": decision.named.id,
+        "revision": decision.seen.revision,
+        "workspace": origin.workspace,
+        "product": origin.product,
+        "source_id": origin.source_id,
+        "channel": post.channel or origin.channel,
+        "native_id": decision.named.native_id,
+        "title": post.title if post.text else "",
+        "text": post.text or post.title,
+        "created_at": post.created_at or decision.seen.collected_at,
+        "collected_at": now,
+    }
+    if post.url:
+        message["url"] = post.url
+    if post.author:
+        message["author"] = _author(post)
+    if post.truncated:
+        message["truncated"] = True
+    if post.lang:
+        message["lang_hint"] = post.lang
+    if post.in_reply_to:
+        message["in_reply_to"] = post.in_reply_to
+    if post.reshared_from:
+        message["reshared_from"] = post.reshared_from
+    if post.metrics:
+        message["metrics"] = post.metrics
+    if post.media:
+        message["media"] = [
+            {"kind": one.kind, "url": one.url, "alt": one.alt, "transcript": one.transcript}
+            for one in post.media
+        ]
+    return orjson.dumps(message, option=orjson.OPT_UTC_Z)
+
+
+def _author(post: ParsedPost) -> dict[str, object]:
+    author: dict[str, object] = {"handle": post.author, "name": post.author_name}
+    if post.followers is not None:
+        author["followers"] = post.followers
+    return author
+
+
+def backoff(failures: int, *, retry_after: float = 0.0, dice: random.Random) -> timedelta:
+    """How long to leave a source alone after `failures` failures in a row (1 or more).
+
+    Doubles from 5 s with full jitter on the upper half, never shorter than what the source asked
+    for in `retry_after` (seconds), never longer than an hour.
+    """
+    ceiling = min(MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(failures - 1, _DOUBLINGS))
+    wait = ceiling * dice.uniform(0.5, 1.0)
+    asked = timedelta(seconds=min(max(retry_after, 0.0), MAX_BACKOFF.total_seconds()))
+    return max(wait, asked)
+
+
+def next_due(interval: timedelta, hint: timedelta | None, *, dice: random.Random) -> timedelta:
+    """How long until a healthy source is looked at again.
+
+    Its own interval or what it asks for, whichever is longer, at most a day; up to a tenth
+    longer at random, so that sources that were added together drift apart.
+    """
+    asked = min(max(interval, hint or interval), max(interval, timedelta(days=1)))
+    return asked * dice.uniform(1.0, 1.1)
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def ids_of(decisions: Sequence[Decision]) -> list[UUID]:
+    """The ids of the posts that were decided on."""
+    return [decision.named.id for decision in decisions]

@@ -1,0 +1,100 @@
+"""CSV as people export it: comma, semicolon or tab, UTF-8 or CP949, line breaks in quotes."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from maru_ingest.formats import encodings
+from maru_ingest.formats.fields import BadField, post_from
+from maru_ingest.formats.lines import MAX_LINE, Line
+from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, Row
+
+csv.field_size_limit(MAX_LINE)  # the module's own limit would refuse what we only cut
+_DELIMITERS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is written: its encoding, its delimiter and the names of its columns."""
+
+    encoding: str
+    delimiter: str
+    columns: Sequence[str]
+
+
+def dialect(head: bytes) -> Dialect:
+    """Read off the dialect from the first bytes of a file, at least its first line."""
+    encoding, length = encodings.marked(head)
+    encoding = encoding or encodings.guess(head, whole=False)
+    first = head[length:].decode(encoding, "replace").splitlines()[:1] or [""]
+    delimiter = max(_DELIMITERS, key=first[0].count)
+    columns = next(csv.reader(first, delimiter=delimiter), [])
+    return Dialect(encoding, delimiter, tuple(name.strip().strip("\ufeff") for name in columns))
+
+
+def parse(lines: Iterable[Line], dialect: Dialect) -> Iterator[tuple[Row, Line]]:
+    """Yield each record with the line that ends it; `lines` begins after the header.
+
+    A record that can't be read (a quote that is never closed, a line that is too long) is a bad
+    row, and reading goes on after it.
+    """
+    source = _Source(lines, dialect.encoding)
+    reader = csv.reader(source, delimiter=dialect.delimiter)
+    while True:
+        source.begin()
+        row: Row | None = None
+        try:
+            row = _post(next(reader), dialect.columns, source)
+        except StopIteration:
+            return
+        except (csv.Error, BadField) as error:
+            row = BadRow(source.first.number, str(error), source.original())
+        if row is not None:
+            yield row, source.last
+
+
+def _post(values: list[str], columns: Sequence[str], source: "_Source") -> Row | None:
+    if not any(value.strip() for value in values):
+        return None
+    if len(values) > len(columns) and any(values[len(columns) :]):
+        raise BadField(f"{len(values)} values for {len(columns)} columns")
+    first = source.first
+    named = dict(zip(columns, values, strict=False))
+    return post_from(named, line=first.number, offset=first.start)
+
+
+class _Source:
+    """Feeds the reader decoded lines and remembers which ones the record at hand is made of."""
+
+    def __init__(self, lines: Iterable[Line], encoding: str) -> None:
+        self._lines = iter(lines)
+        self._encoding = encoding
+        self._data: list[bytes] = []
+        self._size = 0
+        self.first = self.last = Line(0, 0, 0, b"")
+
+    def begin(self) -> None:
+        self._data, self._size = [], 0
+
+    def original(self) -> bytes:
+        return b"".join(self._data)[:MAX_ORIGINAL]
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        if not self._data:
+            self.first = line
+        self.last = line
+        if self._size < MAX_ORIGINAL:
+            self._data.append(line.data)
+        self._size += len(line.data)
+        if line.reason:
+            raise BadField(line.reason)
+        if self._size > 2 * MAX_LINE:
+            raise BadField(f"a row of more than {2 * MAX_LINE // 1024**2} MB")
+        try:
+            return line.data.decode(self._encoding)
+        except UnicodeDecodeError as error:
+            raise BadField(f"not {self._encoding.upper()} at byte {error.start + 1}") from error

@@ -1,0 +1,67 @@
+"""Tells the format of a document or file by its first bytes, its name and its declared type."""
+
+import re
+from typing import Literal
+
+import orjson
+
+from maru_ingest.formats import encodings
+from maru_ingest.formats.parsed import Unreadable
+
+Format = Literal["feed", "json_feed", "ndjson", "csv"]
+HEAD = 64 * 1024
+"""Bytes from the beginning that are enough to tell."""
+
+_JSON_LINES = (".ndjson", ".jsonl")
+_COLUMNS = (".csv", ".tsv")
+_FEED_ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel|entry)[\s>]", re.IGNORECASE)
+_JSON_FEED = re.compile(r'"(?:version"\s*:\s*"https?://(?:www\.)?jsonfeed\.org|items"\s*:\s*\[)')
+
+
+def detect(head: bytes, *, name: str = "") -> Format:
+    """Return the format; `head` are up to HEAD first bytes, `name` a file name or URL.
+
+    Raises Unreadable when it is none of ours, and says what it looks like.
+    """
+    encoding, length = encodings.marked(head)
+    encoding = encoding or encodings.guess(head, whole=False)
+    start = head[length:].decode(encoding, "replace").lstrip("\ufeff \t\r\n")
+    if start.startswith("<"):
+        return _markup(start)
+    if name.lower().endswith(_COLUMNS):
+        return "csv"
+    if start.startswith(("{", "[")) or name.lower().endswith(_JSON_LINES):
+        return _json(start)
+    if not start:
+        raise Unreadable("empty")
+    return _rows(start)
+
+
+def _markup(start: str) -> Format:
+    if _FEED_ROOT.search(start):
+        return "feed"
+    kind = "an HTML page" if re.search(r"<(?:!doctype\s+)?html", start, re.IGNORECASE) else "XML"
+    raise Unreadable(f"not a feed: {kind} without rss, rdf or feed at its root")
+
+
+def _json(start: str) -> Format:
+    first, _, rest = start.partition("\n")
+    if _is_object(first) and not (_JSON_FEED.search(first) and not rest.strip()):
+        return "ndjson"
+    return "json_feed" if _JSON_FEED.search(start) else "ndjson"
+
+
+def _rows(start: str) -> Format:
+    first = start.partition("\n")[0]
+    if any(delimiter in first for delimiter in ",;\t|") or first.strip().isidentifier():
+        return "csv"
+    if "{" in start:
+        return "ndjson"
+    raise Unreadable("neither a feed nor JSON Lines nor CSV")
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return False

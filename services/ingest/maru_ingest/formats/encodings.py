@@ -1,0 +1,69 @@
+"""From bytes of an unknown encoding to text; never an exception."""
+
+import codecs
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_HANGUL = range(0xAC00, 0xD7A4)
+_WIDE_PROBE = 400
+
+
+def marked(head: bytes) -> tuple[str, int]:
+    """Return the encoding that the byte order mark at the start names, and the mark's length.
+
+    The encoding is empty where there is no mark.
+    """
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding, len(mark)
+    return "", 0
+
+
+def guess(head: bytes, *, whole: bool = True) -> str:
+    """Return the likely encoding of bytes without a mark.
+
+    UTF-8 where it fits; UTF-16 by its zero bytes; CP949 (what Korean spreadsheets write) where it
+    reads as mostly Hangul; else CP1252. With `whole` false the last character may be cut in two.
+    """
+    if wide := _wide(head):
+        return wide
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
+    except UnicodeDecodeError:
+        return "cp949" if _reads_as_korean(head) else "cp1252"
+    return "utf-8"
+
+
+def decode(data: bytes, declared: str = "") -> str:
+    """Return `data` as text: by its mark, else as declared, else guessed."""
+    encoding, length = marked(data)
+    if encoding:
+        return data[length:].decode(encoding, "replace")
+    if declared:
+        try:
+            return data.decode(declared)
+        except (LookupError, UnicodeDecodeError):
+            pass  # declarations are often wrong: the bytes decide
+    return data.decode(guess(data), "replace")
+
+
+def _wide(head: bytes) -> str:
+    even, odd = head[0:_WIDE_PROBE:2].count(0), head[1:_WIDE_PROBE:2].count(0)
+    pairs = len(head[:_WIDE_PROBE]) // 2
+    if pairs and odd > 0.4 * pairs and even < 0.1 * pairs:
+        return "utf-16-le"
+    if pairs and even > 0.4 * pairs and odd < 0.1 * pairs:
+        return "utf-16-be"
+    return ""
+
+
+def _reads_as_korean(head: bytes) -> bool:
+    text = head.decode("cp949", "replace")
+    foreign = [letter for letter in text if not letter.isascii()]
+    hangul = sum(ord(letter) in _HANGUL for letter in foreign)
+    return bool(foreign) and hangul > 0.7 * len(foreign)

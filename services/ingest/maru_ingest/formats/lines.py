@@ -1,0 +1,94 @@
+"""Lines of a file of any size, each bounded, with the place where it stands."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from maru_ingest.formats import encodings
+
+MAX_LINE = 4 * 1024 * 1024
+"""Bytes of a line; a longer one is a bad row (its text would be cut long before)."""
+
+_CHUNK = 64 * 1024
+
+
+@dataclass(slots=True)
+class Line:
+    """A line with its number (from 1) and the byte offsets of its start and of the next one.
+
+    `reason` is set when it is too long to be read; `data` then holds only its beginning. `ended`
+    is false for a last line without a line break.
+    """
+
+    number: int
+    start: int
+    end: int
+    data: bytes
+    reason: str = ""
+    ended: bool = True
+
+
+def read(stream: BinaryIO, *, offset: int = 0, number: int = 0) -> Iterator[Line]:
+    """Yield the lines from where `stream` stands, which is after `number` lines and `offset` bytes.
+
+    Never holds more than one line of at most MAX_LINE bytes.
+    """
+    while data := stream.readline(MAX_LINE):
+        number += 1
+        start, offset = offset, offset + len(data)
+        ended = data.endswith(b"\n")
+        reason = ""
+        if not ended and len(data) >= MAX_LINE:
+            skipped, ended = _skip(stream)
+            offset += skipped
+            if skipped:
+                reason, data = f"a line of more than {MAX_LINE // 1024**2} MB", data[:_CHUNK]
+        yield Line(number, start, offset, data, reason, ended)
+
+
+def in_utf8(stream: BinaryIO, head: bytes) -> BinaryIO:
+    """Return `stream` itself, or its text in UTF-8 when `head`, its first bytes, is in UTF-16/32.
+
+    `stream` must stand at its beginning.
+    """
+    encoding, length = encodings.marked(head)
+    encoding = encoding or encodings.guess(head, whole=False)
+    if not encoding.startswith(("utf-16", "utf-32")):
+        return stream
+    stream.read(length)
+    return io.BufferedReader(_Recoded(stream, encoding), _CHUNK)
+
+
+class _Recoded(io.RawIOBase):
+    """A stream that reads another encoding and gives UTF-8."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._stream = stream
+        self._decode = codecs.getincrementaldecoder(encoding)("replace").decode
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        while not self._rest:
+            chunk = self._stream.read(_CHUNK)
+            self._rest = self._decode(chunk, not chunk).encode("utf-8", "replace")
+            if not chunk:
+                break
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)
+
+
+def _skip(stream: BinaryIO) -> tuple[int, bool]:
+    """Read up to the next line break; return the bytes read and whether there was one."""
+    skipped = 0
+    while data := stream.readline(_CHUNK):
+        skipped += len(data)
+        if data.endswith(b"\n"):
+            return skipped, True
+    return skipped, False

@@ -1,0 +1,41 @@
+"""Links: made absolute, kept only when a reader may safely follow them, and made comparable."""
+
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+_MAX_URL = 8_000
+_TRACKING = ("utm_", "fbclid", "gclid", "mc_cid", "mc_eid", "igshid")
+
+
+def absolute(url: str, base: str = "") -> str:
+    """Return `url` as an absolute http(s) link, or an empty string when it can't be one."""
+    url = url.strip()
+    if url.startswith(("https://", "http://")) and " " not in url and len(url) <= _MAX_URL:
+        return url if url.isprintable() and _has_host(url) else ""
+    try:
+        joined = urljoin(base, url.replace(" ", "%20")) if url else ""
+        parts = urlsplit(joined)
+    except ValueError:
+        return ""
+    followable = parts.scheme in {"http", "https"} and parts.netloc and joined.isprintable()
+    return joined if followable and len(joined) <= _MAX_URL else ""
+
+
+def canonical(url: str) -> str:
+    """Return the form of `url` by which two links to one page are told to be the same."""
+    try:
+        parts = urlsplit(url)
+        query = [
+            pair
+            for pair in parse_qsl(parts.query, keep_blank_values=True)
+            if not pair[0].startswith(_TRACKING)
+        ]
+    except ValueError:
+        return url
+    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path, urlencode(query), ""))
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).netloc)
+    except ValueError:
+        return False

@@ -1,0 +1,49 @@
+"""JSON Lines: one object a line, in UTF-8 (https://jsonlines.org)."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+import orjson
+
+from maru_ingest.formats.fields import BadField, post_from
+from maru_ingest.formats.lines import Line
+from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, Row
+
+
+def parse(lines: Iterable[Line]) -> Iterator[Row]:
+    """Yield a post, or the reason why there is none, for every line that is not blank."""
+    for line in lines:
+        if line.reason or not line.data.isspace():
+            yield row(line)
+
+
+def row(line: Line) -> Row:
+    """Return what one line holds."""
+    if line.reason:
+        return BadRow(line.number, line.reason, line.data[:MAX_ORIGINAL])
+    try:
+        return post_from(_object(line.data), line=line.number, offset=line.start)
+    except BadField as error:
+        return BadRow(line.number, str(error), line.data[:MAX_ORIGINAL])
+
+
+def _object(data: bytes) -> dict[str, object]:
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        value = _slowly(data)
+    if not isinstance(value, dict):
+        raise BadField("not a JSON object")
+    return value
+
+
+def _slowly(data: bytes) -> object:
+    """Parse what orjson refuses: lone surrogates are mended later, the rest gets its reason."""
+    try:
+        return json.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadField(f"not UTF-8 at byte {error.start + 1}") from error
+    except RecursionError as error:
+        raise BadField("JSON nested too deep") from error
+    except ValueError as error:
+        raise BadField(f"not JSON: {str(error)[:100]}") from error

@@ -1,0 +1,74 @@
+"""What every format yields: a post in the words of no platform, or a row that is none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from maru_contracts.posts import Channel
+from maru_kit.errors import MaruError
+
+MAX_ORIGINAL = 64 * 1024
+"""Bytes of a bad row that are kept for the dead letters."""
+
+
+class Unreadable(MaruError):
+    """A whole document is not what it claims to be; the text says why."""
+
+
+@dataclass(slots=True)
+class Attachment:
+    """A picture, sound or film that came with a post."""
+
+    kind: str
+    url: str
+    alt: str = ""
+    transcript: str = ""
+
+
+@dataclass(slots=True)
+class ParsedPost:
+    """A post as its source states it: clean text, absolute links, times in UTC.
+
+    `native_id` is empty where the source names none; `line` and `offset` say where a row began
+    (0 in a feed). `edited_at` is the source's own time of the last edit.
+    """
+
+    native_id: str
+    text: str
+    title: str = ""
+    url: str = ""
+    author: str = ""
+    author_name: str = ""
+    followers: int | None = None
+    lang: str = ""
+    channel: Channel | None = None
+    created_at: datetime | None = None
+    edited_at: datetime | None = None
+    in_reply_to: str = ""
+    reshared_from: str = ""
+    media: tuple[Attachment, ...] = ()
+    metrics: dict[str, int] = field(default_factory=dict)
+    truncated: bool = False
+    line: int = 0
+    offset: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class BadRow:
+    """A row that can't become a post: its line (from 1), the reason and its first bytes."""
+
+    line: int
+    reason: str
+    original: bytes = b""
+
+
+Row = ParsedPost | BadRow
+
+
+@dataclass(slots=True, frozen=True)
+class Document:
+    """A feed as a whole: its rows, how long it asks to be left alone, and ids it misuses."""
+
+    rows: Sequence[Row]
+    ttl: timedelta | None = None
+    untrusted_ids: frozenset[str] = frozenset()

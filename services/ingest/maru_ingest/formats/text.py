@@ -1,0 +1,97 @@
+"""Clean text: no markup, no control characters, NFC, bounded."""
+
+import html
+import re
+import unicodedata
+
+import nh3
+
+from maru_contracts.posts import MAX_TEXT
+
+_MAX_MARKUP = 20 * MAX_TEXT  # markup beyond this can't add to a text that is cut at MAX_TEXT
+
+_BLOCKS = (
+    "address article aside blockquote br caption dd details div dl dt fieldset figcaption figure"
+    " footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table tbody td"
+    " tfoot th thead tr ul"
+)
+_KEPT = frozenset(_BLOCKS.split())
+_DROPPED = frozenset({"script", "style", "template", "noscript", "iframe", "object", "svg", "math"})
+_BREAK = re.compile(r"<(/?)([a-z0-9]+)>")
+_MARKUP = re.compile(
+    r"</?(?:a|abbr|b|blockquote|br|center|code|dd|del|div|dl|dt|em|figure|font|h[1-6]|hr|i|img|ins"
+    r"|li|ol|p|pre|q|s|script|small|span|strike|strong|style|sub|sup|table|tbody|td|th|tr|u|ul)"
+    r"(?:\s[^<>]*)?/?>|&(?:[a-zA-Z]{2,8}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});",
+)
+
+# Controls but tab and newline, lone surrogates, directional overrides (they only deceive),
+# the byte order mark, noncharacters.
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+_SPACES = re.compile(r"[ \t\u00a0\u3000]+")
+_AROUND_BREAK = re.compile(r" ?\n ?")
+_MANY_BREAKS = re.compile(r"\n{3,}")
+_ROUGH = re.compile(f"{_UNWANTED.pattern}|[\t\r\u00a0\u3000]")
+_ROUGH_RUNS = ("  ", " \n", "\n ", "\n\n\n")
+
+
+def clean(text: str) -> str:
+    """Return plain `text` without what no reader sees, in Unicode's composed form (NFC).
+
+    Runs of spaces become one, runs of empty lines one empty line.
+    """
+    text = unicodedata.normalize("NFC", text)  # returns at once what is composed already
+    if not _ROUGH.search(text) and not any(run in text for run in _ROUGH_RUNS):
+        return text.strip()
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _UNWANTED.sub("", text)
+    text = _AROUND_BREAK.sub("\n", _SPACES.sub(" ", text))
+    return _MANY_BREAKS.sub("\n\n", text).strip()
+
+
+def clean_line(text: str, limit: int = 2_000) -> str:
+    """Return `text` on one line, cut to `limit` characters."""
+    cleaned = clean(text[: 4 * limit])
+    if "\n" in cleaned or "\t" in cleaned:
+        cleaned = " ".join(cleaned.split())
+    return cleaned[:limit].rstrip() if len(cleaned) > limit else cleaned
+
+
+def from_html(markup: str) -> str:
+    """Return what a reader of the page would see: blocks on lines of their own, no scripts."""
+    if "<" not in markup and "&" not in markup:
+        return clean(markup)
+    flat = " ".join(_UNWANTED.sub("", markup[:_MAX_MARKUP]).split())
+    kept = nh3.clean(
+        flat, tags=set(_KEPT), clean_content_tags=set(_DROPPED), attributes={}, link_rel=None
+    )
+    return clean(html.unescape(_BREAK.sub(_break, kept)))
+
+
+def from_maybe_html(text: str) -> str:
+    """Return clean text of a field that may hold markup: only known tags or entities count.
+
+    `I <3 this & that` is left as it stands.
+    """
+    if ("<" in text or "&" in text) and _MARKUP.search(text):
+        return from_html(text)
+    return clean(text)
+
+
+def cut(text: str) -> tuple[str, bool]:
+    """Return at most MAX_TEXT characters of `text`, and whether something was cut off."""
+    if len(text) <= MAX_TEXT:
+        return text, False
+    return text[:MAX_TEXT].rstrip(), True
+
+
+def _break(tag: re.Match[str]) -> str:
+    closing, name = tag.groups()
+    if name in {"td", "th"}:
+        return "" if closing else " "
+    if name == "p":
+        return "\n\n"
+    if name == "li":
+        return "" if closing else "\n- "
+    return "\n"
