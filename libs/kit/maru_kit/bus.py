@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from maru_kit.errors import Rejected
+
+MAX_RECORD = 4 * 1024 * 1024
+"""Bytes of a record's key and value together that the log takes."""
+
 
 class LogTopic(Protocol):
     """What the log must know of a topic; `maru_contracts.topics.Topic` is one."""
@@ -55,8 +60,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Consecutive records of one partition: `start` is the position they were fetched from,
-    `next` the position after the last one (offsets in between may be missing).
+    """Consecutive records of one partition.
+
+    `start` is the position they were fetched from, `next` the position after the last one.
+    Offsets in between may be missing: compacted, or older than the retention.
     """
 
     partition: int
@@ -65,14 +72,28 @@ class Span:
     records: Sequence[Record] = field(default=())
 
 
+def refuse_oversized(records: Iterable[Outgoing]) -> None:
+    """Raise Rejected when a record is larger than the log takes."""
+    for record in records:
+        size = len(record.key) + len(record.value)
+        if size > MAX_RECORD:
+            raise Rejected(f"A record of {size:,} bytes is larger than {MAX_RECORD:,} bytes.")
+
+
 class Subscription(Protocol):
-    """One member of a consumer group."""
+    """One member of a consumer group, for one task at a time.
+
+    A partition that is to go to another member leaves `assigned()` first, and is let go by the
+    next `fetch`: commit what is done before that, and the next owner starts exactly there.
+    """
 
     async def fetch(self, *, max_records: int, wait: float) -> list[Span]:
         """Return what has come, at most `max_records` and one span a partition.
 
-        Waits up to `wait` seconds for the first record; an empty list means that none came.
-        Spans follow one another without a gap until `seek`.
+        Waits up to `wait` seconds for the first record; an empty list means that none came, or
+        that the assignment has changed. Spans of a partition follow one another until `seek`.
+        Raises Fenced when another process has joined under this member's instance name, and
+        Unavailable.
         """
 
     async def commit(self, positions: Mapping[int, int]) -> None:
@@ -105,6 +126,7 @@ class Bus(Protocol):
         """Write records and return when the log has acknowledged them all.
 
         Raises Unavailable when it does not within the deadline; some may have been written.
+        Raises Rejected, with nothing written, when a record is larger than MAX_RECORD.
         """
 
     def subscribe(
