@@ -18,7 +18,8 @@ class Message(BaseModel):
     """A frozen value that crosses a door between two services.
 
     Unknown fields are ignored, so that a reader of version N-1 still reads what a writer of
-    version N with one more optional field sends.
+    version N with one more optional field sends. An error does not repeat its input: errors are
+    logged, and the input is what a customer wrote.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

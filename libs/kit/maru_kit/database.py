@@ -1,0 +1,200 @@
+"""One database for each service: a file on a laptop, a schema of PostgreSQL in production.
+
+Both are spoken to through SQLAlchemy Core. A use case is one `transaction()`; nothing else
+commits. Whatever may pass if it is tried again (a lost connection, a lock, a full disk, an
+exhausted pool) is raised as Unavailable.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import structlog
+from sqlalchemy import Table, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from maru_kit.errors import ConfigError, Unavailable
+
+_PASSING_SQLSTATES = ("08", "40", "53", "57")
+"""Classes of PostgreSQL's error codes that a later try may survive: connection exception,
+transaction rollback, insufficient resources, operator intervention
+(https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+
+_PASSING_SQLITE = ("locked", "busy", "full", "I/O error")
+
+_READ_OPTIONS: dict[str, dict[str, Any]] = {
+    "sqlite": {"maru_begin": "BEGIN DEFERRED"},
+    # One statement is one round trip: no BEGIN and no COMMIT around it.
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Database:
+    """An open database. Closed by whoever opened it."""
+
+    def __init__(self, engine: AsyncEngine, schema: str) -> None:
+        self.engine = engine
+        self.schema = schema
+        self.dialect = cast("Literal['sqlite', 'postgresql']", engine.dialect.name)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Do one use case: committed at the end, rolled back when anything is raised.
+
+        On SQLite it holds the one write lock from its first statement on.
+        """
+        with _passing_as_unavailable():
+            async with self.engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Read what is committed; takes no write lock, and nothing may be written in it."""
+        options = _READ_OPTIONS[self.dialect]
+        with _passing_as_unavailable():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(**options)
+                yield connection
+
+    def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
+        """Make an INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+        make = sqlite.insert if self.dialect == "sqlite" else postgresql.insert
+        return make(table)
+
+    async def ping(self) -> None:
+        """Return when the database answers; raises Unavailable when it does not."""
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+
+@asynccontextmanager
+async def open_database(url: str, schema: str) -> AsyncIterator[Database]:
+    """Open the part of a database that belongs to one service, and close it at the end.
+
+    `sqlite:////folder` is the file `<folder>/<schema>.db`; `postgresql://user:password@host/name`
+    is that database's schema `<schema>`. Raises ConfigError for any other.
+    """
+    database = Database(create_engine(url, schema), schema)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def create_engine(url: str, schema: str) -> AsyncEngine:
+    """Make the engine behind `open_database`; nothing is connected yet."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(f"MARU_DATABASE_URL is no URL: {error}") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _sqlite_engine(parsed, schema)
+        case "postgresql":
+            return _postgresql_engine(parsed, schema)
+        case other:
+            raise ConfigError(
+                f"MARU_DATABASE_URL starts with {other}: Maru knows sqlite and postgresql"
+            )
+
+
+def _sqlite_engine(url: URL, schema: str) -> AsyncEngine:
+    folder = Path(url.database or "")
+    if not folder.is_absolute():
+        raise ConfigError(
+            "MARU_DATABASE_URL must name an absolute folder, such as sqlite:////var/lib/maru"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(folder / f"{schema}.db")),
+        pool_size=4,
+        max_overflow=0,
+        pool_timeout=10,
+        hide_parameters=True,
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not begin transactions by itself: a deferred one that turns into a writer
+    # fails at once when somebody else writes, whatever the busy timeout is.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "busy_timeout = 10000",
+        "cache_size = -16000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    how = connection.get_execution_options().get("maru_begin", "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(how)
+
+
+def _postgresql_engine(url: URL, schema: str) -> AsyncEngine:
+    return create_async_engine(
+        url.set(drivername="postgresql+asyncpg"),
+        pool_size=10,
+        max_overflow=0,
+        pool_timeout=2,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": 10,
+            "server_settings": {
+                "search_path": schema,
+                "application_name": f"maru-{schema}",
+                "timezone": "UTC",
+                "statement_timeout": "8000",
+                "idle_in_transaction_session_timeout": "3000",
+            },
+        },
+    )
+
+
+@contextmanager
+def _passing_as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if _may_pass(error):
+            raise Unavailable(f"The database does not take this now: {error.orig}") from error
+        raise
+    except PoolTimeout as error:
+        raise Unavailable("All database connections are busy", retry_after=1) from error
+    except (TimeoutError, OSError) as error:
+        raise Unavailable(f"The database does not answer: {error}") from error
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    origin = error.orig
+    cause = getattr(origin, "__cause__", None) or origin
+    if isinstance(cause, sqlite3.OperationalError):
+        return any(word in str(cause) for word in _PASSING_SQLITE)
+    if isinstance(cause, (OSError, asyncio.TimeoutError)):
+        return True
+    code = getattr(origin, "sqlstate", None) or ""
+    return code.startswith(_PASSING_SQLSTATES)

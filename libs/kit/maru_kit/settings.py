@@ -1,0 +1,105 @@
+"""Settings that every service shares, and how any settings are shown to a person.
+
+Values come from the environment (`MARU_*`), then from the default, which works on a laptop.
+"""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Common(BaseSettings):
+    """What all services must agree on. Paths may start with `~`."""
+
+    model_config = SettingsConfigDict(env_prefix="MARU_", frozen=True)
+
+    home: Path = Field(Path("~/.maru"), description="The folder that holds all data on a laptop.")
+    bus_url: str = Field(
+        "",
+        description="The log: `sqlite:////path/log.db` or `kafka://host:port,host:port`. "
+        "Default: a file in MARU_HOME.",
+    )
+    database_url: str = Field(
+        "",
+        description="The database: `sqlite:////path/folder` or `postgresql://user@host/name`. "
+        "Default: files in MARU_HOME.",
+    )
+    instance: str = Field(
+        default_factory=socket.gethostname,
+        description="This replica's name, the same after a restart. Default: the host's name.",
+    )
+    service_token: SecretStr | None = Field(
+        None, description="The secret that services show one another when they run apart."
+    )
+    host: str = Field("127.0.0.1", description="The address that servers listen on.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe log line that is written."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto` is `console` on a terminal and `json` elsewhere."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: dict[str, object]) -> dict[str, object]:
+        home = Path(str(values.get("home") or "~/.maru")).expanduser().absolute()
+        return {
+            **values,
+            "home": home,
+            "bus_url": values.get("bus_url") or f"sqlite:///{home}/log.db",
+            "database_url": values.get("database_url") or f"sqlite:///{home}",
+        }
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One setting as people see it; a secret's value is hidden."""
+
+    name: str
+    env: str
+    value: str
+    default: str
+    description: str
+
+
+def describe(settings: BaseSettings) -> list[SettingRow]:
+    """List all settings of a model and of the settings models within it, in their own order."""
+    return list(_rows(settings))
+
+
+def _rows(settings: BaseSettings) -> Iterator[SettingRow]:
+    prefix = settings.model_config.get("env_prefix", "")
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseSettings):
+            yield from _rows(value)
+            continue
+        alias = field.validation_alias
+        yield SettingRow(
+            name=name,
+            env=alias if isinstance(alias, str) else f"{prefix}{name}".upper(),
+            value=_shown(value),
+            default=_default(field),
+            description=field.description or "",
+        )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else ""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def _default(field: FieldInfo) -> str:
+    """Take the default as it is written; one that is computed is told in the description."""
+    return "" if field.default_factory is not None else _shown(field.default)
