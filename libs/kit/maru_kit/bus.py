@@ -102,6 +102,12 @@ class Subscription(Protocol):
     def seek(self, partition: int, position: int) -> None:
         """Fetch from `position` next."""
 
+    def pause(self, partition: int) -> None:
+        """Fetch nothing of the partition until `resume`, or until it is assigned anew."""
+
+    def resume(self, partition: int) -> None:
+        """Fetch the partition again."""
+
     def assigned(self) -> frozenset[int]:
         """The partitions that this member owns now."""
 

@@ -43,6 +43,7 @@ class SqliteSubscription:
         self._seats: dict[int, Seat] = {}
         self._surplus: frozenset[int] = frozenset()
         self._at: dict[int, int] = {}
+        self._paused: set[int] = set()
         self._read_under: dict[int, int] = {}
         self._failure: Exception | None = None
 
@@ -56,7 +57,7 @@ class SqliteSubscription:
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
-            await self._file.write(partial(groups.leave, member=self._member))
+            await self._leave()
 
     async def fetch(self, *, max_records: int, wait: float) -> list[Span]:
         """See `Subscription.fetch`."""
@@ -99,12 +100,21 @@ class SqliteSubscription:
         if partition in self._seats:
             self._at[partition] = position
 
+    def pause(self, partition: int) -> None:
+        """See `Subscription.pause`."""
+        self._paused.add(partition)
+
+    def resume(self, partition: int) -> None:
+        """See `Subscription.resume`."""
+        self._paused.discard(partition)
+
     def assigned(self) -> frozenset[int]:
         """See `Subscription.assigned`."""
         return frozenset(self._seats) - self._surplus
 
     def _look(self, db: Connection, limit: int) -> Look:
-        spans = records.spans(db, self._member.topic, self._at, limit)
+        start = {p: at for p, at in self._at.items() if p not in self._paused}
+        spans = records.spans(db, self._member.topic, start, limit)
         return Look(groups.generation(db, self._member), spans)
 
     def _hand_out(self, spans: list[Span]) -> None:
@@ -134,6 +144,7 @@ class SqliteSubscription:
         starts = await self._starts(fresh)
         self._generation, self._seats = share.generation, dict(share.seats)
         self._surplus = share.surplus
+        self._paused &= share.seats.keys() - fresh.keys()
         self._at = {p: at for p, at in self._at.items() if p in share.seats} | starts
 
     async def _starts(self, fresh: Mapping[int, Seat]) -> dict[int, int]:
@@ -146,6 +157,12 @@ class SqliteSubscription:
             partition: begins[partition] if seat.committed is None else seat.committed
             for partition, seat in fresh.items()
         }
+
+    async def _leave(self) -> None:
+        try:
+            await self._file.write(partial(groups.leave, member=self._member))
+        except Unavailable as error:  # the others will notice the silence
+            log.warning("log.not_left", group=self._member.group, reason=str(error))
 
     async def _keep_beating(self) -> None:
         try:
