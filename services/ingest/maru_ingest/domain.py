@@ -8,7 +8,7 @@ revision and a second look becomes nothing.
 import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID, uuid5
@@ -17,7 +17,7 @@ import orjson
 
 from maru_contracts.posts import Channel, post_id
 from maru_ingest.formats.ids import content_hash
-from maru_ingest.formats.parsed import ParsedPost
+from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, ParsedPost, Row
 
 State = Literal["active", "paused", "broken"]
 
@@ -28,8 +28,6 @@ _FIRST_BACKOFF = timedelta(seconds=5)
 MAX_BACKOFF = timedelta(hours=1)
 """A broken source is tried again at least this often."""
 _DOUBLINGS = 16
-BROKEN_AFTER = 1
-"""Failures in a row after which a source is shown as broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +84,9 @@ class Decision:
 
 
 def import_source_id(workspace: str, name: str) -> str:
-    """The id of the source that stands for all imports under one name: the same on every machine,
-    so that the same import gives the same posts everywhere.
+    """The id of the source that stands for all imports under one name.
+
+    It is the same on every machine, so that the same import gives the same posts everywhere.
     """
     return str(uuid5(_SOURCES, f"{workspace}{_SEPARATOR}import{_SEPARATOR}{name}"))
 
@@ -106,6 +105,13 @@ def name_post(origin: Origin, post: ParsedPost, *, occurrence: int = 0) -> Named
         native_id = f"{origin.name}/{native_id}"
     name = post_id(origin.workspace, origin.kind, native_id)
     return Named(id=name, native_id=native_id, fingerprint=fingerprint(post), post=post)
+
+
+def as_row(post: ParsedPost) -> Row:
+    """Return the post, or the reason why it can't be published: it says nothing."""
+    if post.text or post.title:
+        return post
+    return BadRow(post.line, "no text", orjson.dumps(asdict(post))[:MAX_ORIGINAL])
 
 
 def fingerprint(post: ParsedPost) -> bytes:
@@ -130,8 +136,10 @@ def decide(
     total = 0
     for named in posts:
         total += 1
-        latest.pop(named.id, None)
-        latest[named.id] = named
+        before = latest.get(named.id)
+        if before is None or not _is_older(named.post.edited_at, before.post.edited_at):
+            latest.pop(named.id, None)
+            latest[named.id] = named
     chosen = [
         decision
         for named in latest.values()
@@ -148,7 +156,7 @@ def _decide(origin: Origin, named: Named, was: Seen | None, now: datetime) -> De
     if was.owner not in (None, origin.source_id) and not origin.pushed:
         return None
     edited = named.post.edited_at
-    if was.edited_at is not None and edited is not None and edited < was.edited_at:
+    if _is_older(edited, was.edited_at):
         return None
     after = Seen(
         id=named.id,
@@ -160,6 +168,10 @@ def _decide(origin: Origin, named: Named, was: Seen | None, now: datetime) -> De
         edited_at=edited or was.edited_at,
     )
     return Decision(named, after, was)
+
+
+def _is_older(edited: datetime | None, known: datetime | None) -> bool:
+    return edited is not None and known is not None and edited < known
 
 
 def _first(origin: Origin, named: Named, now: datetime) -> Seen:
@@ -230,7 +242,8 @@ def backoff(failures: int, *, retry_after: float = 0.0, dice: random.Random) -> 
     Doubles from 5 s with full jitter on the upper half, never shorter than what the source asked
     for in `retry_after` (seconds), never longer than an hour.
     """
-    ceiling = min(MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(failures - 1, _DOUBLINGS))
+    doubled: timedelta = _FIRST_BACKOFF * 2 ** min(failures - 1, _DOUBLINGS)
+    ceiling = min(MAX_BACKOFF, doubled)
     wait = ceiling * dice.uniform(0.5, 1.0)
     asked = timedelta(seconds=min(max(retry_after, 0.0), MAX_BACKOFF.total_seconds()))
     return max(wait, asked)

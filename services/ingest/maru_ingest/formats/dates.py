@@ -24,10 +24,11 @@ class UnreadableDate(ValueError):
 
 
 def parse(written: str | float) -> datetime:
-    """Return the moment that `written` names: RFC 3339, RFC 2822, epoch seconds or milliseconds,
-    Korean forms, and what dateutil can read as long as it names a year.
+    """Return the moment that `written` names.
 
-    Raises UnreadableDate, also for what lies outside 1900 to 2200.
+    Known are RFC 3339, RFC 2822, epoch seconds or milliseconds, Korean forms, and what dateutil
+    can read as long as it names a year. Raises UnreadableDate, also for what lies outside 1900
+    to 2200.
     """
     try:
         moment = _read(written)
@@ -63,7 +64,8 @@ def _read_freely(text: str) -> datetime:
             return parsedate_to_datetime(text)
         except ValueError:
             pass  # an RFC 2822 date in all but a detail: the freer reader may still know
-    return dateutil_parser.parse(text, default=datetime(2000, 1, 1, tzinfo=UTC))
+    read: datetime = dateutil_parser.parse(text, default=datetime(2000, 1, 1, tzinfo=UTC))
+    return read
 
 
 def _from_epoch(seconds: float) -> datetime:

@@ -27,14 +27,17 @@ def marked(head: bytes) -> tuple[str, int]:
 def guess(head: bytes, *, whole: bool = True) -> str:
     """Return the likely encoding of bytes without a mark.
 
-    UTF-8 where it fits; UTF-16 by its zero bytes; CP949 (what Korean spreadsheets write) where it
-    reads as mostly Hangul; else CP1252. With `whole` false the last character may be cut in two.
+    UTF-8 where it fits but for a few bytes; UTF-16 by its zero bytes; CP949 (what Korean
+    spreadsheets write) where it reads as mostly Hangul; else CP1252. With `whole` false the last
+    character may be cut in two.
     """
     if wide := _wide(head):
         return wide
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
     except UnicodeDecodeError:
+        if _mostly_utf8(head):
+            return "utf-8"
         return "cp949" if _reads_as_korean(head) else "cp1252"
     return "utf-8"
 
@@ -60,6 +63,12 @@ def _wide(head: bytes) -> str:
     if pairs and even > 0.4 * pairs and odd < 0.1 * pairs:
         return "utf-16-be"
     return ""
+
+
+def _mostly_utf8(head: bytes) -> bool:
+    text = head.decode("utf-8", "replace")
+    foreign = sum(not letter.isascii() for letter in text)
+    return text.count("\ufffd") < 0.2 * foreign
 
 
 def _reads_as_korean(head: bytes) -> bool:

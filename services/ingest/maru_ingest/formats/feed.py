@@ -13,12 +13,9 @@ import feedparser
 from maru_ingest.formats import dates, encodings, ids, links, text, xml_guard
 from maru_ingest.formats.fields import bounded_id, language
 from maru_ingest.formats.parsed import (
-    MAX_ORIGINAL,
     Attachment,
-    BadRow,
     Document,
     ParsedPost,
-    Row,
     Unreadable,
 )
 
@@ -29,7 +26,7 @@ _TAIL = 4_096
 _COMMENT = re.compile(rb"<!--.*?-->|<\?[^>]*\?>", re.DOTALL)
 _HTML = ("text/html", "application/xhtml+xml")
 _KINDS = ("image", "audio", "video")
-_MAX_MEDIA = 20
+_MAX_MEDIA = 9
 _MAX_TTL = timedelta(days=1)
 
 Entry = Mapping[str, Any]  # feedparser's dictionaries, whose values have no declared types
@@ -57,9 +54,9 @@ def parse(
         resolve_relative_uris=False,
     )
     _check_whole(feed, document)
-    rows = [_row(number, entry, feed, url) for number, entry in enumerate(feed.entries, start=1)]
-    bad = ids.settle([row for row in rows if isinstance(row, ParsedPost)], untrusted)
-    return Document(rows=rows[::-1], ttl=_ttl(feed.feed), untrusted_ids=bad)
+    posts = [_post(entry, feed, url) for entry in feed.entries]
+    bad = ids.settle(posts, untrusted)
+    return Document(rows=posts[::-1], ttl=_ttl(feed.feed), untrusted_ids=bad)
 
 
 def _narrow(body: bytes) -> bytes:
@@ -85,11 +82,9 @@ def _why(feed: Any) -> str:
     return text.clean_line(str(error), 200) or type(error).__name__
 
 
-def _row(number: int, entry: Entry, feed: Any, url: str) -> Row:
+def _post(entry: Entry, feed: Any, url: str) -> ParsedPost:
     body, cut = text.cut(_body(entry))
     title = text.clean_line(_shown(entry.get("title_detail"), entry.get("title", "")))
-    if not body and not title:
-        return BadRow(number, "no text", repr(dict(entry)).encode()[:MAX_ORIGINAL])
     return ParsedPost(
         native_id=bounded_id(str(entry.get("id") or "")),
         text=body,

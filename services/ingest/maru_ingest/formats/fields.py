@@ -47,7 +47,8 @@ _SPACING = re.compile(r"[\s\-.]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 _COUNTS = ("likes", "shares", "replies", "views")
-_MAX_ID, _MAX_LANGUAGE, _MAX_SHOWN, _MAX_MEDIA, _MAX_COUNT = 500, 35, 60, 20, 2**53
+_MAX_ID, _MAX_LANGUAGE, _MAX_SHOWN, _MAX_MEDIA, _MAX_COUNT = 500, 35, 60, 10, 2**53
+_MAX_TRANSCRIPT = 5_000  # ten of them and the longest text still fit into one record of the log
 _HANDLE = ("handle", "username", "screen_name", "acct", "login", "name", "display_name", "id")
 _SHOWN_NAME = ("display_name", "name", "username")
 _KINDS = {"image", "audio", "video", "file"}
@@ -202,8 +203,8 @@ def _attachment(value: object) -> Attachment | None:
     kind = kind.partition("/")[0]
     if not url:
         return None
-    alt, _ = text.cut(text.clean_line(str(value.get("alt") or value.get("title") or "")))
-    spoken, _ = text.cut(text.clean(str(value.get("transcript") or "")))
+    alt = text.clean_line(str(value.get("alt") or value.get("title") or ""))
+    spoken = text.clean(str(value.get("transcript") or "")[:_MAX_TRANSCRIPT])
     return Attachment(kind if kind in _KINDS else "file", url, alt, spoken)
 
 

@@ -19,7 +19,7 @@ from maru_ingest.formats.parsed import (
 )
 
 _KINDS = ("image", "audio", "video")
-_MAX_MEDIA = 20
+_MAX_MEDIA = 9
 _MAX_REASON = 100
 
 
@@ -58,8 +58,6 @@ def _row(number: int, item: object, *, feed: Mapping[str, object], author: str, 
         return BadRow(number, "not a JSON object", repr(item).encode()[:MAX_ORIGINAL])
     body, cut = text.cut(_body(item))
     title = text.clean_line(text.from_maybe_html(_string(item, "title")))
-    if not body and not title:
-        return BadRow(number, "no text", _original(item))
     return ParsedPost(
         native_id=bounded_id(_string(item, "id")),
         text=body,
@@ -113,7 +111,3 @@ def _string(owner: Mapping[str, object], name: str) -> str:
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
-
-
-def _original(item: Mapping[str, object]) -> bytes:
-    return json.dumps(item).encode()[:MAX_ORIGINAL]

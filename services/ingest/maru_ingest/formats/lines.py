@@ -48,6 +48,11 @@ def read(stream: BinaryIO, *, offset: int = 0, number: int = 0) -> Iterator[Line
         yield Line(number, start, offset, data, reason, ended)
 
 
+def rejoined(head: bytes, stream: BinaryIO) -> BinaryIO:
+    """Return a stream that gives `head`, which was read from `stream`, and then the rest."""
+    return io.BufferedReader(_Rejoined(head, stream), _CHUNK)
+
+
 def in_utf8(stream: BinaryIO, head: bytes) -> BinaryIO:
     """Return `stream` itself, or its text in UTF-8 when `head`, its first bytes, is in UTF-16/32.
 
@@ -59,6 +64,23 @@ def in_utf8(stream: BinaryIO, head: bytes) -> BinaryIO:
         return stream
     stream.read(length)
     return io.BufferedReader(_Recoded(stream, encoding), _CHUNK)
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream whose beginning has been read already."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head = head
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        taken = self._head[: len(buffer)] or self._stream.read(len(buffer))
+        self._head = self._head[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
 
 
 class _Recoded(io.RawIOBase):

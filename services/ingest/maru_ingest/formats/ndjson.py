@@ -1,5 +1,6 @@
 """JSON Lines: one object a line, in UTF-8 (https://jsonlines.org)."""
 
+import codecs
 import json
 from collections.abc import Iterable, Iterator
 
@@ -21,8 +22,9 @@ def row(line: Line) -> Row:
     """Return what one line holds."""
     if line.reason:
         return BadRow(line.number, line.reason, line.data[:MAX_ORIGINAL])
+    data = line.data.removeprefix(codecs.BOM_UTF8) if line.number == 1 else line.data
     try:
-        return post_from(_object(line.data), line=line.number, offset=line.start)
+        return post_from(_object(data), line=line.number, offset=line.start)
     except BadField as error:
         return BadRow(line.number, str(error), line.data[:MAX_ORIGINAL])
 

@@ -30,7 +30,8 @@ class ParsedPost:
     """A post as its source states it: clean text, absolute links, times in UTC.
 
     `native_id` is empty where the source names none; `line` and `offset` say where a row began
-    (0 in a feed). `edited_at` is the source's own time of the last edit.
+    (0 in a feed). A feed's post may have no words at all. `edited_at` is the source's own time
+    of the last edit.
     """
 
     native_id: str

@@ -21,7 +21,7 @@ _BREAK = re.compile(r"<(/?)([a-z0-9]+)>")
 _MARKUP = re.compile(
     r"</?(?:a|abbr|b|blockquote|br|center|code|dd|del|div|dl|dt|em|figure|font|h[1-6]|hr|i|img|ins"
     r"|li|ol|p|pre|q|s|script|small|span|strike|strong|style|sub|sup|table|tbody|td|th|tr|u|ul)"
-    r"(?:\s[^<>]*)?/?>|&(?:[a-zA-Z]{2,8}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});",
+    r"(?:\s+[\w:-]+(?:\s*=[^<>]*)?)?\s*/?>|&(?:[a-zA-Z]{2,8}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});",
 )
 
 # Controls but tab and newline, lone surrogates, directional overrides (they only deceive),

@@ -16,7 +16,8 @@ _MAX_EXPANDED = 1_000_000
 _MAX_QUOTED = 64
 
 _ENTITY = re.compile(
-    rb"<!ENTITY\s+(%\s+)?([^\s%&;>]{1,200})\s+(?:(SYSTEM|PUBLIC)\b|\"([^\"]*)\"|'([^']*)')", re.ASCII
+    rb"<!ENTITY\s+(%\s+)?([^\s%&;>]{1,200})\s+(?:(SYSTEM|PUBLIC)\b|\"([^\"]*)\"|'([^']*)')",
+    re.ASCII,
 )
 _REFERENCE = re.compile(rb"[&%](?!#)")
 _NAME = re.compile(rb"</?([A-Za-z_:][^\s/>]*)")

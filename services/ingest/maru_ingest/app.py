@@ -1,0 +1,89 @@
+"""Builds the ingest service from its settings."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from maru_kit.outbound import open_outbound
+
+from maru_contracts.topics import TOPICS
+from maru_ingest import api, connectors, inbound
+from maru_ingest.collector import Collector
+from maru_ingest.connector import Tools
+from maru_ingest.service.publishing import DEAD, Publisher
+from maru_ingest.service.receiving import Receiver
+from maru_ingest.service.sources import Sources
+from maru_ingest.settings import Settings
+from maru_kit.bus import Bus, open_bus
+from maru_kit.database import Database, open_database
+from maru_kit.errors import Unavailable
+from maru_kit.http import Check
+from maru_kit.http import create_app as create_http_app
+from maru_kit.migrate import migrate
+
+SCHEMA = "ingest"
+
+
+def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
+    """Make the service; without `work` it answers requests and follows no source."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        common = settings.common
+        await migrate(common.database_url, SCHEMA, "maru_ingest")
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(open_database(common.database_url, SCHEMA))
+            bus = await stack.enter_async_context(open_bus(common.bus_url))
+            await bus.create([*TOPICS, DEAD])
+            publisher = Publisher(bus, database)
+            kinds = connectors.kinds()
+            app.state.bus, app.state.database = bus, database
+            app.state.sources = Sources(database, kinds)
+            app.state.receiver = Receiver(publisher)
+            if work:
+                await stack.enter_async_context(_collecting(settings, publisher))
+            yield
+
+    async def checks() -> list[Check]:
+        return [await _check("log", app.state.bus), await _check("database", app.state.database)]
+
+    app = create_http_app(
+        title="Maru ingest",
+        service="ingest",
+        lifespan=lifespan,
+        routers=[api.router, inbound.router],
+        checks=checks,
+        service_token=settings.common.service_token,
+        max_body=settings.max_body_bytes,
+    )
+    return app
+
+
+@asynccontextmanager
+async def _collecting(settings: Settings, publisher: Publisher) -> AsyncIterator[None]:
+    """Follow the sources while the block runs; what is under way at its end is repeated later."""
+    stop = asyncio.Event()
+    async with open_outbound(allow=settings.allow_hosts) as outbound, asyncio.TaskGroup() as group:
+        collector = Collector(
+            publisher=publisher,
+            kinds=connectors.kinds(),
+            tools=Tools(outbound, settings.files_root, settings.max_body_bytes),
+            instance=settings.common.instance,
+            concurrency=settings.concurrency,
+            tick_seconds=settings.tick_seconds,
+            poll_seconds=settings.poll_seconds,
+        )
+        group.create_task(collector.run(stop), name="collector")
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def _check(name: str, answers: Bus | Database) -> Check:
+    try:
+        await answers.ping()
+    except Unavailable as error:
+        return Check(name, ok=False, reason=str(error))
+    return Check(name, ok=True)

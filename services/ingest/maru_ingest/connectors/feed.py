@@ -1,0 +1,177 @@
+"""Feeds over HTTP: RSS 0.9 to 2.0, RDF, Atom and JSON Feed, asked for no more often than needed."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import cast
+from urllib.parse import unquote, urlsplit
+
+from maru_kit.outbound import Fetched, OutboundError
+from pydantic import Field, SecretStr, field_validator
+
+from maru_contracts.posts import Channel
+from maru_ingest.connector import (
+    ConnectorKind,
+    Cursor,
+    Page,
+    SourceBroken,
+    SourceBusy,
+    SourceSettings,
+    Tools,
+)
+from maru_ingest.formats import documents
+from maru_ingest.formats.parsed import Document, Unreadable
+
+_DEADLINE = 20.0
+_ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, */*;q=0.5"
+_MAX_AGE = re.compile(r"(?:^|[\s,])(?:s-)?max-?age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+_MAX_UNTRUSTED = 1_000
+_BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+class FeedSettings(SourceSettings):
+    """Where the feed is, how often to look, and what to show at the door."""
+
+    url: str = Field(
+        max_length=8_000, description="Address of the feed: http(s), or file below the files' root"
+    )
+    interval_seconds: float = Field(
+        default=900.0,
+        ge=1,
+        description="How often to look, in seconds, unless the feed asks for less",
+    )
+    authorization: SecretStr | None = Field(
+        default=None, description="Value of the Authorization header, for feeds that need one"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_followable(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme == "file" or (parts.scheme in {"http", "https"} and parts.hostname):
+            return url
+        raise ValueError("must begin with http://, https:// or file:///")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedConnector:
+    """Fetches a feed when it has changed.
+
+    The cursor holds the validators of the last answer (RFC 9110 section 13), a hash of its body
+    for servers that have none, and the ids that this feed was seen to use twice.
+    """
+
+    settings: FeedSettings
+    tools: Tools
+
+    async def pages(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
+        """Yield one page: the feed as it is, or nothing new."""
+        if self.settings.url.startswith("file:"):
+            yield await self._from_file(cursor)
+            return
+        fetched = await self._fetch(cursor)
+        due = _freshness(fetched.headers)
+        if fetched.status == HTTPStatus.NOT_MODIFIED:
+            yield Page(rows=(), cursor=cursor, next_due=due)
+            return
+        _check_status(fetched)
+        content_type = fetched.headers.get("content-type", "")
+        page = await _page(fetched.body, cursor, url=fetched.url, content_type=content_type)
+        hints = [hint for hint in (due, page.next_due) if hint is not None]
+        validators = {
+            name: value
+            for name, header in (("etag", "etag"), ("modified", "last-modified"))
+            if (value := fetched.headers.get(header))
+        }
+        yield Page(page.rows, {**page.cursor, **validators}, max(hints, default=None))
+
+    async def _from_file(self, cursor: Cursor) -> Page:
+        path = self.tools.file(unquote(urlsplit(self.settings.url).path))
+        try:
+            size = path.stat().st_size
+            if size > documents.MAX_DOCUMENT:
+                raise SourceBroken(f"The file has {size:,} bytes, too many for a feed.")
+            body = await asyncio.to_thread(path.read_bytes)
+        except OSError as error:
+            raise SourceBroken(f"The file can't be read: {error.strerror}.") from error
+        return await _page(body, cursor, url="", content_type="")
+
+    async def _fetch(self, cursor: Cursor) -> Fetched:
+        headers = {"Accept": _ACCEPT}
+        if etag := cursor.get("etag"):
+            headers["If-None-Match"] = etag
+        if modified := cursor.get("modified"):
+            headers["If-Modified-Since"] = modified
+        if self.settings.authorization is not None:
+            headers["Authorization"] = self.settings.authorization.get_secret_value()
+        try:
+            return await self.tools.outbound.get(
+                self.settings.url,
+                headers=headers,
+                max_bytes=self.tools.max_bytes,
+                deadline=_DEADLINE,
+            )
+        except OutboundError as error:
+            raise SourceBroken(str(error)) from error
+
+
+async def _page(body: bytes, cursor: Cursor, *, url: str, content_type: str) -> Page:
+    mark = hashlib.sha256(body).hexdigest()
+    untrusted = frozenset(cursor.get("untrusted", ()))
+    if mark == cursor.get("body"):
+        return Page(rows=(), cursor={"body": mark, "untrusted": sorted(untrusted)})
+    document = await asyncio.to_thread(_parse, body, url, content_type, untrusted)
+    kept = sorted(document.untrusted_ids)[:_MAX_UNTRUSTED]
+    return Page(document.rows, {"body": mark, "untrusted": kept}, document.ttl)
+
+
+def _parse(body: bytes, url: str, content_type: str, untrusted: frozenset[str]) -> Document:
+    try:
+        return documents.parse(body, url=url, content_type=content_type, untrusted=untrusted)
+    except Unreadable as error:
+        raise SourceBroken(f"The feed can't be read: {error}.") from error
+
+
+def _check_status(fetched: Fetched) -> None:
+    status = fetched.status
+    if status == HTTPStatus.OK:
+        return
+    reason = f"The feed's server answers {status}{_phrase(status)}."
+    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise SourceBusy(reason, retry_after=fetched.retry_after or 0.0)
+    raise SourceBroken(reason)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" ({HTTPStatus(status).phrase})"
+    except ValueError:
+        return ""
+
+
+def _freshness(headers: Mapping[str, str]) -> timedelta | None:
+    """How long the answer stays fresh as `Cache-Control: max-age` says (RFC 9111)."""
+    match = _MAX_AGE.search(headers.get("cache-control", ""))
+    return timedelta(seconds=int(match[1])) if match and int(match[1]) > 0 else None
+
+
+def _open(settings: SourceSettings, tools: Tools) -> FeedConnector:
+    return FeedConnector(cast("FeedSettings", settings), tools)
+
+
+def _interval(settings: SourceSettings) -> timedelta:
+    return timedelta(seconds=cast("FeedSettings", settings).interval_seconds)
+
+
+CONNECTOR = ConnectorKind(
+    kind="feed",
+    summary="Follows an RSS, Atom or JSON feed",
+    settings=FeedSettings,
+    channel=Channel.BLOG,
+    open=_open,
+    interval=_interval,
+)

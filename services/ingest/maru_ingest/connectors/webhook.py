@@ -1,0 +1,17 @@
+"""Posts that somebody sends: `POST /hooks/{source_id}`, signed as Standard Webhooks says."""
+
+from maru_contracts.posts import Channel
+from maru_ingest.connector import ConnectorKind, SourceSettings
+
+
+class WebhookSettings(SourceSettings):
+    """Nothing to set: the signing secret is made when the source is added."""
+
+
+CONNECTOR = ConnectorKind(
+    kind="webhook",
+    summary="Takes signed webhooks with posts as JSON objects",
+    settings=WebhookSettings,
+    channel=Channel.OTHER,
+    open=None,
+)

@@ -1,0 +1,288 @@
+"""Imports a file of any size: resumable, and a second import of the same file adds nothing.
+
+A thread reads and parses the next batch while the event loop publishes the one before. After
+every batch the acknowledged place and a hash of all bytes before it are saved: an import that was
+cut off goes on from there when the file still begins with these bytes, and otherwise reads from
+the beginning, where every post is known already.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sqlalchemy.exc import IntegrityError
+
+from maru_contracts.posts import Channel
+from maru_ingest import domain, store
+from maru_ingest.domain import Named, Origin
+from maru_ingest.formats import csv, documents, lines, ndjson
+from maru_ingest.formats.detect import HEAD, Format, detect
+from maru_ingest.formats.ids import content_hash
+from maru_ingest.formats.lines import Line
+from maru_ingest.formats.parsed import BadRow, ParsedPost, Row
+from maru_ingest.service.publishing import BATCH, Publisher
+from maru_ingest.store import Counts, Source
+from maru_kit.bus import Bus
+from maru_kit.database import Database
+
+KIND = "import"
+_HASHED = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is: `done` of `total` bytes (None for a stream of unknown length)."""
+
+    counts: Counts
+    done: int
+    total: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How an import ended. `resumed_at` is the byte at which it went on, 0 for the beginning."""
+
+    source_id: str
+    format: Format
+    counts: Counts
+    bytes: int
+    seconds: float
+    resumed_at: int = 0
+
+
+OnProgress = Callable[[Progress], None]
+OnReject = Callable[[BadRow], None]
+
+
+async def import_file(
+    bus: Bus,
+    database: Database,
+    source: Path | BinaryIO,
+    *,
+    workspace: str,
+    source_name: str,
+    product: str = "",
+    channel: Channel = Channel.OTHER,
+    on_progress: OnProgress | None = None,
+    on_reject: OnReject | None = None,
+) -> Summary:
+    """Publish every post of a file or stream (NDJSON, CSV, JSON Feed, RSS, Atom).
+
+    Bad rows go to `on_reject`, or to the dead letters without one, and the rest goes on. Raises
+    Unreadable when the whole is none of the formats, OSError when the file can't be read,
+    Unavailable when log or database do not answer: importing again then goes on.
+    """
+    begun = time.monotonic()
+    new = Source(
+        id=domain.import_source_id(workspace, source_name),
+        workspace=workspace,
+        product=product,
+        name=source_name,
+        kind=KIND,
+        channel=channel,
+        created_at=domain.utc_now(),
+    )
+    cursor = (await _stored(database, new)).cursor
+    reading = await asyncio.to_thread(_Reading.open, source, new.origin(pushed=True), cursor)
+    try:
+        counts = await _publish_all(
+            Publisher(bus, database), reading, on_progress=on_progress, on_reject=on_reject
+        )
+    finally:
+        await asyncio.to_thread(reading.close)
+    return Summary(
+        source_id=new.id,
+        format=reading.format,
+        counts=counts,
+        bytes=reading.place,
+        seconds=time.monotonic() - begun,
+        resumed_at=reading.resumed_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A batch on its way to the log; `cursor` and `place` are where the file stands after it."""
+
+    posts: list[Named]
+    bad: list[BadRow]
+    cursor: Mapping[str, Any]
+    place: int
+
+
+async def _publish_all(
+    publisher: Publisher,
+    reading: "_Reading",
+    *,
+    on_progress: OnProgress | None,
+    on_reject: OnReject | None,
+) -> Counts:
+    """Publish batch after batch; while one is on its way, a thread parses the next."""
+    begun, counts = time.monotonic(), Counts()
+    batches = reading.batches()
+
+    def parse_ahead() -> asyncio.Task[_Parsed | None]:
+        return asyncio.create_task(asyncio.to_thread(next, batches, None))
+
+    upcoming = parse_ahead()
+    try:
+        while (batch := await upcoming) is not None:
+            upcoming = parse_ahead()
+            counts += await _publish(publisher, reading.origin, batch, on_reject)
+            if on_progress is not None:
+                seconds = time.monotonic() - begun
+                on_progress(Progress(counts, batch.place, reading.size, seconds))
+    finally:
+        await asyncio.wait([upcoming])
+    return counts
+
+
+async def _publish(
+    publisher: Publisher, origin: Origin, batch: _Parsed, on_reject: OnReject | None
+) -> Counts:
+    bad = batch.bad
+    if on_reject is not None:
+        for row in bad:
+            on_reject(row)
+        bad = []
+    return await publisher.publish_named(
+        origin, batch.posts, bad=bad, rejected=len(batch.bad) - len(bad), cursor=batch.cursor
+    )
+
+
+@dataclass
+class _Reading:
+    """The thread's half: a stream, where it stands, and the hash of what lies before."""
+
+    stream: BinaryIO
+    origin: Origin
+    format: Format
+    head: bytes
+    size: int | None
+    owned: bool
+    place: int = 0
+    line: int = 0
+    resumed_at: int = 0
+    hash: Any = field(default_factory=hashlib.sha256)  # hashlib's objects have no public type
+    nameless: bool = False
+
+    @classmethod
+    def open(cls, source: Path | BinaryIO, origin: Origin, cursor: Mapping[str, Any]) -> "_Reading":
+        """Open what is to be imported; a file is read from where an earlier import stopped."""
+        is_file = isinstance(source, Path)
+        stream = source.open("rb") if isinstance(source, Path) else source
+        head = stream.read(HEAD)
+        reading = cls(
+            stream=stream if is_file else lines.rejoined(head, stream),
+            origin=origin,
+            format=detect(head, name=source.name if isinstance(source, Path) else ""),
+            head=head,
+            size=source.stat().st_size if isinstance(source, Path) else None,
+            owned=is_file,
+        )
+        if is_file:
+            reading._resume(cursor)
+        return reading
+
+    def close(self) -> None:
+        """Let go of the file; a stream stays open for its owner."""
+        if self.owned:
+            self.stream.close()
+
+    def batches(self) -> Iterator[_Parsed]:
+        """Parse to the end, in batches."""
+        if self.format in ("feed", "json_feed"):
+            yield from self._document()
+            return
+        again: Counter[str] = Counter()
+        posts: list[Named] = []
+        bad: list[BadRow] = []
+        for row, line in self._rows():
+            if isinstance(row, ParsedPost):
+                posts.append(self._named(row, again))
+            elif row is not None:
+                bad.append(row)
+            self.place, self.line = line.end, line.number
+            if len(posts) + len(bad) >= BATCH:
+                yield self._batch(posts, bad)
+                posts, bad = [], []
+        yield self._batch(posts, bad)
+
+    def _named(self, post: ParsedPost, again: Counter[str]) -> Named:
+        """Name a post; equal rows without an id of their own are told apart by their number."""
+        if post.native_id:
+            return domain.name_post(self.origin, post)
+        self.nameless = True
+        content = content_hash(post)
+        again[content] += 1
+        return domain.name_post(self.origin, post, occurrence=again[content] - 1)
+
+    def _rows(self) -> Iterator[tuple[Row | None, Line]]:
+        plain = self.stream
+        if self.place == 0:
+            plain = lines.in_utf8(self.stream, self.head)
+        read = self._hashed(lines.read(plain, offset=self.place, number=self.line))
+        if self.format == "ndjson":
+            for line in read:
+                yield (None if not line.reason and line.data.isspace() else ndjson.row(line)), line
+            return
+        if self.line == 0:
+            next(read, None)
+        yield from csv.parse(read, csv.dialect(self.head))
+
+    def _hashed(self, read: Iterable[Line]) -> Iterator[Line]:
+        for line in read:
+            self.hash.update(line.data)
+            yield line
+
+    def _document(self) -> Iterator[_Parsed]:
+        body = self.stream.read(documents.MAX_DOCUMENT + 1)
+        self.place = len(body)
+        rows = [
+            domain.as_row(row) if isinstance(row, ParsedPost) else row
+            for row in documents.parse(body, format=self.format).rows
+        ]
+        named = [domain.name_post(self.origin, row) for row in rows if isinstance(row, ParsedPost)]
+        bad = [row for row in rows if isinstance(row, BadRow)]
+        for start in range(0, len(named), BATCH):
+            yield _Parsed(named[start : start + BATCH], [], {}, 0)
+        yield _Parsed([], bad, {}, self.place)
+
+    def _batch(self, posts: list[Named], bad: list[BadRow]) -> _Parsed:
+        cursor: dict[str, Any] = {}
+        if not self.nameless:
+            cursor = {"offset": self.place, "line": self.line, "sha256": self.hash.hexdigest()}
+        return _Parsed(posts, bad, cursor, self.place)
+
+    def _resume(self, cursor: Mapping[str, Any]) -> None:
+        """Go to the cursor's place if all that lies before it is what was imported."""
+        self.stream.seek(0)
+        left = offset = int(cursor.get("offset", 0))
+        so_far = hashlib.sha256()
+        while left > 0 and (piece := self.stream.read(min(left, _HASHED))):
+            so_far.update(piece)
+            left -= len(piece)
+        if offset and left == 0 and so_far.hexdigest() == cursor["sha256"]:
+            self.hash, self.place, self.line = so_far, offset, int(cursor["line"])
+            self.resumed_at = offset
+        else:
+            self.stream.seek(0)
+
+
+async def _stored(database: Database, new: Source) -> Source:
+    """Return the source that stands for all imports under that name, made when it is new."""
+    with suppress(IntegrityError):  # another import under that name began in this moment
+        async with database.transaction() as connection:
+            known = await store.source_by_id(connection, new.id)
+            if known is None:
+                await store.add_source(connection, new)
+            return known or new
+    async with database.reading() as connection:
+        return await store.source_by_id(connection, new.id) or new

@@ -1,0 +1,25 @@
+"""Every metric of the ingest service; the help text is its documentation."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SOURCES = Gauge("maru_ingest_sources", "Sources by state: active, paused or broken.", ["state"])
+POSTS = Counter(
+    "maru_ingest_posts_total",
+    "Posts by the kind of their source and what became of them: published, duplicate, rejected.",
+    ["kind", "outcome"],
+)
+POLLS = Counter(
+    "maru_ingest_polls_total",
+    "Polls by kind of source and outcome: ok, failed.",
+    ["kind", "outcome"],
+)
+POLL_SECONDS = Histogram(
+    "maru_ingest_poll_seconds",
+    "Duration of a poll, from the request to the saved cursor.",
+    ["kind"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+OLDEST_SUCCESS = Gauge(
+    "maru_ingest_oldest_success_seconds",
+    "Age of the last good poll of the source that has waited longest, paused ones left out.",
+)

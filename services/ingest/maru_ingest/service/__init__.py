@@ -1,0 +1,1 @@
+"""The use cases of the ingest service: publish posts, look after sources."""

@@ -1,0 +1,188 @@
+"""From parsed rows to the log: the one way that every post takes, polled, pushed or imported.
+
+In this order, so that a crash at any point loses nothing and counts nothing twice:
+
+1. one transaction decides what is new and writes down id, fingerprint and revision (`announce`),
+2. the posts are appended to the log, which acknowledges them,
+3. one transaction marks them published, counts them and saves the cursor.
+
+After a crash between 1 and 3 the same posts are read again, and come out with the revisions that
+were written down, whether the words are still the same (published once more, same revision: every
+reader is idempotent) or were edited meanwhile (the next revision).
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from maru_contracts.topics import POSTS_COLLECTED
+from maru_ingest import domain, store
+from maru_ingest.domain import Decision, Named, Origin
+from maru_ingest.formats.parsed import BadRow, ParsedPost, Row
+from maru_ingest.metrics import POSTS
+from maru_ingest.store import Counts
+from maru_kit.bus import Bus, Outgoing
+from maru_kit.crash import crash_point
+from maru_kit.database import Database
+from maru_kit.stream.letters import DeadTopic
+
+GROUP = "ingest"
+"""Whose dead letters the rejected rows are."""
+
+BATCH = 1_000
+"""Posts that are decided on and appended together."""
+
+_SCHEMA = (("schema", POSTS_COLLECTED.name.encode()),)
+DEAD = DeadTopic(POSTS_COLLECTED.name, GROUP)
+"""Takes the rows that are no posts, as they came."""
+
+_ATTEMPTS = 5
+_REJECT_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """What publishing needs of the world."""
+
+    bus: Bus
+    database: Database
+
+    async def publish(
+        self,
+        origin: Origin,
+        rows: Iterable[Row],
+        *,
+        cursor: Mapping[str, Any] | None = None,
+        delivery: str | None = None,
+    ) -> Counts:
+        """Publish the posts among `rows`, put the others into the dead letters, save progress.
+
+        The cursor (and the id of a webhook's delivery) is stored with the last batch, after the
+        log has acknowledged everything. Raises Unavailable when log or database do not answer;
+        publishing the same rows again is then safe.
+        """
+        checked = [domain.as_row(row) if isinstance(row, ParsedPost) else row for row in rows]
+        posts = [domain.name_post(origin, row) for row in checked if isinstance(row, ParsedPost)]
+        bad = [row for row in checked if isinstance(row, BadRow)]
+        total = Counts()
+        for start in range(0, len(posts) - BATCH, BATCH):
+            total += await self.publish_named(origin, posts[start : start + BATCH])
+        rest = posts[(max(len(posts) - 1, 0) // BATCH) * BATCH :]
+        return total + await self.publish_named(
+            origin, rest, bad=bad, cursor=cursor, delivery=delivery
+        )
+
+    async def publish_named(
+        self,
+        origin: Origin,
+        posts: Sequence[Named],
+        *,
+        bad: Sequence[BadRow] = (),
+        cursor: Mapping[str, Any] | None = None,
+        delivery: str | None = None,
+        rejected: int = 0,
+    ) -> Counts:
+        """Publish one batch of posts that have their ids; `rejected` more were dealt with."""
+        now = domain.utc_now()
+        decisions, duplicates = await self._announce(origin, posts, now)
+        await self._append(origin, decisions, now)
+        news = await self._bury(origin, bad, now)
+        crash_point("after_produce_before_cursor")
+        counts = Counts(len(decisions), duplicates, len(news) + rejected)
+        async with self.database.transaction() as connection:
+            await self._settle(connection, origin, decisions, counts, now=now, cursor=cursor)
+            await store.add_rejects(connection, origin.source_id, news, now=now)
+            if delivery is not None:
+                await store.add_delivery(connection, origin.source_id, delivery, now=now)
+        _count(origin.kind, counts)
+        return counts
+
+    async def _announce(
+        self, origin: Origin, posts: Sequence[Named], now: datetime
+    ) -> tuple[list[Decision], int]:
+        """Decide and write down; again when another process was first with one of the posts."""
+        attempt = 0
+        while posts:
+            attempt += 1
+            try:
+                async with self.database.transaction() as connection:
+                    known = await store.seen_posts(connection, [post.id for post in posts])
+                    decisions, duplicates = domain.decide(origin, posts, known, now=now)
+                    await store.announce(connection, decisions)
+            except IntegrityError:
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                return decisions, duplicates
+        return [], 0
+
+    async def _append(self, origin: Origin, decisions: Sequence[Decision], now: datetime) -> None:
+        if decisions:
+            key = f"{origin.workspace}/{origin.product}".encode()
+            records = [
+                Outgoing(key, domain.wire(origin, one, now=now), _SCHEMA) for one in decisions
+            ]
+            await self.bus.append(POSTS_COLLECTED.name, records)
+
+    async def _bury(self, origin: Origin, bad: Sequence[BadRow], now: datetime) -> list[bytes]:
+        """Write the bad rows that are not there yet to the dead letters; return their ids."""
+        by_id = {_reject_id(origin, row): row for row in bad}
+        if not by_id:
+            return []
+        async with self.database.reading() as connection:
+            known = await store.known_rejects(connection, by_id.keys())
+        new = {name: row for name, row in by_id.items() if name not in known}
+        if new:
+            await self.bus.append(DEAD.name, [_letter(origin, row, now) for row in new.values()])
+        return list(new)
+
+    async def _settle(
+        self,
+        connection: AsyncConnection,
+        origin: Origin,
+        decisions: Sequence[Decision],
+        counts: Counts,
+        *,
+        now: datetime,
+        cursor: Mapping[str, Any] | None,
+    ) -> None:
+        ids: list[UUID] = domain.ids_of(decisions)
+        if ids:
+            await store.acknowledge(connection, ids)
+        if cursor is not None or counts != Counts():
+            await store.save_progress(connection, origin.source_id, counts, now=now, cursor=cursor)
+
+
+def _reject_id(origin: Origin, row: BadRow) -> bytes:
+    said = b"\x1f".join((origin.source_id.encode(), row.reason.encode(), row.original))
+    return hashlib.blake2b(said, digest_size=_REJECT_SIZE).digest()
+
+
+def _letter(origin: Origin, row: BadRow, now: datetime) -> Outgoing:
+    """Return a dead letter with the headers that the kit's own have; its offset is the line."""
+    headers = {
+        "reason": "rejected",
+        "error": row.reason,
+        "topic": POSTS_COLLECTED.name,
+        "partition": "0",
+        "offset": str(row.line),
+        "at": now.isoformat(),
+        "source": origin.source_id,
+    }
+    return Outgoing(
+        key=f"{origin.workspace}/{origin.product}".encode(),
+        value=row.original,
+        headers=tuple((name, value.encode()) for name, value in headers.items()),
+    )
+
+
+def _count(kind: str, counts: Counts) -> None:
+    POSTS.labels(kind, "published").inc(counts.published)
+    POSTS.labels(kind, "duplicate").inc(counts.duplicates)
+    POSTS.labels(kind, "rejected").inc(counts.rejected)

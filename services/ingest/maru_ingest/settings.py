@@ -1,0 +1,41 @@
+"""What can be set for the ingest service, by environment variables `MARU_INGEST_*`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from maru_kit.settings import Common
+
+
+class Settings(BaseSettings):
+    """The ingest service's settings; every default works on a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix="MARU_INGEST_")
+
+    common: Common = Field(default_factory=Common)
+    port: int = Field(default=8081, description="TCP port of the service's HTTP interface")
+    concurrency: int = Field(
+        default=8, ge=1, le=100, description="Sources that are polled at the same time"
+    )
+    tick_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        description="How often to look for sources that are due, paused or resumed, in seconds",
+    )
+    poll_seconds: float = Field(
+        default=300.0, gt=0, description="Longest time that one poll may take, in seconds"
+    )
+    files_root: Path | None = Field(
+        default=None,
+        description="Folder below which file sources may read; unset means that none may",
+    )
+    allow_hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts (or host:port) inside the own network that sources may be on",
+    )
+    max_body_bytes: int = Field(
+        default=5 * 1024 * 1024,
+        ge=1024,
+        description="Largest feed (decoded) or webhook body that is accepted, in bytes",
+    )

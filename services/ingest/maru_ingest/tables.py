@@ -1,0 +1,84 @@
+"""The tables of the ingest service.
+
+Moments are whole microseconds since 1970 (UTC), which both databases keep exactly.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", String(100), primary_key=True),
+    Column("workspace", String(100), nullable=False),
+    Column("product", String(100), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("kind", String(50), nullable=False),
+    Column("channel", String(20), nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("secret", Text),
+    Column("state", String(20), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("cursor", Text, nullable=False, server_default="{}"),
+    Column("posts", BigInteger, nullable=False, server_default="0"),
+    Column("duplicates", BigInteger, nullable=False, server_default="0"),
+    Column("rejected", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_polled_at", BigInteger),
+    Column("last_success_at", BigInteger),
+    Column("last_post_at", BigInteger),
+    Column("next_poll_at", BigInteger),
+    Column("leased_by", String(200)),
+    Column("leased_until", BigInteger),
+    UniqueConstraint("workspace", "kind", "name", name="uq_sources_name"),
+    Index("ix_sources_due", "state", "next_poll_at"),
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("id", LargeBinary(16), primary_key=True),
+    Column("fingerprint", LargeBinary(16), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("owner", String(100)),
+    Column("published", Boolean, nullable=False),
+    Column("collected_at", BigInteger, nullable=False),
+    Column("edited_at", BigInteger),
+    sqlite_with_rowid=False,
+)
+"""What is known of every post that was ever announced; `domain.Seen` is a row."""
+
+rejects = Table(
+    "rejects",
+    metadata,
+    Column("id", LargeBinary(16), primary_key=True),
+    Column("source_id", String(100), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("ix_rejects_source", "source_id"),
+    sqlite_with_rowid=False,
+)
+"""Bad rows that are in the dead letters already, so that the next poll does not add them again."""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("source_id", String(100), primary_key=True),
+    Column("delivery_id", String(300), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index("ix_deliveries_at", "at"),
+)
+"""Webhook messages that were accepted; kept for a day, longer than any sender retries in a row."""
