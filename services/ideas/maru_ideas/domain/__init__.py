@@ -1,0 +1,1 @@
+"""The rules by which posts become ideas: pure functions on values."""

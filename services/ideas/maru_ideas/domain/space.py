@@ -1,0 +1,94 @@
+"""The space in which posts and ideas are compared: 512 whole numbers a text, exact on any machine.
+
+The first half is the sentence vector after a trained linear map that removes the common mean and
+shrinks the directions in which texts about one subject differ (within-class covariance
+normalisation, Hatch et al., Interspeech 2006). The second half is a signed sketch of the words
+(feature hashing, Weinberger et al., ICML 2009), weighted by their rarity. Each vector has a length
+of about 127, so a dot product over 127 * 127 is the similarity.
+
+Every product and sum stays below 2**24 in absolute value, so float32 matrix products are exact:
+the result depends neither on the batch nor on the order in which a BLAS adds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+
+from maru_ideas.domain import terms
+
+MEANING = 256
+WORDS = 256
+SIZE = MEANING + WORDS
+UNIT = 127.0
+MEAN_SCALE = 8.0
+"""The mean is stored in eighths: embedding entries are small whole numbers."""
+
+Vectors = npt.NDArray[np.int8]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The trained part: `mean` (512, eighths), `map` (512 x 256), `rarity` (one weight a bucket).
+
+    `word_share` is the part of the similarity that words decide. `cells` are fixed anchors that
+    the index sorts ideas by.
+    """
+
+    mean: npt.NDArray[np.int16]
+    map: npt.NDArray[np.int8]
+    rarity: npt.NDArray[np.uint8]
+    cells: Vectors
+    word_share: float
+
+    def vectors(self, embeddings: Vectors, texts: Sequence[str]) -> Vectors:
+        """One vector for each text, from its sentence vector (n x 512) and its words."""
+        meaning = self.meaning(embeddings, (1 - self.word_share) ** 0.5 * UNIT)
+        rare = np.stack([self._sketch(text) for text in texts]) if texts else np.empty((0, WORDS))
+        words = scaled(rare, self.word_share**0.5 * UNIT)
+        return np.concatenate([meaning, words], axis=1)
+
+    def meaning(self, embeddings: Vectors, length: float) -> Vectors:
+        """The first half alone, at the given length."""
+        centred = embeddings.astype(np.float32) * np.float32(MEAN_SCALE) - self.mean
+        return scaled(centred.astype(np.float32) @ self.map.astype(np.float32), length)
+
+    def _sketch(self, text: str) -> npt.NDArray[np.float64]:
+        hashed = terms.hashes(text)
+        weights = self.rarity[hashed % terms.BUCKETS].astype(np.float64)
+        signs = np.where(hashed >> 31, 1.0, -1.0)
+        places = (hashed >> 14) % WORDS
+        return np.bincount(places, weights * signs, WORDS).astype(np.float64)
+
+
+def scaled(
+    rows: npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.int16], length: float
+) -> Vectors:
+    """Rows of whole numbers brought to one length and rounded; a row of zeros stays one.
+
+    Exact and the same everywhere: IEEE 754 rounds square root, product and quotient correctly,
+    and the squares of whole numbers below 2**24 add up exactly in float64.
+    """
+    whole = rows.astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", whole, whole))
+    ratio = whole * length / np.where(lengths > 0, lengths, 1.0)[:, None]
+    return np.rint(ratio).astype(np.int8)
+
+
+@cache
+def trained() -> Space:
+    """The space that ships with this version (`maru_ideas/space.npz`)."""
+    packed = files("maru_ideas").joinpath("space.npz").read_bytes()
+    with np.load(BytesIO(packed), allow_pickle=False) as stored:
+        return Space(
+            mean=stored["mean"],
+            map=stored["map"],
+            rarity=stored["rarity"],
+            cells=stored["cells"],
+            word_share=float(stored["word_share"]),
+        )

@@ -1,0 +1,104 @@
+"""An idea's title and summary: sentences that people wrote, chosen, never invented."""
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from maru_contracts.tags import TaggedPost
+
+TITLE = 80
+SUMMARY = 280
+_SHORTEST = 8
+_FIT = (15, 60)
+_LOOKED_AT = 30
+_EASED_AT = 25
+
+_BREAK = re.compile(r"(?<=[.!?。！？…])[\s\"”’)]+|\s*\n+\s*|(?<=[.!?])(?=[A-Z가-힣])")
+_SPACE = re.compile(r"\s+")
+_LINK = re.compile(r"https?://\S+|www\.\S+")
+_GREETING = re.compile(
+    r"^(?:(?:hi|hello|hey|dear|greetings|good (?:morning|afternoon|evening)|bonjour|salut|"
+    r"안녕하세요|안녕하십니까|안녕|수고하세요|수고하십니다)\b[^.!?,\n]{0,20}[.!?,~:\s]+)+",
+    re.IGNORECASE,
+)
+_REQUEST = re.compile(
+    r"\b(?:please|pls|plz|add|allow|let (?:us|me)|wish|would (?:be|like|love)|could (?:you|we)|"
+    r"should|need|needs|want|option|support|missing|lacks?|instead of|"
+    r"manque|dommage|serait|pourrait|pourriez|ajouter|rajouter|souhaite\w*|aimerais|il faudrait|"
+    r"besoin)\b|"
+    r"주세요|주십시오|주시면|줬으면|바랍니다|바라요|부탁|좋겠|필요|원합니다|원해요|해달라|해주",
+    re.IGNORECASE,
+)
+_PROBLEM = re.compile(
+    r"\b(?:can'?t|cannot|unable|won'?t|doesn'?t|does not|don'?t|not|no longer|never|fails?|failed|"
+    r"stopped|stops|broken|crash\w*|error|bug|issue|problem|"
+    r"impossible|ne (?:\w+ )?(?:plus|pas)|plus de|problème|bogue|erreur|plante)\b|"
+    r"안 ?(?:돼|되|됩)|않|못|오류|에러|불편|느려|느립|끊|실패|꺼져|꺼집",
+    re.IGNORECASE,
+)
+_EMPTY = re.compile(
+    r"^(?:thanks?(?: you)?|thx|merci|please(?: fix(?: it| this)?)?|fix (?:it|this)|help|update|"
+    r"감사합니다|고맙습니다|제발)?[\W\d_]*$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Quote:
+    """The sentence of one post that stands for an idea, and how well it does (higher is better)."""
+
+    post: UUID | None
+    title: str
+    summary: str
+    worth: float
+
+
+def quote(tagged: TaggedPost, similarity: float) -> Quote:
+    """The best title that a post offers.
+
+    Worth more: a request, then a complaint; 15 to 60 characters; nearness to the idea. The title
+    of a post that has one competes with its sentences.
+    """
+    post = tagged.post
+    offered = [post.title, *sentences(post.text)] if post.title else sentences(post.text)
+    asks = tagged.intent.probabilities.get("suggestion", 0.0)
+    best, worth = max(
+        ((sentence, _worth(sentence, place)) for place, sentence in enumerate(offered)),
+        key=lambda pair: pair[1],
+        default=("", -1.0),
+    )
+    whole = shortened(_SPACE.sub(" ", post.text).strip() or post.title, SUMMARY)
+    title = shortened(best or whole, TITLE) or "…"
+    return Quote(
+        post=post.id,
+        title=title,
+        summary=whole or title,
+        worth=round(worth + similarity + asks, 4),
+    )
+
+
+def sentences(text: str) -> list[str]:
+    """The first sentences of a text, without greetings, links and empty phrases."""
+    cleaned = _LINK.sub("", text[:4_000])
+    parts = (_GREETING.sub("", part.strip()).strip(" -–—*•·,:;~") for part in _BREAK.split(cleaned))
+    tidy = (_SPACE.sub(" ", part) for part in parts)
+    return [part for part in tidy if not _EMPTY.match(part)][:_LOOKED_AT]
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text if it fits; otherwise cut between words, with an ellipsis, at most `limit` long."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    at_word = cut.rsplit(" ", 1)[0]
+    return (at_word if len(at_word) > limit // 2 else cut).rstrip(" ,;:.-") + "…"
+
+
+def _worth(sentence: str, place: int) -> float:
+    length = len(sentence)
+    dense = any("가" <= letter <= "힣" for letter in sentence)
+    low, high = (_SHORTEST, _EASED_AT * 2) if dense else _FIT
+    fit = 0.2 if length < low else max(0.0, 1 - max(0, length - high) / 80)
+    asks = 1.5 if _REQUEST.search(sentence) else 0.75 if _PROBLEM.search(sentence) else 0.0
+    shouting = 0.5 if sentence.isupper() else 0.0
+    return fit + asks - shouting - 0.02 * place

@@ -1,0 +1,109 @@
+"""How well posts are grouped into ideas, against groups that people made.
+
+`maru eval clusters FILE.tsv` calls it: the real matching, one post after the other in the order of
+the file, with no gate on intent.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from math import log
+from pathlib import Path
+from typing import TypedDict
+from uuid import UUID
+
+from maru_ideas.domain.matching import Closeness, Shelf
+from maru_ideas.domain.space import Vectors, trained
+from maru_kit.errors import ConfigError
+
+Encode = Callable[[Sequence[str]], Vectors]
+"""Texts to sentence vectors: 512 signed bytes each, as `TaggedPost.embedding` holds them."""
+
+_GOLD = ("cluster", "gold", "gold cluster", "gold_cluster", "label")
+
+
+class Scores(TypedDict):
+    """What `maru eval clusters` prints."""
+
+    n: int
+    v_measure: float
+    bcubed_f1: float
+    clusters_found: int
+    clusters_gold: int
+
+
+def evaluate_clusters(file: Path, encode: Encode, closeness: Closeness) -> Scores:
+    """Group the texts of a TSV file (columns text and cluster) and compare with its groups.
+
+    Raises ConfigError when the file has no such columns or no rows.
+    """
+    texts, gold = _read(file)
+    found = grouped(texts, encode(texts), closeness)
+    return Scores(
+        n=len(texts),
+        v_measure=round(v_measure(gold, found), 4),
+        bcubed_f1=round(bcubed_f1(gold, found), 4),
+        clusters_found=len(set(found)),
+        clusters_gold=len(set(gold)),
+    )
+
+
+def grouped(texts: Sequence[str], embeddings: Vectors, closeness: Closeness) -> list[int]:
+    """The place of the idea that each text joins or founds, taken in order."""
+    space = trained()
+    shelf = Shelf(space, closeness)
+    places = []
+    for number, vector in enumerate(space.vectors(embeddings, texts)):
+        match = shelf.nearest(vector)
+        if match is None:
+            match = shelf.found(UUID(int=number), vector)
+        else:
+            shelf.join(match.place, vector)
+        places.append(match.place)
+    return places
+
+
+def v_measure(gold: Sequence[Hashable], found: Sequence[Hashable]) -> float:
+    """The harmonic mean of homogeneity and completeness (Rosenberg & Hirschberg, EMNLP 2007)."""
+    together = _entropy(Counter(zip(gold, found, strict=True)))
+    of_gold, of_found = _entropy(Counter(gold)), _entropy(Counter(found))
+    homogeneity = 1 - (together - of_found) / of_gold if of_gold else 1.0
+    completeness = 1 - (together - of_gold) / of_found if of_found else 1.0
+    return _harmonic(homogeneity, completeness)
+
+
+def bcubed_f1(gold: Sequence[Hashable], found: Sequence[Hashable]) -> float:
+    """The harmonic mean of B-cubed precision and recall (Bagga & Baldwin, 1998).
+
+    Each element counts once, and is compared with itself, too.
+    """
+    shared = Counter(zip(gold, found, strict=True))
+    gold_sizes, found_sizes = Counter(gold), Counter(found)
+    precision = sum(n * n / found_sizes[cluster] for (_, cluster), n in shared.items())
+    recall = sum(n * n / gold_sizes[group] for (group, _), n in shared.items())
+    return _harmonic(precision / len(gold), recall / len(gold))
+
+
+def _entropy(counts: Mapping[Hashable, int]) -> float:
+    total = sum(counts.values())
+    return -sum(count / total * log(count / total) for count in counts.values())
+
+
+def _harmonic(first: float, second: float) -> float:
+    return 2 * first * second / (first + second) if first + second else 0.0
+
+
+def _read(file: Path) -> tuple[list[str], list[str]]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        columns = reader.fieldnames or []
+        named = {column.strip().lower(): column for column in columns}
+        gold = next((named[name] for name in _GOLD if name in named), None)
+        if "text" not in named or gold is None:
+            raise ConfigError(
+                f"{file} needs a header with the columns text and cluster; it has {columns}"
+            )
+        rows = [(row[named["text"]] or "", row[gold] or "") for row in reader]
+    if not rows:
+        raise ConfigError(f"{file} has no rows under its header")
+    return [text for text, _ in rows], [cluster for _, cluster in rows]

@@ -1,0 +1,53 @@
+"""The topics that a workspace defines for itself."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from maru_ideas.routes.answers import Asking, AtDesk
+from maru_ideas.store.topics import StoredTopic
+from maru_kit.http import requires
+
+router = APIRouter(tags=["topics"])
+
+Name = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[^|/\x00-\x1f]+$")]
+Example = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+
+
+class Topic(BaseModel):
+    """A subject that posts are searched for: a name, and phrases that speak of it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    examples: tuple[str, ...]
+    updated_at: datetime
+
+
+class Examples(BaseModel):
+    """A few phrases that speak of the topic, in any language."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    examples: Annotated[tuple[Example, ...], Field(min_length=1, max_length=50)]
+
+
+@router.get("/api/v1/topics", response_model=list[Topic], openapi_extra=requires("reader"))
+async def list_topics(asking: Asking, at: AtDesk) -> list[StoredTopic]:
+    """List the workspace's own topics."""
+    return await at.topics(asking.workspace)
+
+
+@router.put("/api/v1/topics/{name}", response_model=Topic, openapi_extra=requires("owner"))
+async def define_topic(asking: Asking, at: AtDesk, name: Name, wanted: Examples) -> StoredTopic:
+    """Define a topic, or define it anew; posts that come from now on are tagged with it."""
+    return await at.define_topic(asking.workspace, name, wanted.examples)
+
+
+@router.delete("/api/v1/topics/{name}", status_code=204, openapi_extra=requires("owner"))
+async def remove_topic(asking: Asking, at: AtDesk, name: Name) -> Response:
+    """End a topic."""
+    await at.remove_topic(asking.workspace, name)
+    return Response(status_code=204)

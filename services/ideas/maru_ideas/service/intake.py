@@ -1,0 +1,291 @@
+"""From tagged posts to ideas: one batch, one transaction, every effect and the position in it."""
+
+import asyncio
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import perf_counter
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from maru_contracts.ideas import ChangeKind, IdeaChanged
+from maru_contracts.tags import TaggedPost
+from maru_ideas import metrics
+from maru_ideas.domain import ideas as rules
+from maru_ideas.domain.arrivals import Arrival, arrivals, news
+from maru_ideas.domain.ideas import Backed, NewVoices
+from maru_ideas.domain.matching import Shelf, idea_id
+from maru_ideas.domain.scoring import Weights
+from maru_ideas.domain.space import Space, Vectors
+from maru_ideas.domain.tally import Heard, is_public, written_at
+from maru_ideas.domain.times import micros
+from maru_ideas.domain.voices import voice
+from maru_ideas.outbox import Outbox
+from maru_ideas.service.index import Held, Index, ShelfName
+from maru_ideas.store import posts
+from maru_ideas.store.ideas import Evidence, IdeaStore, Shape, Shown
+from maru_ideas.store.positions import StoredPositions
+from maru_kit.crash import crash_point
+from maru_kit.database import Database
+from maru_kit.stream import Batch
+
+Spoken = tuple[UUID, str, str]
+"""Idea, scope (whole or public) and voice."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides: the space of comparison, the gates, the weights of the score."""
+
+    space: Space
+    weights: Weights
+    min_suggestion: float
+    min_problem: float
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Something that happens to an idea because of a post. `before` is None for new evidence."""
+
+    idea: UUID
+    tagged: TaggedPost
+    similarity: float
+    founds: bool = False
+    before: Heard | None = None
+
+    @property
+    def kind(self) -> ChangeKind:
+        """What the event says."""
+        if self.before is not None:
+            return "evidence_changed"
+        return "created" if self.founds else "evidence_added"
+
+
+class Intake:
+    """Takes batches of tagged posts. Running a batch twice is running it once."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        positions: StoredPositions,
+        store: IdeaStore,
+        outbox: Outbox,
+        index: Index,
+        rules: Rules,
+    ) -> None:
+        self._database = database
+        self._positions = positions
+        self._store = store
+        self._outbox = outbox
+        self._index = index
+        self._rules = rules
+
+    async def take(self, batch: Batch[TaggedPost]) -> None:
+        """Bring about everything that the posts mean. Raises Fenced when another writer went on."""
+        with self._index.writing(
+            batch.topic, batch.partition, start=batch.start, next=batch.next
+        ) as held:
+            async with self._database.transaction() as connection:
+                await self._positions.advance(
+                    connection, batch.topic, batch.partition, start=batch.start, next=batch.next
+                )
+                new, touches = await self._absorb(connection, held, batch.messages)
+                crash_point("before_commit")
+        crash_point("after_db_before_kafka_commit")
+        _measure(batch.messages, touches, new)
+
+    async def _absorb(
+        self, connection: AsyncConnection, held: Held, messages: Sequence[TaggedPost]
+    ) -> tuple[int, list[Touch]]:
+        arrived = await self._news(connection, messages)
+        revised = {it.tagged.post.id for it in arrived if it.before is not None}
+        backing = await self._store.evidence_of(connection, revised)
+        touches = await self._match(connection, held, arrived, backing)
+        await posts.add(connection, [it.tagged for it in arrived if it.before is None])
+        await posts.replace(connection, _latest(it.tagged for it in arrived if it.before))
+        await self._store.add_evidence(
+            connection, [_evidence(it) for it in touches if not it.before]
+        )
+        await self._apply(connection, touches)
+        return len(arrived), touches
+
+    async def _news(
+        self, connection: AsyncConnection, messages: Sequence[TaggedPost]
+    ) -> list[Arrival]:
+        known = await posts.known(connection, {tagged.post.id for tagged in messages})
+        new = news(messages, known)
+        replaced = {tagged.post.id for tagged in new} & known.keys()
+        return arrivals(new, await posts.stored(connection, replaced))
+
+    async def _match(
+        self,
+        connection: AsyncConnection,
+        held: Held,
+        arrived: Sequence[Arrival],
+        backing: Mapping[UUID, Evidence],
+    ) -> list[Touch]:
+        names = dict.fromkeys(_shelf_name(it.tagged) for it in arrived)
+        shelves = {name: await self._index.shelf(connection, held, name) for name in names}
+        started = perf_counter()
+        # In a thread: the heart of it are matrix products, which let the event loop run.
+        touches, shaped = await asyncio.to_thread(self._place, arrived, backing, shelves)
+        metrics.MATCHING.observe(perf_counter() - started)
+        await self._store.save_shapes(connection, shaped)
+        return touches
+
+    def _place(
+        self,
+        arrived: Sequence[Arrival],
+        backing: Mapping[UUID, Evidence],
+        shelves: Mapping[ShelfName, Shelf],
+    ) -> tuple[list[Touch], list[Shape]]:
+        vectors = self._vectors([it.tagged for it in arrived])
+        owners = {post: (it.idea_id, it.similarity) for post, it in backing.items()}
+        touches: list[Touch] = []
+        moved: dict[tuple[ShelfName, int], None] = {}
+        for arrival in arrived:
+            tagged, post = arrival.tagged, arrival.tagged.post.id
+            if arrival.before is not None and post in owners:
+                idea, similarity = owners[post]
+                before = Heard.of(arrival.before)
+                touches.append(Touch(idea, tagged, similarity, before=before))
+            elif post not in owners and self._asks(tagged):
+                name = _shelf_name(tagged)
+                place, touch = _placed(shelves[name], tagged, vectors[id(tagged)])
+                owners[post] = (touch.idea, touch.similarity)
+                touches.append(touch)
+                moved[name, place] = None
+        return touches, [_shape(shelves[name], name, place) for name, place in moved]
+
+    def _vectors(self, tagged: Sequence[TaggedPost]) -> dict[int, Vectors]:
+        asking = [one for one in tagged if self._asks(one)]
+        if not asking:
+            return {}
+        packed = b"".join(b64decode(one.embedding) for one in asking)
+        embeddings = np.frombuffer(packed, np.int8).reshape(len(asking), -1)
+        texts = [f"{one.post.title} {one.post.text}" for one in asking]
+        vectors = self._rules.space.vectors(embeddings, texts)
+        return {id(one): vector for one, vector in zip(asking, vectors, strict=True)}
+
+    def _asks(self, tagged: TaggedPost) -> bool:
+        rules_ = self._rules
+        return rules.asks(tagged, suggestion=rules_.min_suggestion, problem=rules_.min_problem)
+
+    async def _apply(self, connection: AsyncConnection, touches: Sequence[Touch]) -> None:
+        founded = {it.idea for it in touches if it.founds}
+        states = await self._store.states(connection, {it.idea for it in touches} - founded)
+        were_public = {idea for idea, state in states.items() if state.is_public}
+        new_voices = await self._store.add_voices(connection, _spoken(touches))
+        shown: dict[UUID, Shown] = {}
+        changes: list[IdeaChanged] = []
+        for touch in touches:
+            state = self._touched(states.get(touch.idea) or _founded(touch), touch, new_voices)
+            states[touch.idea] = state
+            whole = rules.seen(state, self._rules.weights)
+            shown[touch.idea] = Shown(state, whole, None)
+            post = touch.tagged.post
+            changes.append(rules.change(whole, touch.kind, at=post.collected_at, post=post.id))
+        final = [self._with_public(one) for one in shown.values()]
+        await self._store.save(connection, final)
+        await self._count(connection, final, founded, were_public)
+        await self._outbox.add_changes(connection, changes)
+
+    def _touched(self, state: Backed, touch: Touch, new_voices: set[Spoken]) -> Backed:
+        if touch.before is not None:
+            return rules.corrected(state, touch.before, touch.tagged, touch.similarity)
+        speaker = voice(touch.tagged.post)
+        first = {scope: (touch.idea, scope, speaker) in new_voices for scope in ("whole", "public")}
+        if is_public(touch.tagged.post.channel):
+            new_voices.discard((touch.idea, "public", speaker))
+        new_voices.discard((touch.idea, "whole", speaker))
+        return rules.heard(
+            state,
+            touch.tagged,
+            touch.similarity,
+            NewVoices(whole=first["whole"], public=first["public"]),
+            self._rules.weights.half_life,
+        )
+
+    def _with_public(self, one: Shown) -> Shown:
+        return replace(one, public=rules.seen_in_public(one.state, self._rules.weights))
+
+    async def _count(
+        self,
+        connection: AsyncConnection,
+        shown: Sequence[Shown],
+        founded: set[UUID],
+        were_public: set[UUID],
+    ) -> None:
+        added: Counter[ShelfName] = Counter()
+        opened: Counter[ShelfName] = Counter()
+        for one in shown:
+            name = (one.state.workspace, one.state.product)
+            added[name] += one.state.id in founded
+            opened[name] += one.state.is_public and one.state.id not in were_public
+        for name in sorted(name for name in added if added[name] or opened[name]):
+            await self._store.count(connection, name, ideas=added[name], public_ideas=opened[name])
+
+
+def _shelf_name(tagged: TaggedPost) -> ShelfName:
+    return tagged.post.workspace, tagged.post.product
+
+
+def _placed(shelf: Shelf, tagged: TaggedPost, vector: Vectors) -> tuple[int, Touch]:
+    match = shelf.nearest(vector)
+    if match is None:
+        match = shelf.found(idea_id(tagged.post.id), vector)
+        return match.place, Touch(shelf.ids[match.place], tagged, match.similarity, founds=True)
+    shelf.join(match.place, vector)
+    return match.place, Touch(shelf.ids[match.place], tagged, match.similarity)
+
+
+def _shape(shelf: Shelf, name: ShelfName, place: int) -> Shape:
+    return Shape(shelf.ids[place], name, place, shelf.shapers_of(place), shelf.sum_of(place))
+
+
+def _founded(touch: Touch) -> Backed:
+    post = touch.tagged.post
+    return Backed(id=touch.idea, workspace=post.workspace, product=post.product)
+
+
+def _evidence(touch: Touch) -> Evidence:
+    post = touch.tagged.post
+    return Evidence(
+        post_id=post.id,
+        idea_id=touch.idea,
+        similarity=round(touch.similarity, 4),
+        at=micros(written_at(post)),
+        is_public=is_public(post.channel),
+    )
+
+
+def _spoken(touches: Sequence[Touch]) -> Iterator[Spoken]:
+    for touch in touches:
+        if touch.before is None:
+            speaker = voice(touch.tagged.post)
+            yield touch.idea, "whole", speaker
+            if is_public(touch.tagged.post.channel):
+                yield touch.idea, "public", speaker
+
+
+def _latest(tagged: Iterable[TaggedPost]) -> list[TaggedPost]:
+    return list({one.post.id: one for one in tagged}.values())
+
+
+def _measure(messages: Sequence[TaggedPost], touches: Sequence[Touch], new: int) -> None:
+    now = datetime.now(UTC)
+    for touch in touches:
+        if touch.before is not None:
+            metrics.EVIDENCE_CHANGED.inc()
+            continue
+        metrics.EVIDENCE_ADDED.inc()
+        metrics.IDEAS_CREATED.inc(touch.founds)
+        post = touch.tagged.post
+        metrics.POST_TO_IDEA.observe(max(0.0, (now - post.created_at).total_seconds()))
+        metrics.COLLECTED_TO_IDEA.observe(max(0.0, (now - post.collected_at).total_seconds()))
+    metrics.POSTS_REPEATED.inc(len(messages) - new)

@@ -1,0 +1,1 @@
+"""All SQL of the ideas service but the outbox's."""

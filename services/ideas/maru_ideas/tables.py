@@ -1,0 +1,163 @@
+"""The tables of the ideas service; every query on them names a workspace or a primary key.
+
+Times are microseconds since 1970 (UTC): the same whole number on both databases.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    false,
+)
+
+metadata = MetaData()
+
+_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only in an INTEGER PRIMARY KEY."""
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("workspace", String(100), nullable=False),
+    Column("product", String(100), nullable=False),
+    Column("source_id", String(100), nullable=False),
+    Column("channel", String(20), nullable=False),
+    Column("language", String(35), nullable=False),
+    Column("sentiment", String(10), nullable=False),
+    Column("intent", String(10), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("models", Text, nullable=False, comment="names and versions of all heads"),
+    Column("labels", Text, nullable=False, comment="|topic|topic|, for filters"),
+    Column("search", Text, nullable=False, comment="the words, squeezed together"),
+    Column("body", Text, nullable=False, comment="the TaggedPost without its embedding, JSON"),
+    Column("embedding", LargeBinary, nullable=False, comment="512 signed bytes"),
+    Index("posts_newest", "workspace", "created_at", "id"),
+)
+
+ideas = Table(
+    "ideas",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("workspace", String(100), nullable=False),
+    Column("product", String(100), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("voices", Integer, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("labels", Text, nullable=False, comment="|c:channel|l:language|t:topic|, for filters"),
+    Column("search", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="both faces with all counts, JSON"),
+    Column("wire", Text, nullable=False, comment="the Idea as readers get it, JSON"),
+    Column("is_public", Boolean, nullable=False),
+    Column("public_score", Float, nullable=False),
+    Column("public_voices", Integer, nullable=False),
+    Column("public_first_seen", BigInteger, nullable=False),
+    Column("public_last_seen", BigInteger, nullable=False),
+    Column("public_labels", Text, nullable=False),
+    Column("public_wire", Text, nullable=False, comment="the Idea over public posts alone, JSON"),
+    Index("ideas_score", "workspace", "score", "id"),
+    Index("ideas_newest", "workspace", "first_seen", "id"),
+    Index("ideas_voices", "workspace", "voices", "id"),
+    Index("ideas_last_seen", "workspace", "last_seen", "id"),
+    Index("ideas_public_score", "workspace", "is_public", "public_score", "id"),
+)
+
+shapes = Table(
+    "shapes",
+    metadata,
+    Column("idea_id", Uuid, primary_key=True),
+    Column("workspace", String(100), nullable=False),
+    Column("product", String(100), nullable=False),
+    Column("place", Integer, nullable=False, comment="the idea's number within its product"),
+    Column("shapers", SmallInteger, nullable=False, comment="how many vectors are in the sum"),
+    Column("sum", LargeBinary, nullable=False, comment="512 little-endian int16"),
+    UniqueConstraint("workspace", "product", "place", name="shapes_place"),
+)
+
+shelves = Table(
+    "shelves",
+    metadata,
+    Column("workspace", String(100), primary_key=True),
+    Column("product", String(100), primary_key=True),
+    Column("ideas", Integer, nullable=False),
+    Column("public_ideas", Integer, nullable=False),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("post_id", Uuid, primary_key=True),
+    Column("idea_id", Uuid, nullable=False),
+    Column("similarity", Float, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Index("evidence_newest", "idea_id", "created_at", "post_id"),
+)
+
+voices = Table(
+    "voices",
+    metadata,
+    Column("idea_id", Uuid, primary_key=True),
+    Column("scope", String(6), primary_key=True, comment="whole or public"),
+    Column("voice", String(32), primary_key=True),
+)
+
+offsets = Table(
+    "offsets",
+    metadata,
+    Column("topic", String(200), primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("topic", String(200), nullable=False),
+    Column("workspace", String(100), nullable=False),
+    Column("idea_id", Uuid, nullable=True),
+    Column("version", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False, comment="the message, JSON"),
+    Column("published", Boolean, nullable=False, server_default=false()),
+    UniqueConstraint("idea_id", "version", name="events_version"),
+)
+Index(
+    "events_waiting",
+    events.c.sequence,
+    sqlite_where=~events.c.published,
+    postgresql_where=~events.c.published,
+)
+
+relays = Table(
+    "relays",
+    metadata,
+    Column("name", String(50), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("workspace", String(100), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Column("examples", Text, nullable=False, comment="JSON list"),
+    Column("updated_at", BigInteger, nullable=False),
+)
