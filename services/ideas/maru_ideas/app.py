@@ -56,7 +56,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             database = await stack.enter_async_context(open_database(common.database_url, SCHEMA))
             bus = await stack.enter_async_context(open_bus(common.bus_url))
             await bus.create(TOPICS)
-            parts = _wired(settings, database, bus, health)
+            parts = wired(settings, database, bus, health)
             app.state.parts, app.state.desk = parts, parts.desk
             if work:
                 await stack.enter_async_context(_working(settings, parts))
@@ -81,7 +81,8 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
     return app
 
 
-def _wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth) -> Parts:
+def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth) -> Parts:
+    """Make the objects of the service and connect them; nothing runs yet."""
     store, outbox, positions = IdeaStore(database), Outbox(database), StoredPositions(database)
     rules = Rules(
         space=trained(),

@@ -77,7 +77,7 @@ class Shelf:
 
     def nearest(self, vector: Vectors) -> Match | None:
         """The nearest idea that is near enough; of equally near ones the oldest."""
-        places = self._candidates(vector)
+        places = self.candidates(vector)
         if not len(places):
             return None
         every = len(places) == len(self.ids)
@@ -88,6 +88,20 @@ class Shelf:
         if margins[best] < 0:
             return None
         return Match(int(places[best]), min(1.0, max(0.0, float(dots[best]) / _SAME)))
+
+    def candidates(self, vector: Vectors) -> npt.NDArray[np.intp]:
+        """The places that `nearest` compares: all, or those in the cells nearest to the vector."""
+        count = len(self.ids)
+        if count <= LOOKED_AT:
+            return np.arange(count)
+        nearness = self._anchors @ vector[:MEANING].astype(np.float32)
+        order = np.argsort(-nearness, kind="stable")
+        cells = self._cells[:count]
+        sizes = np.bincount(cells, minlength=len(order))[order]
+        within = int(np.searchsorted(np.cumsum(sizes), LOOKED_AT, side="right"))
+        wanted = np.zeros(len(order), bool)
+        wanted[order[: max(within, 1)]] = True
+        return np.flatnonzero(wanted[cells])
 
     def found(self, idea: UUID, vector: Vectors) -> Match:
         """Put a new idea on the shelf; its first post is its vector."""
@@ -129,19 +143,6 @@ class Shelf:
         self._vectors[where] = scaled(self._sums[where], UNIT)
         meanings = self._vectors[where, :MEANING].astype(np.float32)
         self._cells[where] = np.argmax(meanings @ self._anchors.T, axis=1)
-
-    def _candidates(self, vector: Vectors) -> npt.NDArray[np.intp]:
-        count = len(self.ids)
-        if count <= LOOKED_AT:
-            return np.arange(count)
-        nearness = self._anchors @ vector[:MEANING].astype(np.float32)
-        order = np.argsort(-nearness, kind="stable")
-        cells = self._cells[:count]
-        sizes = np.bincount(cells, minlength=len(order))[order]
-        within = int(np.searchsorted(np.cumsum(sizes), LOOKED_AT, side="right"))
-        wanted = np.zeros(len(order), bool)
-        wanted[order[: max(within, 1)]] = True
-        return np.flatnonzero(wanted[cells])
 
     def _grow(self, wanted: int) -> None:
         size = len(self._shapers)

@@ -1,0 +1,75 @@
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ideas.factories import an_embedding
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import v_measure_score
+
+from maru_ideas.domain.matching import Closeness
+from maru_ideas.evaluation import bcubed_f1, evaluate_clusters, v_measure
+from maru_kit.errors import ConfigError
+
+GOLD = ["a", "a", "a", "b", "b", "c"]
+FOUND = [1, 1, 2, 2, 2, 3]
+
+
+def test_v_measure_equals_the_value_computed_by_hand() -> None:
+    of_gold = -(1 / 2 * log(1 / 2) + 1 / 3 * log(1 / 3) + 1 / 6 * log(1 / 6))
+    gold_given_found = -(3 / 6 * (1 / 3 * log(1 / 3) + 2 / 3 * log(2 / 3)))
+    found_given_gold = -(3 / 6 * (1 / 3 * log(1 / 3) + 2 / 3 * log(2 / 3)))
+    homogeneity = 1 - gold_given_found / of_gold
+    completeness = 1 - found_given_gold / of_gold
+
+    expected = 2 * homogeneity * completeness / (homogeneity + completeness)
+    assert v_measure(GOLD, FOUND) == pytest.approx(expected)
+
+
+def test_bcubed_equals_the_value_computed_by_hand() -> None:
+    precision = (1 + 1 + 1 / 3 + 2 / 3 + 2 / 3 + 1) / 6
+    recall = (2 / 3 + 2 / 3 + 1 / 3 + 1 + 1 + 1) / 6
+
+    assert bcubed_f1(GOLD, FOUND) == pytest.approx(2 * precision * recall / (precision + recall))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60))
+def test_v_measure_is_scikit_learns(pairs: list[tuple[int, int]]) -> None:
+    gold, found = zip(*pairs, strict=True)
+
+    assert v_measure(gold, found) == pytest.approx(v_measure_score(gold, found), abs=1e-9)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=60))
+def test_the_right_grouping_scores_one(gold: list[int]) -> None:
+    assert v_measure(gold, gold) == pytest.approx(1)
+    assert bcubed_f1(gold, gold) == pytest.approx(1)
+
+
+def test_a_file_of_clear_groups_is_grouped_rightly(tmp_path: Path) -> None:
+    file = tmp_path / "clusters.tsv"
+    rows = [("dark mode", 1), ("night theme", 1), ("battery drains", 2), ("dark theme", 1)]
+    file.write_text("text\tcluster\n" + "".join(f"{text}\tg{n}\n" for text, n in rows))
+    vectors = np.stack([an_embedding(n, seed=seed) for seed, (_, n) in enumerate(rows)])
+
+    scores = evaluate_clusters(file, lambda _: vectors, Closeness(threshold=0.3, growth=0.015))
+
+    assert scores == {
+        "n": 4,
+        "v_measure": 1.0,
+        "bcubed_f1": 1.0,
+        "clusters_found": 2,
+        "clusters_gold": 2,
+    }
+
+
+@pytest.mark.parametrize("content", ["", "text\tcluster\n", "words\tgroup\na\tb\n"])
+def test_a_file_that_cannot_be_judged_says_why(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "clusters.tsv"
+    file.write_text(content)
+
+    with pytest.raises(ConfigError, match="clusters.tsv"):
+        evaluate_clusters(
+            file, lambda _: np.zeros((0, 512), np.int8), Closeness(threshold=0.3, growth=0.0)
+        )
