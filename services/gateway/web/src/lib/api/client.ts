@@ -1,0 +1,74 @@
+/** The gateway's questions that the board asks. Without a key it asks the public twins. */
+
+import type { Filters } from "../filters";
+import { toQuery } from "../filters";
+import { problemOf } from "./problem";
+import type { Evidence, Idea, Me, Page, Status } from "./types";
+
+const PAGE = 20;
+
+export class Client {
+  constructor(readonly key: string | null = null) {}
+
+  ideas(filters: Filters, cursor: string | null, signal: AbortSignal): Promise<Page<Idea>> {
+    return this.#read(this.#path("/ideas"), withCursor(toQuery(filters), cursor), signal);
+  }
+
+  idea(id: string, signal: AbortSignal): Promise<Idea> {
+    return this.#read(this.#path(`/ideas/${encodeURIComponent(id)}`), undefined, signal);
+  }
+
+  evidence(id: string, cursor: string | null, signal: AbortSignal): Promise<Page<Evidence>> {
+    const path = this.#path(`/ideas/${encodeURIComponent(id)}/evidence`);
+    return this.#read(path, withCursor(new URLSearchParams(), cursor), signal);
+  }
+
+  me(): Promise<Me> {
+    return this.#read("/api/v1/me");
+  }
+
+  /** Throws a Problem with status 409 on a move that is not allowed. */
+  setStatus(id: string, status: Status): Promise<Idea> {
+    return this.#send(`/api/v1/ideas/${encodeURIComponent(id)}/status`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ status }),
+    });
+  }
+
+  /** The stream of changed ideas, open until `signal` aborts or the gateway ends it. */
+  async live(signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const path = this.key ? "/api/v1/live/ideas" : "/board/live";
+    const response = await this.#fetch(path, { signal, headers: { accept: "text/event-stream" } });
+    if (!response.body) throw new Error(`${path} sent no body`);
+    return response.body;
+  }
+
+  #path(path: string): string {
+    return (this.key ? "/api/v1" : "/board") + path;
+  }
+
+  #read<T>(path: string, query?: URLSearchParams, signal?: AbortSignal): Promise<T> {
+    const url = query?.size ? `${path}?${query}` : path;
+    return this.#send(url, signal ? { signal } : {});
+  }
+
+  async #send<T>(url: string, init: RequestInit): Promise<T> {
+    const response = await this.#fetch(url, init);
+    return (await response.json()) as T;
+  }
+
+  async #fetch(url: string, init: RequestInit): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (this.key) headers.set("authorization", `Bearer ${this.key}`);
+    const response = await fetch(url, { ...init, headers, credentials: "omit" });
+    if (!response.ok) throw await problemOf(response);
+    return response;
+  }
+}
+
+function withCursor(query: URLSearchParams, cursor: string | null): URLSearchParams {
+  query.set("limit", String(PAGE));
+  if (cursor) query.set("cursor", cursor);
+  return query;
+}

@@ -1,0 +1,101 @@
+/** What the gateway sends: a mirror of `maru_contracts` and of the evidence that ideas serves. */
+
+export const STATUSES = [
+  "new",
+  "under_review",
+  "planned",
+  "in_progress",
+  "shipped",
+  "declined",
+] as const;
+export type Status = (typeof STATUSES)[number];
+
+/** Which status may follow which; the ideas service decides, this only saves useless offers. */
+export const MOVES: Record<Status, readonly Status[]> = {
+  new: ["under_review", "planned", "declined"],
+  under_review: ["new", "planned", "in_progress", "declined"],
+  planned: ["under_review", "in_progress", "declined"],
+  in_progress: ["planned", "shipped", "declined"],
+  shipped: ["under_review"],
+  declined: ["under_review"],
+};
+
+export const CHANNELS = [
+  "blog",
+  "microblog",
+  "video",
+  "community",
+  "review",
+  "survey",
+  "call",
+  "mail",
+  "press",
+  "broadcast",
+  "visit",
+  "other",
+] as const;
+export type Channel = (typeof CHANNELS)[number];
+
+export const MOODS = ["negative", "neutral", "positive"] as const;
+export type Mood = (typeof MOODS)[number];
+
+export const SORTS = ["score", "voices", "newest", "last_seen"] as const;
+export type Sort = (typeof SORTS)[number];
+
+export type Role = "public" | "reader" | "contributor" | "owner" | "admin";
+
+export interface Idea {
+  id: string;
+  version: number;
+  product: string;
+  title: string;
+  summary: string;
+  status: Status;
+  score: number;
+  /** Each reason's contribution; they add up to `score`. */
+  terms: Record<string, number>;
+  voices: number;
+  evidence_count: number;
+  mood: Record<Mood, number>;
+  topics: string[];
+  channels: Channel[];
+  languages: string[];
+  is_public: boolean;
+  first_seen: string;
+  last_seen: string;
+}
+
+export interface Author {
+  handle: string;
+  name: string;
+}
+
+/** A tag travels as its bare label or with its probabilities. */
+export type Tag = string | { label: string };
+
+/** A post behind an idea. */
+export interface Evidence {
+  post_id: string;
+  url: string | null;
+  channel: Channel;
+  /** Null on the public board. */
+  author: Author | null;
+  title: string;
+  text: string;
+  language: string;
+  sentiment: Tag;
+  intent: Tag;
+  topics: (string | { name: string })[];
+  created_at: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+  total?: number;
+}
+
+export interface Me {
+  workspace: string;
+  role: Role;
+}

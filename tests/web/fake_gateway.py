@@ -1,0 +1,150 @@
+"""A gateway of fixed answers: what the board's browser tests talk to.
+
+It answers the plan of the HTTP API, so that a test can also put the board into states that the
+real composition does not reach on demand (a closed board, a failing service, a refused move).
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from web.sample_ideas import IDEAS, MORE_IDEAS, POSTS, Json
+
+KEY = "maru_" + "k" * 43
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass
+class State:
+    """What a test may change while the board runs."""
+
+    ideas: list[Json] = field(default_factory=lambda: [dict(it) for it in IDEAS + MORE_IDEAS])
+    closed: bool = False
+    failing: bool = False
+    authors: bool = False
+    changed: list[str] = field(default_factory=list)
+
+
+def problem(status: int, title: str, detail: str) -> Response:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def create_app(static: Path, state: State) -> FastAPI:
+    app = FastAPI(title="Maru", version="0.1.0", docs_url=None, redoc_url=None)
+    _serve_board(app, static)
+    _serve_ideas(app, state, "/board")
+    _serve_ideas(app, state, "/api/v1")
+    _serve_owner(app, state)
+
+    @app.middleware("http")
+    async def policy(request: Request, call_next):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        response = await call_next(request)
+        response.headers["content-security-policy"] = POLICY
+        return response
+
+    return app
+
+
+def _serve_board(app: FastAPI, static: Path) -> None:
+    app.mount("/assets", StaticFiles(directory=static / "assets"))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(static / "docs.html")
+
+    @app.get("/", include_in_schema=False)
+    @app.get("/ideas/{id}", include_in_schema=False)
+    @app.get("/nowhere", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(static / "index.html")
+
+
+def _refused(request: Request, state: State) -> Response | None:
+    if state.failing:
+        return problem(503, "Service Unavailable", "The ideas service is starting; try again.")
+    key = request.headers.get("authorization")
+    needs_key = state.closed or request.url.path.startswith("/api/")
+    if (needs_key or key) and key != f"Bearer {KEY}":
+        return problem(401, "Unauthorized", "This needs an API key.")
+    return None
+
+
+def _serve_ideas(app: FastAPI, state: State, prefix: str) -> None:
+    signed_in = prefix == "/api/v1"
+
+    @app.get(f"{prefix}/ideas", openapi_extra={"x-maru-role": "reader"})
+    async def ideas(
+        request: Request, q: str = "", status: str = "", sort: str = "score", cursor: int = 0,
+        limit: int = 20,
+    ) -> Response:
+        """Ideas, ranked."""
+        if refused := _refused(request, state):
+            return refused
+        found = [
+            it for it in state.ideas
+            if q.lower() in it["title"].lower() and status in ("", it["status"])
+        ]
+        found.sort(key=lambda it: str(it["last_seen"]) if sort == "last_seen" else -it[
+            "voices" if sort == "voices" else "score"])
+        page = found[cursor : cursor + limit]
+        following = cursor + limit if cursor + limit < len(found) else None
+        return JSONResponse(
+            {"items": page, "next": following and str(following), "total": len(found)}
+        )
+
+    @app.get(f"{prefix}/ideas/{{id}}")
+    async def idea(request: Request, id: str) -> Response:
+        if refused := _refused(request, state):
+            return refused
+        found = next((it for it in state.ideas if it["id"] == id), None)
+        return JSONResponse(found) if found else problem(404, "Not Found", f"There is no idea {id}.")
+
+    @app.get(f"{prefix}/ideas/{{id}}/evidence")
+    async def evidence(request: Request, id: str) -> Response:
+        if refused := _refused(request, state):
+            return refused
+        hidden = {} if signed_in else {"author": None}
+        return JSONResponse({"items": [it | hidden | {"idea_id": id} for it in POSTS], "next": None})
+
+    @app.get(f"{prefix}/live/ideas" if signed_in else f"{prefix}/live", include_in_schema=False)
+    async def live(request: Request) -> Response:
+        if refused := _refused(request, state):
+            return refused
+        return StreamingResponse(_changes(request, state), media_type="text/event-stream")
+
+
+async def _changes(request: Request, state: State) -> AsyncIterator[str]:
+    told = 0
+    yield ": open\n\n"
+    while not await request.is_disconnected():
+        for id in state.changed[told:]:
+            told += 1
+            event = {"id": f"event-{told}", "kind": "evidence_added", "idea": {"id": id}}
+            yield f"id: {told}\nevent: idea\ndata: {json.dumps(event)}\n\n"
+        await asyncio.sleep(0.05)
+
+
+def _serve_owner(app: FastAPI, state: State) -> None:
+    @app.get("/api/v1/me")
+    async def me(request: Request) -> Response:
+        refused = _refused(request, state)
+        return refused or JSONResponse({"workspace": "default", "actor": "key", "role": "owner"})
+
+    @app.post("/api/v1/ideas/{id}/status", openapi_extra={"x-maru-role": "owner"})
+    async def move(request: Request, id: str, wish: dict[str, str]) -> Response:
+        if refused := _refused(request, state):
+            return refused
+        idea = next(it for it in state.ideas if it["id"] == id)
+        if wish["status"] == "declined":
+            return problem(409, "Conflict", f"An idea that is {idea['status']} cannot be declined.")
+        idea["status"] = wish["status"]
+        return JSONResponse(idea)

@@ -1,0 +1,43 @@
+"""axe finds nothing to complain of: both schemes, both languages, wide and narrow."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+from web.conftest import Visitor
+from web.fake_gateway import KEY
+from web.sample_ideas import IDEAS
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"viewport": {"width": 360, "height": 740}}
+PATHS = ["/", f"/ideas/{IDEAS[0]['id']}#key={KEY}", "/docs"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=["ideas", "idea", "docs"])
+@pytest.mark.parametrize(
+    "options",
+    [{"color_scheme": "light"}, {"color_scheme": "dark", "locale": "ko-KR"} | PHONE],
+    ids=["light", "dark-korean-phone"],
+)
+async def test_axe_finds_no_violation(visit: Visitor, path: str, options: dict[str, Any]) -> None:
+    seen = await visit(path, reduced_motion="reduce", **options)
+    await expect(seen.page.get_by_role("article").first).to_be_visible()
+
+    found = await Axe().run(seen.page)
+
+    assert found.violations_count == 0, found.generate_report()
+    assert await seen.page.evaluate("() => document.body.scrollWidth <= innerWidth")
+
+
+async def test_the_sign_in_dialog_is_accessible_too(visit: Visitor) -> None:
+    seen = await visit()
+    await seen.page.get_by_role("button", name="Sign in").click()
+
+    found = await Axe().run(seen.page)
+
+    assert found.violations_count == 0, found.generate_report()
+    await expect(seen.page.get_by_role("textbox", name="API key")).to_be_focused()
+    await seen.page.keyboard.press("Escape")
+    await expect(seen.page.get_by_role("dialog")).to_have_count(0)
