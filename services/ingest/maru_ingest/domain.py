@@ -52,9 +52,9 @@ class Origin:
 class Named:
     """A parsed post with its id, the fingerprint of what it says, and its final native id."""
 
-    id: UUID
+    id: str
     native_id: str
-    fingerprint: bytes
+    fingerprint: str
     post: ParsedPost
 
 
@@ -65,8 +65,8 @@ class Seen:
     `owner` is the source whose edits count, None once that source was removed.
     """
 
-    id: UUID
-    fingerprint: bytes
+    id: str
+    fingerprint: str
     revision: int
     owner: str | None
     published: bool
@@ -104,7 +104,7 @@ def name_post(origin: Origin, post: ParsedPost, *, occurrence: int = 0) -> Named
     if native_id.isdigit() and len(native_id) < _MIN_NUMBER_OF_THE_WORLD:
         native_id = f"{origin.name}/{native_id}"
     name = post_id(origin.workspace, origin.kind, native_id)
-    return Named(id=name, native_id=native_id, fingerprint=fingerprint(post), post=post)
+    return Named(id=str(name), native_id=native_id, fingerprint=fingerprint(post), post=post)
 
 
 def as_row(post: ParsedPost) -> Row:
@@ -114,25 +114,25 @@ def as_row(post: ParsedPost) -> Row:
     return BadRow(post.line, "no text", orjson.dumps(asdict(post))[:MAX_ORIGINAL])
 
 
-def fingerprint(post: ParsedPost) -> bytes:
-    """Return 16 bytes that change when the words, the author or the attachments change.
+def fingerprint(post: ParsedPost) -> str:
+    """Return 16 bytes in hex that change when the words, the author or the attachments change.
 
     Counts and dates are left out: a like is no edit.
     """
     attached = _SEPARATOR.join(media.url for media in post.media)
     said = _SEPARATOR.join((post.title, post.text, post.author, attached))
-    return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).digest()
+    return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def decide(
-    origin: Origin, posts: Iterable[Named], seen: Mapping[UUID, Seen], *, now: datetime
+    origin: Origin, posts: Iterable[Named], seen: Mapping[str, Seen], *, now: datetime
 ) -> tuple[list[Decision], int]:
     """Return what to publish, in order, and how many posts are duplicates.
 
     A post that was announced but never acknowledged comes out with the revision it had; within
     one batch only the last version of a post counts.
     """
-    latest: dict[UUID, Named] = {}
+    latest: dict[str, Named] = {}
     total = 0
     for named in posts:
         total += 1
@@ -264,6 +264,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def ids_of(decisions: Sequence[Decision]) -> list[UUID]:
+def ids_of(decisions: Sequence[Decision]) -> list[str]:
     """The ids of the posts that were decided on."""
     return [decision.named.id for decision in decisions]

@@ -25,7 +25,7 @@ from maru_ingest.formats import csv, documents, lines, ndjson
 from maru_ingest.formats.detect import HEAD, Format, detect
 from maru_ingest.formats.ids import content_hash
 from maru_ingest.formats.lines import Line
-from maru_ingest.formats.parsed import BadRow, ParsedPost, Row
+from maru_ingest.formats.parsed import BadRow, ParsedPost, Row, Unreadable
 from maru_ingest.service.publishing import BATCH, Publisher
 from maru_ingest.store import Counts, Source
 from maru_kit.bus import Bus
@@ -179,10 +179,16 @@ class _Reading:
         is_file = isinstance(source, Path)
         stream = source.open("rb") if isinstance(source, Path) else source
         head = stream.read(HEAD)
+        try:
+            format = detect(head, name=source.name if isinstance(source, Path) else "")  # noqa: A001
+        except Unreadable:
+            if is_file:
+                stream.close()
+            raise
         reading = cls(
             stream=stream if is_file else lines.rejoined(head, stream),
             origin=origin,
-            format=detect(head, name=source.name if isinstance(source, Path) else ""),
+            format=format,
             head=head,
             size=source.stat().st_size if isinstance(source, Path) else None,
             owned=is_file,

@@ -4,20 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import orjson
 from sqlalchemy import (
     Insert,
     Row,
     Table,
-    bindparam,
     case,
     delete,
     func,
     insert,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -30,7 +29,17 @@ from maru_ingest.tables import deliveries, rejects, seen, sources
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAX_REASON = 500
-_EDITED = ("fingerprint", "revision", "owner", "published", "edited_at")
+_SEEN_TYPES = {
+    "id": "TEXT",
+    "fingerprint": "TEXT",
+    "revision": "INTEGER",
+    "owner": "TEXT",
+    "published": "INTEGER",
+    "collected_at": "BIGINT",
+    "edited_at": "BIGINT",
+}
+_SEEN = ", ".join(_SEEN_TYPES)
+# S608 is silenced where a statement is put together from these constants only.
 _REMEMBERED = timedelta(days=1)
 
 
@@ -282,11 +291,11 @@ async def health(
     return counted, _moment(oldest)
 
 
-async def seen_posts(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Seen]:
+async def seen_posts(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Seen]:
     """What is known of these posts."""
-    query = select(seen).where(seen.c.id.in_(bindparam("ids", expanding=True)))
-    found = await connection.execute(query, {"ids": [one.bytes for one in ids]})
-    return {(known := _seen(row)).id: known for row in found}
+    statement = text(f"SELECT {_SEEN} FROM seen WHERE id IN ({_given(connection, 1)})")  # noqa: S608
+    rows = await connection.execute(statement, {"given": _listed(ids)})
+    return {row.id: _seen(row) for row in rows}
 
 
 async def announce(connection: AsyncConnection, decisions: Sequence[Decision]) -> None:
@@ -297,35 +306,27 @@ async def announce(connection: AsyncConnection, decisions: Sequence[Decision]) -
     """
     new = [_values(one.seen) for one in decisions if one.was is None]
     if new:
-        await connection.execute(insert(seen), new)
-    edited = [one for one in decisions if one.was is not None and one.was is not one.seen]
-    if edited:
-        await connection.execute(
-            update(seen)
-            .where(seen.c.id == bindparam("which"))
-            .values({name: bindparam(name) for name in _EDITED}),
-            [
-                {"which": one.seen.id.bytes, **{name: _values(one.seen)[name] for name in _EDITED}}
-                for one in edited
-            ],
-        )
+        statement = text(f"INSERT INTO seen ({_SEEN}) {_given(connection, len(_SEEN_TYPES))}")  # noqa: S608
+        await connection.execute(statement, {"given": orjson.dumps(new).decode()})
+    edited = [one.seen for one in decisions if one.was is not None and one.was is not one.seen]
+    for known in edited:
+        values = dict(zip(_SEEN_TYPES, _values(known), strict=True))
+        await connection.execute(update(seen).where(seen.c.id == known.id).values(values))
 
 
-async def acknowledge(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
+async def acknowledge(connection: AsyncConnection, ids: Sequence[str]) -> None:
     """Note that the log has these posts."""
-    await connection.execute(
-        update(seen).where(seen.c.id.in_(bindparam("ids", expanding=True))).values(published=True),
-        {"ids": [one.bytes for one in ids]},
-    )
+    statement = text(f"UPDATE seen SET published = 1 WHERE id IN ({_given(connection, 1)})")  # noqa: S608
+    await connection.execute(statement, {"given": _listed(ids)})
 
 
-async def known_rejects(connection: AsyncConnection, ids: Collection[bytes]) -> set[bytes]:
+async def known_rejects(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
     """Which of these bad rows are in the dead letters already."""
     return set(await connection.scalars(select(rejects.c.id).where(rejects.c.id.in_(ids))))
 
 
 async def add_rejects(
-    connection: AsyncConnection, source_id: str, ids: Collection[bytes], *, now: datetime
+    connection: AsyncConnection, source_id: str, ids: Collection[str], *, now: datetime
 ) -> None:
     """Remember bad rows; those that are known already stay as they are."""
     if ids:
@@ -363,28 +364,45 @@ def _is_free(now: datetime, instance: str) -> Any:
     )
 
 
-def _values(known: Seen) -> dict[str, Any]:
-    return {
-        "id": known.id.bytes,
-        "fingerprint": known.fingerprint,
-        "revision": known.revision,
-        "owner": known.owner,
-        "published": known.published,
-        "collected_at": micros(known.collected_at),
-        "edited_at": micros(known.edited_at),
-    }
+def _given(connection: AsyncConnection, columns: int) -> str:
+    """Return a SELECT over the parameter `given`, a JSON array of arrays in the order of `_SEEN`.
+
+    One statement with one parameter for a whole batch: SQLite's driver lets go of the
+    interpreter's lock once, not once a row (measured: half the time of `executemany` beside a
+    busy thread), and PostgreSQL's makes one round trip.
+    """
+    types = list(_SEEN_TYPES.values())[:columns]
+    casts = ", ".join(f"CAST(value->>{place} AS {kind})" for place, kind in enumerate(types))
+    if connection.dialect.name == "sqlite":
+        return f"SELECT {casts} FROM json_each(:given)"  # noqa: S608
+    return f"SELECT {casts} FROM jsonb_array_elements(CAST(:given AS jsonb)) AS given(value)"  # noqa: S608
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return orjson.dumps([(one,) for one in ids]).decode()
+
+
+def _values(known: Seen) -> tuple[object, ...]:
+    return (
+        known.id,
+        known.fingerprint,
+        known.revision,
+        known.owner,
+        int(known.published),
+        micros(known.collected_at),
+        micros(known.edited_at),
+    )
 
 
 def _seen(row: Row[Any]) -> Seen:
-    name, fingerprint, revision, owner, published, collected_at, edited_at = tuple(row)
     return Seen(
-        id=UUID(bytes=bytes(name)),
-        fingerprint=bytes(fingerprint),
-        revision=revision,
-        owner=owner,
-        published=bool(published),
-        collected_at=_EPOCH + timedelta(microseconds=collected_at),
-        edited_at=_moment(edited_at),
+        id=row.id,
+        fingerprint=row.fingerprint,
+        revision=row.revision,
+        owner=row.owner,
+        published=bool(row.published),
+        collected_at=_EPOCH + timedelta(microseconds=row.collected_at),
+        edited_at=_moment(row.edited_at),
     )
 
 

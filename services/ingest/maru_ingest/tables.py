@@ -5,11 +5,9 @@ Moments are whole microseconds since 1970 (UTC), which both databases keep exact
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -51,21 +49,26 @@ sources = Table(
 seen = Table(
     "seen",
     metadata,
-    Column("id", LargeBinary(16), primary_key=True),
-    Column("fingerprint", LargeBinary(16), nullable=False),
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", String(36), nullable=False),
+    Column("fingerprint", String(32), nullable=False),
     Column("revision", Integer, nullable=False),
     Column("owner", String(100)),
-    Column("published", Boolean, nullable=False),
+    Column("published", Integer, nullable=False),
     Column("collected_at", BigInteger, nullable=False),
     Column("edited_at", BigInteger),
-    sqlite_with_rowid=False,
+    UniqueConstraint("id", name="uq_seen_id"),
 )
-"""What is known of every post that was ever announced; `domain.Seen` is a row."""
+"""What is known of every post that was ever announced; `domain.Seen` is a row.
+
+Rows lie in the order of their announcement, so that a batch fills and later touches few pages:
+by their random ids it would dirty every page of the table (measured: 3 times slower on SQLite).
+"""
 
 rejects = Table(
     "rejects",
     metadata,
-    Column("id", LargeBinary(16), primary_key=True),
+    Column("id", String(32), primary_key=True),
     Column("source_id", String(100), nullable=False),
     Column("at", BigInteger, nullable=False),
     Index("ix_rejects_source", "source_id"),

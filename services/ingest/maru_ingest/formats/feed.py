@@ -120,13 +120,17 @@ def _author(owner: Entry) -> str:
 
 
 def _language(entry: Entry, feed: Entry) -> str:
-    detail = entry.get("summary_detail") or entry.get("title_detail") or {}
-    return str(entry.get("language") or detail.get("language") or feed.get("language") or "")
+    """Return the language that the text declares, else the entry, else the feed."""
+    details = [*(entry.get("content") or []), entry.get("summary_detail"), entry.get("title_detail")]
+    declared = (detail.get("language") for detail in details if detail)
+    return str(entry.get("language") or next(filter(None, declared), "") or feed.get("language") or "")
 
 
 def _moment(entry: Entry, *names: str) -> datetime | None:
     """Return the first time that is stated; an odd date is no reason to lose what was said."""
     for name in names:
+        if name not in entry:  # feedparser's own get() would take one time for another
+            continue
         parsed = entry.get(f"{name}_parsed")
         if isinstance(parsed, time.struct_time):
             moment = _from_struct(parsed)

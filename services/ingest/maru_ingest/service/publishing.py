@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -130,7 +129,7 @@ class Publisher:
             ]
             await self.bus.append(POSTS_COLLECTED.name, records)
 
-    async def _bury(self, origin: Origin, bad: Sequence[BadRow], now: datetime) -> list[bytes]:
+    async def _bury(self, origin: Origin, bad: Sequence[BadRow], now: datetime) -> list[str]:
         """Write the bad rows that are not there yet to the dead letters; return their ids."""
         by_id = {_reject_id(origin, row): row for row in bad}
         if not by_id:
@@ -152,16 +151,16 @@ class Publisher:
         now: datetime,
         cursor: Mapping[str, Any] | None,
     ) -> None:
-        ids: list[UUID] = domain.ids_of(decisions)
+        ids = domain.ids_of(decisions)
         if ids:
             await store.acknowledge(connection, ids)
         if cursor is not None or counts != Counts():
             await store.save_progress(connection, origin.source_id, counts, now=now, cursor=cursor)
 
 
-def _reject_id(origin: Origin, row: BadRow) -> bytes:
+def _reject_id(origin: Origin, row: BadRow) -> str:
     said = b"\x1f".join((origin.source_id.encode(), row.reason.encode(), row.original))
-    return hashlib.blake2b(said, digest_size=_REJECT_SIZE).digest()
+    return hashlib.blake2b(said, digest_size=_REJECT_SIZE).hexdigest()
 
 
 def _letter(origin: Origin, row: BadRow, now: datetime) -> Outgoing:

@@ -37,18 +37,19 @@ def upgrade() -> None:
     op.create_index("ix_sources_due", "sources", ["state", "next_poll_at"])
     op.create_table(
         "seen",
-        sa.Column("id", sa.LargeBinary(16), primary_key=True),
-        sa.Column("fingerprint", sa.LargeBinary(16), nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("fingerprint", sa.String(32), nullable=False),
         sa.Column("revision", sa.Integer, nullable=False),
         sa.Column("owner", sa.String(100)),
-        sa.Column("published", sa.Boolean, nullable=False),
+        sa.Column("published", sa.Integer, nullable=False),
         sa.Column("collected_at", sa.BigInteger, nullable=False),
         sa.Column("edited_at", sa.BigInteger),
-        sqlite_with_rowid=False,
+        sa.UniqueConstraint("id", name="uq_seen_id"),
     )
     op.create_table(
         "rejects",
-        sa.Column("id", sa.LargeBinary(16), primary_key=True),
+        sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("source_id", sa.String(100), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,

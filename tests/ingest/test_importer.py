@@ -1,0 +1,164 @@
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from maru_contracts.posts import Post
+from maru_ingest.formats.parsed import BadRow, Unreadable
+from maru_ingest.importer import Progress, Summary, import_file
+from maru_ingest.store import Counts
+from maru_kit.bus import Bus
+from maru_kit.database import Database
+
+Read = Callable[[], Awaitable[list[Post]]]
+Import = Callable[..., Awaitable[Summary]]
+
+_CUT_OFF = """
+import asyncio, sys
+from pathlib import Path
+from maru_ingest.importer import import_file
+from maru_kit.bus import open_bus
+from maru_kit.database import open_database
+
+async def main(home, path):
+    async with open_database(f"sqlite:///{home}", "ingest") as database:
+        async with open_bus(f"sqlite:///{home}/log.db") as bus:
+            await import_file(bus, database, Path(path), workspace="w", source_name="rows")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def run_import(log: Bus, ingest_database: Database) -> Import:
+    async def run(source: object, **changes: object) -> Summary:
+        values: dict[str, object] = {"workspace": "w", "source_name": "rows", **changes}
+        return await import_file(log, ingest_database, source, **values)  # type: ignore[arg-type]
+
+    return run
+
+
+def write_rows(path: Path, count: int, *, first: int = 0) -> Path:
+    with path.open("a", encoding="utf-8") as file:
+        for number in range(first, first + count):
+            row = {"id": f"r-{number}", "text": f"다크 모드 {number}", "author": f"a{number % 7}"}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return path
+
+
+async def test_the_same_file_twice_adds_nothing(
+    tmp_path: Path, run_import: Import, collected: Read
+) -> None:
+    path = write_rows(tmp_path / "rows.ndjson", 2_500)
+
+    first, again = await run_import(path), await run_import(path)
+    elsewhere = await run_import(path, source_name="another name")
+
+    assert first.counts == Counts(published=2_500)
+    assert (again.counts, again.resumed_at) == (Counts(), path.stat().st_size)
+    assert elsewhere.counts == Counts(duplicates=2_500)
+    assert len(await collected()) == 2_500
+
+
+async def test_a_file_that_grew_goes_on_and_one_that_changed_begins_anew(
+    tmp_path: Path, run_import: Import
+) -> None:
+    path = write_rows(tmp_path / "rows.ndjson", 10)
+    await run_import(path)
+
+    grown = await run_import(write_rows(path, 5, first=10))
+    path.write_text(path.read_text("utf-8").replace("모드 3", "모드 셋"), "utf-8")
+    changed = await run_import(path)
+
+    assert (grown.counts, grown.resumed_at > 0) == (Counts(published=5), True)
+    assert (changed.counts, changed.resumed_at) == (Counts(published=1, duplicates=14), 0)
+
+
+async def test_bad_rows_are_reported_with_their_lines_and_the_rest_goes_on(
+    tmp_path: Path, run_import: Import
+) -> None:
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(b'{"text":"a"}\n{\n{"text":"\xff"}\n[]\n{"text":"b"}')
+    bad: list[BadRow] = []
+
+    summary = await run_import(path, on_reject=bad.append)
+
+    assert summary.counts == Counts(published=2, rejected=3)
+    assert [row.line for row in bad] == [2, 3, 4]
+
+
+async def test_equal_rows_without_ids_are_two_voices_and_stay_two(
+    tmp_path: Path, run_import: Import
+) -> None:
+    path = tmp_path / "survey.csv"
+    path.write_text("answer,content\n1,dark mode\n2,dark mode\n3,offline\n", "utf-8")
+
+    first, again = await run_import(path), await run_import(path)
+
+    assert first.counts == Counts(published=3)
+    assert again.counts == Counts(duplicates=3)
+
+
+@pytest.mark.parametrize("name", ["blog.atom", "community.rss", "reviews.ndjson"])
+async def test_every_format_comes_from_a_file_or_a_stream(
+    name: str, run_import: Import, collected: Read
+) -> None:
+    path = Path(__file__).parents[2] / "maru" / "maru_cli" / "sample" / name
+
+    summary = await run_import(path)
+    streamed = await run_import(io.BytesIO(path.read_bytes()))
+
+    assert summary.counts.published == len(await collected()) > 10
+    assert summary.counts.rejected == 0
+    assert streamed.counts.published == 0
+
+
+async def test_progress_is_reported(tmp_path: Path, run_import: Import) -> None:
+    path = write_rows(tmp_path / "rows.ndjson", 2_100)
+    reported: list[Progress] = []
+
+    await run_import(path, on_progress=reported.append)
+
+    assert [progress.counts.published for progress in reported] == [1_000, 2_000, 2_100]
+    assert reported[-1].done == reported[-1].total == path.stat().st_size
+
+
+async def test_what_is_no_format_of_ours_is_refused(tmp_path: Path, run_import: Import) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("<!doctype html><html><body>no</body></html>")
+
+    with pytest.raises(Unreadable, match="HTML page"):
+        await run_import(path)
+
+
+@pytest.mark.parametrize("at", [1, 3])
+async def test_a_kill_in_the_middle_loses_nothing_and_doubles_nothing(
+    tmp_path: Path, run_import: Import, collected: Read, at: int
+) -> None:
+    path = write_rows(tmp_path / "rows.ndjson", 5_000)
+    killed = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _CUT_OFF, str(tmp_path), str(path)],
+        env={**os.environ, "MARU_CRASH_AT": f"after_produce_before_cursor:{at}"},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    before = len(await collected())
+
+    summary = await run_import(path)
+
+    arrived = await collected()
+    assert before == at * 1_000
+    assert summary.counts.published == 5_000 - (at - 1) * 1_000
+    assert len({post.id for post in arrived}) == 5_000
+    assert {post.revision for post in arrived} == {0}
+    assert [post.native_id for post in arrived[before:]] == [
+        f"r-{number}" for number in range((at - 1) * 1_000, 5_000)
+    ]

@@ -1,0 +1,149 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from maru_contracts.posts import Post
+from maru_contracts.topics import POSTS_COLLECTED
+from maru_ingest import store
+from maru_ingest.domain import Origin
+from maru_ingest.formats.parsed import BadRow, ParsedPost
+from maru_ingest.service.publishing import BATCH, Publisher
+from maru_ingest.store import Counts, Source
+from maru_kit.bus import Bus, Outgoing
+from maru_kit.database import Database
+from maru_kit.errors import Unavailable
+
+Read = Callable[[], Awaitable[list[Post]]]
+ReadDead = Callable[[], Awaitable[list[tuple[str, bytes]]]]
+MakeOrigin = Callable[..., Origin]
+
+
+def posts(count: int, text: str = "dark mode") -> list[ParsedPost]:
+    return [ParsedPost(f"n-{number}", f"{text} {number}") for number in range(count)]
+
+
+@dataclass
+class Failing:
+    """A log that takes nothing, or takes everything and does not say so."""
+
+    bus: Bus
+    writes: bool
+
+    async def append(self, topic: str, records: list[Outgoing]) -> None:
+        if self.writes:
+            await self.bus.append(topic, records)
+        raise Unavailable("no acknowledgement")
+
+
+async def test_posts_arrive_once_in_order_however_often_they_are_seen(
+    publisher: Publisher, an_origin: MakeOrigin, collected: Read
+) -> None:
+    first = await publisher.publish(an_origin(), posts(2 * BATCH + 3))
+    again = await publisher.publish(an_origin(), posts(2 * BATCH + 3))
+
+    assert first == Counts(published=2 * BATCH + 3)
+    assert again == Counts(duplicates=2 * BATCH + 3)
+    assert [post.native_id for post in await collected()] == [
+        f"n-{number}" for number in range(2 * BATCH + 3)
+    ]
+
+
+async def test_records_have_the_contracts_key_and_schema(
+    publisher: Publisher, an_origin: MakeOrigin, log: Bus
+) -> None:
+    await publisher.publish(an_origin(), posts(1))
+
+    spans = await log.read(POSTS_COLLECTED.name, await log.begins(POSTS_COLLECTED.name), max_records=9)
+    (record,) = [record for span in spans for record in span.records]
+    assert record.key.decode() == POSTS_COLLECTED.key(Post.model_validate_json(record.value))
+    assert dict(record.headers)["schema"] == POSTS_COLLECTED.name.encode()
+
+
+async def test_an_edit_is_published_as_the_next_revision(
+    publisher: Publisher, an_origin: MakeOrigin, collected: Read
+) -> None:
+    for text in ("a", "b", "b", "c"):
+        await publisher.publish(an_origin(), [ParsedPost("n", text)])
+
+    assert [(post.revision, post.text) for post in await collected()] == [
+        (0, "a"),
+        (1, "b"),
+        (2, "c"),
+    ]
+
+
+@pytest.mark.parametrize("writes", [True, False])
+async def test_without_acknowledgement_nothing_counts_and_the_next_try_is_the_same(
+    ingest_database: Database,
+    log: Bus,
+    an_origin: MakeOrigin,
+    a_source: Callable[..., Source],
+    collected: Read,
+    writes: bool,  # noqa: FBT001 - a pytest parameter
+) -> None:
+    async with ingest_database.transaction() as connection:
+        await store.add_source(connection, a_source())
+    failing = Publisher(Failing(log, writes), ingest_database)  # type: ignore[arg-type]
+
+    with pytest.raises(Unavailable):
+        await failing.publish(an_origin(), posts(3), cursor={"at": 3})
+    async with ingest_database.reading() as connection:
+        source = await store.source_by_id(connection, "s1")
+    assert source is not None
+    assert (source.cursor, source.posts) == ({}, 0)
+
+    counts = await Publisher(log, ingest_database).publish(
+        an_origin(), posts(3), cursor={"at": 3}
+    )
+    assert counts == Counts(published=3)
+    assert {(post.native_id, post.revision) for post in await collected()} == {
+        (f"n-{number}", 0) for number in range(3)
+    }
+
+
+async def test_an_edit_during_an_outage_is_not_lost(
+    ingest_database: Database, log: Bus, an_origin: MakeOrigin, collected: Read
+) -> None:
+    with pytest.raises(Unavailable):
+        await Publisher(Failing(log, writes=True), ingest_database).publish(  # type: ignore[arg-type]
+            an_origin(), [ParsedPost("n", "before")]
+        )
+    await Publisher(log, ingest_database).publish(an_origin(), [ParsedPost("n", "after")])
+
+    assert [(post.revision, post.text) for post in await collected()] == [
+        (0, "before"),
+        (1, "after"),
+    ]
+
+
+async def test_two_publishers_at_once_agree_on_who_was_first(
+    publisher: Publisher, an_origin: MakeOrigin, collected: Read
+) -> None:
+    await asyncio.gather(
+        *(
+            publisher.publish(an_origin(source_id=f"s{n}"), posts(300, text=f"by {n}"))
+            for n in range(4)
+        )
+    )
+
+    arrived = await collected()
+    assert {post.revision for post in arrived} == {0}
+    assert len({post.id for post in arrived}) == 300
+    assert len({(post.id, post.text) for post in arrived}) == 300
+
+
+async def test_bad_rows_go_to_the_dead_letters_once(
+    publisher: Publisher, an_origin: MakeOrigin, dead: ReadDead, collected: Read
+) -> None:
+    rows = [BadRow(3, "not JSON", b"{"), *posts(1), ParsedPost("wordless", "")]
+
+    counts = await publisher.publish(an_origin(), rows)
+    again = await publisher.publish(an_origin(), rows)
+
+    assert counts == Counts(published=1, rejected=2)
+    assert again == Counts(duplicates=1)
+    assert [error for error, _ in await dead()] == ["not JSON", "no text"]
+    assert (await dead())[0][1] == b"{"
+    assert len(await collected()) == 1
