@@ -1,6 +1,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -9,11 +10,11 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ideas.conftest import TOPIC, OpenParts, take
-from ideas.factories import a_tagged
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError
 
+from ideas.conftest import TOPIC, OpenParts, take
+from ideas.factories import a_tagged
 from maru_contracts.ideas import Idea, IdeaChanged, event_id
 from maru_contracts.posts import Channel
 from maru_contracts.tags import TaggedPost
@@ -39,7 +40,7 @@ async def dump(parts: Parts) -> dict[str, list[object]]:
     found: dict[str, list[object]] = {}
     async with parts.database.reading() as connection:
         for table in (ideas, evidence, posts, events):
-            names = [name for name in table.c.keys() if name != "sequence"]
+            names = [column.name for column in table.c if column.name != "sequence"]
             rows = await connection.execute(select(*(table.c[name] for name in names)))
             found[table.name] = sorted(map(repr, rows))
     return found
@@ -120,12 +121,15 @@ async def test_counts_equal_the_evidence(parts: Parts) -> None:
 )
 @given(cuts=st.lists(st.integers(1, 59), max_size=6, unique=True), restart=st.booleans())
 def test_any_batching_and_any_restart_give_the_same_rows(
-    tmp_path_factory: pytest.TempPathFactory, cuts: Sequence[int], restart: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    cuts: Sequence[int],
+    restart: bool,
 ) -> None:
     stream = a_stream(60)
     whole = _run_alone(tmp_path_factory.mktemp("whole"), [stream], restart=False)
     bounds = [0, *sorted(cuts), len(stream)]
-    batches = [stream[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    batches = [stream[start:end] for start, end in pairwise(bounds)]
 
     assert _run_alone(tmp_path_factory.mktemp("cut"), batches, restart=restart) == whole
 

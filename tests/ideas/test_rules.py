@@ -4,8 +4,8 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ideas.factories import NOON, a_tagged
 
+from ideas.factories import NOON, a_tagged
 from maru_contracts.ideas import Status
 from maru_contracts.posts import Channel
 from maru_contracts.tags import Mood, TaggedPost
@@ -185,7 +185,9 @@ def test_a_long_text_is_cut_between_words() -> None:
     assert shortened("one two three four", 12) == "one two…"
 
 
-@pytest.mark.parametrize("question", ["다크모드를", "다크 모드", "다크모드", "다크 모드에서", "추가"])
+@pytest.mark.parametrize(
+    "question", ["다크모드를", "다크 모드", "다크모드", "다크 모드에서", "추가"]
+)
 def test_korean_is_found_whatever_its_spaces_and_particles(question: str) -> None:
     text = squeezed("제발 다크 모드 추가해 주세요!")
 

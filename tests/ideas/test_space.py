@@ -1,11 +1,17 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from ideas.factories import an_embedding
 
+from ideas.factories import an_embedding
 from maru_ideas.domain.space import SIZE, UNIT, scaled, trained
 
-TEXTS = ["Please add a dark mode", "다크 모드 추가해 주세요", "", "ㅋㅋㅋ 🙏", "No sync since the update"]
+TEXTS = [
+    "Please add a dark mode",
+    "다크 모드 추가해 주세요",
+    "",
+    "ㅋㅋㅋ 🙏",
+    "No sync since the update",
+]
 
 
 def test_a_vector_does_not_depend_on_the_batch() -> None:
@@ -20,12 +26,10 @@ def test_a_vector_does_not_depend_on_the_batch() -> None:
 
 def test_every_product_is_exact_in_float32() -> None:
     space = trained()
-    largest_input = np.linalg.norm(np.abs(space.mean) + 8 * 127.0)
     largest_column = np.linalg.norm(space.map.astype(np.float64), axis=0).max()
-    unit_vectors = 8 * 127.5 + np.linalg.norm(space.mean)
+    longest = 8 * (UNIT + 512**0.5 / 2) + np.linalg.norm(space.mean)
 
-    assert unit_vectors * largest_column < 2**24
-    assert largest_input > 0
+    assert longest * largest_column < 2**24
     assert (UNIT + SIZE**0.5 / 2) ** 2 < 2**24
 
 

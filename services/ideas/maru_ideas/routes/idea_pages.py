@@ -67,7 +67,7 @@ async def ideas_of(at: Desk, workspace: str, query: IdeaQuery, *, public: bool) 
     start = after(query.cursor, float if query.sort == "score" else int, query.sort)
     rows = await at.ideas(workspace, asked, query.sort, after=start, limit=query.limit + 1)
     page, last = turned(rows, query.limit)
-    following = encode_cursor(query.sort, last["rank"], last["id"]) if last else None
+    following = encode_cursor(query.sort, last["rank"], str(last["id"])) if last else None
     total = rows[0]["total"] if rows else 0
     return json_page((row["wire"] for row in page), next=following, total=total)
 
@@ -77,7 +77,7 @@ async def evidence_of(at: Desk, workspace: str, idea: UUID, asked: Paged, *, pub
     start = after(asked.cursor, int)
     rows = await at.evidence(workspace, idea, public=public, after=start, limit=asked.limit + 1)
     page, last = turned(rows, asked.limit)
-    following = encode_cursor(last["created_at"], last["post_id"]) if last else None
+    following = encode_cursor(last["created_at"], str(last["post_id"])) if last else None
     items = (_shown(row, idea, public=public).model_dump_json() for row in page)
     return json_page(items, next=following)
 

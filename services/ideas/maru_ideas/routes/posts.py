@@ -64,7 +64,7 @@ async def list_posts(
     start = after(query.cursor, int)
     rows = await at.posts(asking.workspace, asked, after=start, limit=query.limit + 1)
     page, last = turned(rows, query.limit)
-    following = encode_cursor(last["created_at"], last["id"]) if last else None
+    following = encode_cursor(last["created_at"], str(last["id"])) if last else None
     return answer(request, json_page((row["body"] for row in page), next=following))
 
 
