@@ -1,0 +1,33 @@
+"""What an analyser is: a batch of texts in, one tag for each out. A head is one file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from maru_contracts.tags import ModelVersion
+from maru_sentiment.features import Bags
+
+Tag = TypeVar("Tag", covariant=True)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n texts with what every head reads: n-grams, and vectors as 512 signed bytes each."""
+
+    texts: Sequence[str]
+    bags: Bags
+    embeddings: npt.NDArray[np.int8]
+
+
+class Analyser(Protocol, Generic[Tag]):
+    """A head. The tag of a text depends on that text alone, never on its neighbours."""
+
+    @property
+    def model(self) -> ModelVersion:
+        """Which model makes the tags."""
+
+    def tag(self, batch: Batch) -> Sequence[Tag]:
+        """Tag every text of a batch, in order."""

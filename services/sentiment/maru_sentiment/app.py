@@ -1,0 +1,114 @@
+"""Builds the sentiment service from its settings."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from fastapi import FastAPI
+
+from maru_contracts.topics import POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED
+from maru_kit.bus import Bus, open_bus
+from maru_kit.errors import Unavailable
+from maru_kit.http import Check
+from maru_kit.http import create_app as create_http_app
+from maru_kit.stream import StreamHealth, consume
+from maru_sentiment import api, metrics
+from maru_sentiment.handlers import Posts
+from maru_sentiment.inference import Inference, open_inference
+from maru_sentiment.settings import Settings
+from maru_sentiment.subjects import Subjects
+
+GROUP = "sentiment"
+TOPICS = (POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED)
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
+    """Make the service; without `work` it answers requests, loads no model and tags nothing."""
+    health = StreamHealth()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            bus = await stack.enter_async_context(open_bus(settings.common.bus_url))
+            await bus.create(TOPICS)
+            inference = await stack.enter_async_context(open_inference(settings.workers))
+            app.state.bus, app.state.inference = bus, inference
+            if work:
+                await stack.enter_async_context(_working(settings, bus, inference, health))
+            yield
+
+    async def checks() -> list[Check]:
+        loaded = bool(app.state.inference.models)
+        return [
+            await _log_answers(app.state.bus),
+            Check("model", loaded, "" if loaded else "The models are loading"),
+            Check("stream", health.ready, health.reason),
+        ]
+
+    app = create_http_app(
+        title="Maru sentiment",
+        service="sentiment",
+        lifespan=lifespan,
+        routers=[api.router],
+        checks=checks,
+        service_token=settings.common.service_token,
+    )
+    return app
+
+
+@asynccontextmanager
+async def _working(
+    settings: Settings, bus: Bus, inference: Inference, health: StreamHealth
+) -> AsyncIterator[None]:
+    """Tag until the block ends, then finish what is in hand."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_tag(settings, bus, inference, health, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def _tag(
+    settings: Settings,
+    bus: Bus,
+    inference: Inference,
+    health: StreamHealth,
+    stop: asyncio.Event,
+) -> None:
+    subjects = Subjects(bus)
+    await _load(inference)
+    await subjects.load()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(subjects.follow(stop))
+        tasks.create_task(
+            consume(
+                bus,
+                POSTS_COLLECTED,
+                GROUP,
+                Posts(bus, inference, subjects).on_posts,
+                instance=settings.common.instance,
+                stop=stop,
+                batch_size=settings.batch_size,
+                health=health,
+            )
+        )
+
+
+async def _load(inference: Inference) -> None:
+    await inference.load()
+    for model in inference.models:
+        metrics.MODEL.labels(model.head, model.name, model.version).set(1)
+    log.info("models.loaded", models=[f"{m.head}={m.name}@{m.version}" for m in inference.models])
+
+
+async def _log_answers(bus: Bus) -> Check:
+    try:
+        await bus.ping()
+    except Unavailable as error:
+        return Check("log", ok=False, reason=str(error))
+    return Check("log", ok=True)

@@ -1,0 +1,93 @@
+"""The rows that the heads learn from and are judged by, as ../shared/data has them.
+
+See that folder's README for where each file comes from and its licence.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maru_kit.errors import ConfigError
+
+MOODS = ("negative", "neutral", "positive")
+INTENTS = ("suggestion", "problem")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text and what is known of it; `mood` or an intent that nobody labelled is None."""
+
+    text: str
+    source: str
+    mood: str | None = None
+    suggestion: bool | None = None
+    problem: bool | None = None
+
+
+Row = Mapping[str, Any]
+
+
+def _mood(row: Row) -> Iterator[Example]:
+    yield Example(row["text"], row["source"], mood=row["label"])
+
+
+def _film_review(row: Row) -> Iterator[Example]:
+    # A review of a film asks its reader for nothing and reports no fault of a product.
+    yield Example(row["text"], row["source"], row["label"], suggestion=False, problem=False)
+
+
+def _app_review(row: Row) -> Iterator[Example]:
+    yield Example(
+        row["text"],
+        row["source"],
+        suggestion=bool(row["suggestion"]),
+        problem=bool(row["problem"]),
+    )
+
+
+def _petition(row: Row) -> Iterator[Example]:
+    yield Example(row["title"], row["source"], suggestion=True)
+
+
+def _no_suggestion(row: Row) -> Iterator[Example]:
+    yield Example(row["text"], row["source"], suggestion=False)
+
+
+TRAINING: Mapping[str, Callable[[Row], Iterator[Example]]] = {
+    "sentiment-ko-nsmc3-train": _film_review,
+    "sentiment-ko-kote-val": _mood,
+    "sentiment-en-goemotions": _mood,
+    "sentiment-en-xed": _mood,
+    "sentiment-en-vader-tweets": _mood,
+    "sentiment-en-vader-amazon": _mood,
+    "sentiment-en-senti4sd-train": _mood,
+    "suggestion-enfr-minibar-garmin-huawei": _app_review,
+    "ideas-topics-ko-petitions": _petition,
+    "topics-en-clinc150-train": _no_suggestion,
+}
+"""The files of `train/` that are used, and how a row of each is read."""
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """Read a JSON Lines file. Raises ConfigError, saying what is missing, when it is not there."""
+    if not path.is_file():
+        raise ConfigError(
+            f"{path} is missing: training and evaluation read the labelled data from a folder "
+            "`shared/data` beside the project; name another one with --data"
+        )
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def training_examples(folder: Path) -> list[Example]:
+    """Read all examples of `folder`/train, in the order of the files and rows."""
+    return [
+        example
+        for name, read in TRAINING.items()
+        for row in rows(folder / "train" / f"{name}.jsonl")
+        for example in read(row)
+        if example.text.strip()
+    ]

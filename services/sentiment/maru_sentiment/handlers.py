@@ -1,0 +1,62 @@
+"""Collected posts in, tagged posts out, in the same order."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+
+from maru_contracts.posts import Post
+from maru_contracts.tags import TaggedPost
+from maru_contracts.topics import POSTS_TAGGED
+from maru_kit.bus import Bus
+from maru_kit.stream import Batch, publish
+from maru_sentiment import metrics
+from maru_sentiment.inference import Inference
+from maru_sentiment.subjects import Subjects
+
+
+class Posts:
+    """Tags batches of posts and publishes them; what it publishes twice has the same ids."""
+
+    def __init__(self, bus: Bus, inference: Inference, subjects: Subjects) -> None:
+        self._bus = bus
+        self._inference = inference
+        self._subjects = subjects
+
+    async def on_posts(self, batch: Batch[Post]) -> None:
+        """Tag a batch; returns when the log has acknowledged all of it."""
+        tagged: list[TaggedPost] = []
+        for workspace, posts in groupby(batch.messages, key=lambda post: post.workspace):
+            tagged += await self._tagged(workspace, list(posts))
+        await publish(self._bus, POSTS_TAGGED, tagged)
+        for post in tagged:
+            metrics.POSTS_TAGGED.labels(
+                post.language, post.sentiment.label, post.intent.label
+            ).inc()
+
+    async def _tagged(self, workspace: str, posts: Sequence[Post]) -> list[TaggedPost]:
+        began = time.perf_counter()
+        texts = [analysed_text(post) for post in posts]
+        all_tags = await self._inference.tag(texts, self._subjects.of(workspace))
+        metrics.INFERENCE_SECONDS.observe(time.perf_counter() - began)
+        now = datetime.now(UTC)
+        return [
+            TaggedPost(
+                post=post,
+                language=tags.language,
+                sentiment=tags.sentiment,
+                intent=tags.intent,
+                topics=tags.topics,
+                embedding=tags.embedding,
+                models=self._inference.models,
+                tagged_at=now,
+            )
+            for post, tags in zip(posts, all_tags, strict=True)
+        ]
+
+
+def analysed_text(post: Post) -> str:
+    """Join title and text, unless the text begins with its title."""
+    if not post.title or post.text.startswith(post.title):
+        return post.text
+    return f"{post.title}\n{post.text}"

@@ -1,0 +1,112 @@
+"""Runs the tagger in processes of its own, so that no model ever blocks an event loop.
+
+A worker that dies is replaced; the batch it had is raised as Unavailable and tried again. Workers
+end with the process that started them, however it ends.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from maru_contracts.tags import ModelVersion
+from maru_kit.errors import Unavailable
+from maru_sentiment.domain import Subject
+
+if TYPE_CHECKING:
+    from maru_sentiment.tagger import Tagger, Tags
+
+T = TypeVar("T")
+
+_tagger: "Tagger | None" = None
+"""The models of this process, if it is a worker."""
+
+
+class Inference:
+    """A pool of workers, each with all models loaded."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool = self._new_pool()
+        self._models: tuple[ModelVersion, ...] = ()
+
+    @property
+    def models(self) -> tuple[ModelVersion, ...]:
+        """Which models are in use; empty until they are loaded."""
+        return self._models
+
+    async def load(self) -> None:
+        """Load the models; raises what loading them raises."""
+        self._models = await self._run(_models)
+
+    async def tag(self, texts: Sequence[str], subjects: tuple[Subject, ...]) -> "list[Tags]":
+        """Tag texts of one workspace, in order; raises Unavailable when the worker dies."""
+        return await self._run(_tag, list(texts), subjects)
+
+    async def close(self) -> None:
+        """End the workers; what they have in hand is finished first."""
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+
+    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+        pool = self._pool
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+        except BrokenProcessPool as error:
+            if pool is self._pool:
+                self._pool = self._new_pool()
+            raise Unavailable("The process that runs the models ended; it is replaced") from error
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+        )
+
+
+@asynccontextmanager
+async def open_inference(workers: int) -> AsyncIterator[Inference]:
+    """Start a pool and end it with the block; nothing is loaded before `load`."""
+    inference = Inference(workers)
+    try:
+        yield inference
+    finally:
+        await inference.close()
+
+
+def _begin() -> None:
+    # One thread for each worker: the number of workers decides how many cores are used.
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
+def _loaded() -> "Tagger":
+    global _tagger  # noqa: PLW0603 - a worker's own state
+    if _tagger is None:
+        from maru_sentiment.tagger import Tagger
+
+        _tagger = Tagger()
+    return _tagger
+
+
+def _models() -> tuple[ModelVersion, ...]:
+    return _loaded().models
+
+
+def _tag(texts: Sequence[str], subjects: tuple[Subject, ...]) -> "list[Tags]":
+    return _loaded().tag(texts, subjects)

@@ -1,0 +1,19 @@
+"""The metrics of the sentiment service."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+POSTS_TAGGED = Counter(
+    "maru_sentiment_posts_tagged_total",
+    "Posts that were tagged, by language, mood and intent.",
+    ["language", "mood", "intent"],
+)
+INFERENCE_SECONDS = Histogram(
+    "maru_sentiment_inference_seconds",
+    "Time that the models took for one batch.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+MODEL = Gauge(
+    "maru_sentiment_model_info",
+    "The model of each head that is in use (always 1).",
+    ["head", "name", "version"],
+)

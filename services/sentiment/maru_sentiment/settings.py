@@ -1,0 +1,21 @@
+"""What can be set for the sentiment service."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from maru_kit.settings import Common
+
+
+class Settings(BaseSettings):
+    """Read from `MARU_SENTIMENT_*`."""
+
+    model_config = SettingsConfigDict(env_prefix="MARU_SENTIMENT_")
+
+    common: Common = Field(default_factory=Common)
+    port: int = Field(8082, ge=0, le=65_535, description="Port of the HTTP interface.")
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that run the models; each takes about 200 MB."
+    )
+    batch_size: int = Field(
+        128, ge=1, le=2_000, description="Posts that go through the models together."
+    )

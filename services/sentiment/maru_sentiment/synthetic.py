@@ -1,0 +1,87 @@
+"""Sentences that we wrote ourselves, to teach the intent head how people ask for things.
+
+The labelled reviews are in English and French and about three apps; these carry the moods of a
+request and of a complaint over to Korean and to short texts. They are plainly synthetic: every
+phrase with every thing, in an order fixed by a seed.
+"""
+
+import random
+
+from maru_sentiment.dataset import Example
+
+SOURCE = "synthetic"
+
+_THINGS = {
+    "en": (
+        "a dark mode", "an offline mode", "a widget", "PDF export", "a search filter", "a timer",
+        "calendar sync", "bigger fonts", "a family plan", "two-factor login", "keyboard shortcuts",
+        "more languages", "voice control", "a Linux version", "a dashboard", "an API for webhooks",
+        "a night theme", "drag and drop", "an undo button", "CSV import", "a room with a balcony",
+        "a vegetarian menu", "faster wifi", "a late checkout", "syntax highlighting", "a plugin",
+    ),
+    "ko": (
+        "다크 모드", "오프라인 모드", "위젯", "PDF 내보내기", "검색 필터", "타이머", "캘린더 연동",
+        "글씨 크기 조절", "가족 요금제", "2단계 인증", "단축키", "영어 지원", "음성 인식", "PC 버전",
+        "대시보드", "알림 끄기 기능", "야간 테마", "되돌리기 버튼", "엑셀 가져오기", "즐겨찾기", "태블릿 지원",
+        "새벽 배송", "환불 버튼", "채식 메뉴", "공유 기능", "자동 백업", "애플워치 지원", "지문 로그인",
+    ),
+}  # fmt: skip
+_SUGGESTIONS = {
+    "en": (
+        "please add {}", "Please support {}.", "it would be nice to have {}", "I wish there was {}",
+        "would love {}", "can you add {}?", "could we get {} please", "{} would be great",
+        "you should add {}", "I'd suggest {}", "needs {}", "we need {}", "how about {}?",
+        "it should have {}", "my suggestion: {}", "{} please", "hope to see {} in the next update",
+        "make sure you ask for {}", "if only it had {}", "the only thing missing is {}",
+        "consider adding {}", "allow {}", "let us use {}", "it would be helpful to have {}",
+        "I recommend {} for the next version", "Feature request: {}",
+    ),
+    "ko": (
+        "{} 추가해 주세요", "{} 추가해주세요", "{} 만들어 주세요", "{} 넣어 주세요", "{} 지원해 주세요",
+        "{} 있으면 좋겠어요", "{}도 있었으면 좋겠습니다", "{} 기능이 있으면 편할 것 같아요",
+        "{} 추가 부탁드립니다", "{} 부탁드려요", "{} 좀 넣어줘요", "{} 해주시면 안 될까요?",
+        "{} 가능하게 해 주세요", "{} 되게 해주세요 ㅠㅠ", "{} 필요합니다", "{} 도입을 건의합니다",
+        "{} 개선해 주셨으면 합니다", "{}만 있으면 완벽할 텐데", "{} 추가되면 좋을 듯", "{} 추가좀",
+        "다음 업데이트에 {} 넣어주세요~", "{} 있음 좋겠다", "{} 제안합니다", "{} 해 주면 안 되나요",
+    ),
+}  # fmt: skip
+_PROBLEMS = {
+    "en": (
+        "{} does not work", "{} crashes", "{} is broken since the update", "{} keeps freezing",
+        "I can't use {} anymore", "error when I open {}", "{} is too slow", "{} stopped working",
+        "the app crashes on start", "it won't sync", "can't log in", "keeps logging me out",
+        "it drains my battery", "the screen stays black", "my data disappeared after the update",
+    ),
+    "ko": (
+        "{}이 안 돼요", "{} 안됨", "{} 오류 나요", "업데이트하고 {} 먹통이에요", "{}가 작동을 안 합니다",
+        "{} 누르면 튕겨요", "{} 너무 느려요", "로그인이 안 돼요", "로그인이 자꾸 풀려요", "앱이 계속 꺼져요",
+        "실행하면 바로 튕깁니다", "동기화가 안 됩니다", "배터리가 너무 빨리 닳아요", "화면이 하얗게 나와요",
+        "결제가 안 됩니다", "업데이트 후 데이터가 다 사라졌어요", "알림이 안 와요",
+    ),
+}  # fmt: skip
+_OTHERS = {
+    "en": (
+        "I love {}", "{} is great", "great app, I use {} every day", "{} works well", "thanks for {}",
+        "installed it yesterday", "good morning everyone", "I bought {} last week", "best app ever",
+        "when was {} released?", "here is how I use {}", "we enjoyed {} a lot", "nice", "awesome",
+    ),
+    "ko": (
+        "{} 정말 좋아요", "{} 잘 쓰고 있어요", "{} 최고입니다 ㅎㅎ", "{} 덕분에 편해요", "감사합니다",
+        "오늘 설치했어요", "추천합니다", "{} 언제 나왔나요?", "{} 이렇게 쓰시면 됩니다", "매일 쓰는 앱이에요",
+        "좋네요 ㅋㅋ", "어제 {} 써 봤어요", "최고의 앱", "날씨가 좋네요", "친구한테 추천했어요",
+    ),
+}  # fmt: skip
+
+
+def examples(seed: int) -> list[Example]:
+    """Combine the phrases above; the same seed gives the same list."""
+    kinds = ((_SUGGESTIONS, True, None), (_PROBLEMS, False, True), (_OTHERS, False, False))
+    found = [
+        Example(phrase.format(thing), SOURCE, suggestion=suggestion, problem=problem)
+        for phrases, suggestion, problem in kinds
+        for language, patterns in phrases.items()
+        for phrase in patterns
+        for thing in (_THINGS[language] if "{}" in phrase else ("",))
+    ]
+    random.Random(seed).shuffle(found)
+    return found

@@ -1,0 +1,70 @@
+"""All heads over a batch of texts, in one process. Loaded once in each worker."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from maru_contracts.tags import Intent, ModelVersion, Sentiment, TopicTag
+from maru_sentiment.analyser import Batch
+from maru_sentiment.analysers.intent import IntentHead
+from maru_sentiment.analysers.language import LanguageHead
+from maru_sentiment.analysers.sentiment import SentimentHead
+from maru_sentiment.analysers.topics import TopicsHead, head_for
+from maru_sentiment.domain import Subject
+from maru_sentiment.encoder import NAME, Encoder, quantise
+from maru_sentiment.features import bags, normalise
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What the heads say of one text; `embedding` is as in `TaggedPost`."""
+
+    language: str
+    sentiment: Sentiment
+    intent: Intent
+    topics: tuple[TopicTag, ...]
+    embedding: str
+
+
+class Tagger:
+    """The encoder and the heads that every post goes through."""
+
+    def __init__(self) -> None:
+        self._encoder = Encoder()
+        self._language = LanguageHead()
+        self._sentiment = SentimentHead()
+        self._intent = IntentHead()
+        self._topics = lru_cache(maxsize=64)(self._make_topics)
+
+    @property
+    def models(self) -> tuple[ModelVersion, ...]:
+        """Which models make the tags, the encoder first."""
+        return (
+            ModelVersion(head="embedding", name=NAME, version=self._encoder.version),
+            self._language.model,
+            self._sentiment.model,
+            self._intent.model,
+            self._topics(()).model,
+        )
+
+    def tag(self, texts: Sequence[str], subjects: tuple[Subject, ...]) -> list[Tags]:
+        """Tag texts of one workspace, which has these subjects."""
+        if not texts:
+            return []
+        embeddings = quantise(self._encoder.encode(texts))
+        batch = Batch(texts, bags([normalise(text) for text in texts]), embeddings)
+        return [
+            Tags(language, sentiment, intent, topics, b64encode(embedding.tobytes()).decode())
+            for language, sentiment, intent, topics, embedding in zip(
+                self._language.tag(batch),
+                self._sentiment.tag(batch),
+                self._intent.tag(batch),
+                self._topics(subjects).tag(batch),
+                embeddings,
+                strict=True,
+            )
+        ]
+
+    def _make_topics(self, subjects: tuple[Subject, ...]) -> TopicsHead:
+        return head_for(subjects, lambda phrases: quantise(self._encoder.encode(phrases)))
