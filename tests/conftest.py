@@ -1,5 +1,6 @@
 """Servers and other things that tests of every area share; they live in `servers/`."""
 
 from servers.kafka import kafka_url, own_broker
+from servers.logs import bus, bus_url
 
-__all__ = ["kafka_url", "own_broker"]
+__all__ = ["bus", "bus_url", "kafka_url", "own_broker"]
