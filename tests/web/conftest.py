@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
@@ -12,8 +12,10 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
+
 from web.fake_gateway import State, create_app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,11 +58,11 @@ def built() -> Path:
     return STATIC
 
 
-@pytest.fixture
-def board(built: Path) -> Iterator[Board]:
-    state = State()
+@contextmanager
+def serving(static: Path, state: State) -> Iterator[str]:
+    """Serve the board with a fake gateway on a free port; gives the address."""
     config = uvicorn.Config(
-        create_app(built, state), port=0, log_level="error", timeout_graceful_shutdown=1
+        create_app(static, state), port=0, log_level="error", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -69,12 +71,19 @@ def board(built: Path) -> Iterator[Board]:
     while not server.started and monotonic() < deadline:
         sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield Board(url=f"http://127.0.0.1:{port}", state=state)
+    yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(10)
 
 
 @pytest.fixture
+def board(built: Path) -> Iterator[Board]:
+    state = State()
+    with serving(built, state) as url:
+        yield Board(url=url, state=state)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
     assert chromium, "Chromium is missing: apt-get install chromium"
@@ -84,7 +93,7 @@ async def browser() -> AsyncIterator[Browser]:
         await running.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(browser: Browser, board: Board) -> AsyncIterator[Visitor]:
     """Open a path of the board; keywords go to the browser's context."""
     async with AsyncExitStack() as open_contexts:

@@ -13,6 +13,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+
 from web.sample_ideas import IDEAS, MORE_IDEAS, POSTS, Json
 
 KEY = "maru_" + "k" * 43
@@ -27,9 +28,9 @@ class State:
     """What a test may change while the board runs."""
 
     ideas: list[Json] = field(default_factory=lambda: [dict(it) for it in IDEAS + MORE_IDEAS])
+    posts: list[Json] = field(default_factory=lambda: list(POSTS))
     closed: bool = False
     failing: bool = False
-    authors: bool = False
     changed: list[str] = field(default_factory=list)
 
 
@@ -83,18 +84,23 @@ def _serve_ideas(app: FastAPI, state: State, prefix: str) -> None:
 
     @app.get(f"{prefix}/ideas", openapi_extra={"x-maru-role": "reader"})
     async def ideas(
-        request: Request, q: str = "", status: str = "", sort: str = "score", cursor: int = 0,
+        request: Request,
+        *,
+        q: str = "",
+        status: str = "",
+        sort: str = "score",
+        cursor: int = 0,
         limit: int = 20,
     ) -> Response:
         """Ideas, ranked."""
         if refused := _refused(request, state):
             return refused
         found = [
-            it for it in state.ideas
+            it
+            for it in state.ideas
             if q.lower() in it["title"].lower() and status in ("", it["status"])
         ]
-        found.sort(key=lambda it: str(it["last_seen"]) if sort == "last_seen" else -it[
-            "voices" if sort == "voices" else "score"])
+        found.sort(key=lambda it: it["voices" if sort == "voices" else "score"], reverse=True)
         page = found[cursor : cursor + limit]
         following = cursor + limit if cursor + limit < len(found) else None
         return JSONResponse(
@@ -106,14 +112,18 @@ def _serve_ideas(app: FastAPI, state: State, prefix: str) -> None:
         if refused := _refused(request, state):
             return refused
         found = next((it for it in state.ideas if it["id"] == id), None)
-        return JSONResponse(found) if found else problem(404, "Not Found", f"There is no idea {id}.")
+        return (
+            JSONResponse(found) if found else problem(404, "Not Found", f"There is no idea {id}.")
+        )
 
     @app.get(f"{prefix}/ideas/{{id}}/evidence")
     async def evidence(request: Request, id: str) -> Response:
         if refused := _refused(request, state):
             return refused
         hidden = {} if signed_in else {"author": None}
-        return JSONResponse({"items": [it | hidden | {"idea_id": id} for it in POSTS], "next": None})
+        return JSONResponse(
+            {"items": [it | hidden | {"idea_id": id} for it in state.posts], "next": None}
+        )
 
     @app.get(f"{prefix}/live/ideas" if signed_in else f"{prefix}/live", include_in_schema=False)
     async def live(request: Request) -> Response:
@@ -126,9 +136,9 @@ async def _changes(request: Request, state: State) -> AsyncIterator[str]:
     told = 0
     yield ": open\n\n"
     while not await request.is_disconnected():
-        for id in state.changed[told:]:
+        for idea in state.changed[told:]:
             told += 1
-            event = {"id": f"event-{told}", "kind": "evidence_added", "idea": {"id": id}}
+            event = {"id": f"event-{told}", "kind": "evidence_added", "idea": {"id": idea}}
             yield f"id: {told}\nevent: idea\ndata: {json.dumps(event)}\n\n"
         await asyncio.sleep(0.05)
 

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
+
 from web.conftest import Visitor
 from web.fake_gateway import KEY
 from web.sample_ideas import IDEAS
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PHONE = {"viewport": {"width": 360, "height": 740}}
 PATHS = ["/", f"/ideas/{IDEAS[0]['id']}#key={KEY}", "/docs"]

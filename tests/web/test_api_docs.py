@@ -2,9 +2,10 @@
 
 import pytest
 from playwright.async_api import expect
+
 from web.conftest import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_every_operation_is_described_with_its_role_and_an_example(visit: Visitor) -> None:
@@ -16,6 +17,6 @@ async def test_every_operation_is_described_with_its_role_and_an_example(visit: 
     await expect(operation).to_contain_text("cursor")
     await operation.get_by_text("Example").click()
     await expect(operation.get_by_role("region", name="Command")).to_contain_text(
-        'Authorization: Bearer $MARU_KEY'
+        "Authorization: Bearer $MARU_KEY"
     )
     assert seen.errors == []

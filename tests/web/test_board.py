@@ -4,11 +4,12 @@ import re
 
 import pytest
 from playwright.async_api import expect
+
 from web.conftest import Board, Visitor
 from web.fake_gateway import KEY
 from web.sample_ideas import IDEAS
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 DARK_MODE = IDEAS[0]
 
@@ -133,9 +134,7 @@ async def test_a_closed_board_asks_for_a_key(visit: Visitor, board: Board) -> No
     await seen.page.get_by_role("button", name="Sign in").click()
     await seen.page.get_by_role("textbox", name="API key").fill("maru_wrong")
     await seen.page.keyboard.press("Enter")
-    await expect(seen.page.get_by_role("alert")).to_have_text(
-        "The gateway does not know this key."
-    )
+    await expect(seen.page.get_by_role("alert")).to_have_text("The gateway does not know this key.")
     await seen.page.get_by_role("textbox", name="API key").fill(KEY)
     await seen.page.keyboard.press("Enter")
 

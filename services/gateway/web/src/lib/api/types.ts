@@ -39,6 +39,8 @@ export type Channel = (typeof CHANNELS)[number];
 export const MOODS = ["negative", "neutral", "positive"] as const;
 export type Mood = (typeof MOODS)[number];
 
+export type Intent = "suggestion" | "problem" | "question" | "praise" | "other";
+
 export const SORTS = ["score", "voices", "newest", "last_seen"] as const;
 export type Sort = (typeof SORTS)[number];
 
@@ -70,9 +72,6 @@ export interface Author {
   name: string;
 }
 
-/** A tag travels as its bare label or with its probabilities. */
-export type Tag = string | { label: string };
-
 /** A post behind an idea. */
 export interface Evidence {
   post_id: string;
@@ -83,9 +82,9 @@ export interface Evidence {
   title: string;
   text: string;
   language: string;
-  sentiment: Tag;
-  intent: Tag;
-  topics: (string | { name: string })[];
+  sentiment: Mood;
+  intent: Intent;
+  topics: string[];
   created_at: string;
 }
 

@@ -63,10 +63,10 @@ export const en = {
     question: "Question",
     praise: "Praise",
     other: "Remark",
-  } as Record<string, string>,
+  },
 
   rank: (n: number) => `Rank ${n}`,
-  score: "Score",
+  score: "score",
   voices: (n: number): string => (n === 1 ? "voice" : "voices"),
   posts: (n: number): string => (n === 1 ? "post" : "posts"),
   mood: "Mood",
