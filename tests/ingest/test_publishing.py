@@ -55,7 +55,9 @@ async def test_records_have_the_contracts_key_and_schema(
 ) -> None:
     await publisher.publish(an_origin(), posts(1))
 
-    spans = await log.read(POSTS_COLLECTED.name, await log.begins(POSTS_COLLECTED.name), max_records=9)
+    spans = await log.read(
+        POSTS_COLLECTED.name, await log.begins(POSTS_COLLECTED.name), max_records=9
+    )
     (record,) = [record for span in spans for record in span.records]
     assert record.key.decode() == POSTS_COLLECTED.key(Post.model_validate_json(record.value))
     assert dict(record.headers)["schema"] == POSTS_COLLECTED.name.encode()
@@ -94,9 +96,7 @@ async def test_without_acknowledgement_nothing_counts_and_the_next_try_is_the_sa
     assert source is not None
     assert (source.cursor, source.posts) == ({}, 0)
 
-    counts = await Publisher(log, ingest_database).publish(
-        an_origin(), posts(3), cursor={"at": 3}
-    )
+    counts = await Publisher(log, ingest_database).publish(an_origin(), posts(3), cursor={"at": 3})
     assert counts == Counts(published=3)
     assert {(post.native_id, post.revision) for post in await collected()} == {
         (f"n-{number}", 0) for number in range(3)

@@ -192,10 +192,18 @@ async def due_sources(
 async def lease(
     connection: AsyncConnection, source_id: str, *, instance: str, now: datetime, until: datetime
 ) -> bool:
-    """Take a source for this process until then; False when it is another's or paused."""
+    """Take a source for this process until then.
+
+    False when it is another's, paused, or no longer due (it was polled since it was looked up).
+    """
     result = await connection.execute(
         update(sources)
-        .where(sources.c.id == source_id, sources.c.state != "paused", _is_free(now, instance))
+        .where(
+            sources.c.id == source_id,
+            sources.c.state != "paused",
+            sources.c.next_poll_at <= micros(now),
+            _is_free(now, instance),
+        )
         .values(leased_by=instance, leased_until=micros(until), last_polled_at=micros(now))
     )
     return result.rowcount == 1
@@ -306,7 +314,7 @@ async def announce(connection: AsyncConnection, decisions: Sequence[Decision]) -
     """
     new = [_values(one.seen) for one in decisions if one.was is None]
     if new:
-        statement = text(f"INSERT INTO seen ({_SEEN}) {_given(connection, len(_SEEN_TYPES))}")  # noqa: S608
+        statement = text(f"INSERT INTO seen ({_SEEN}) {_given(connection, len(_SEEN_TYPES))}")
         await connection.execute(statement, {"given": orjson.dumps(new).decode()})
     edited = [one.seen for one in decisions if one.was is not None and one.was is not one.seen]
     for known in edited:

@@ -17,7 +17,7 @@ from maru_ingest.formats import text
         ("<table><tr><td>a</td><td>b</td></tr></table>", "a b"),
         ("<script>alert(1)</script>safe<style>p{}</style>", "safe"),
         ("&lt;b&gt; &amp;amp; &#44032;", "<b> &amp; 가"),
-        ("<p onclick=x>안녕</p><iframe src=x>no</iframe>", "안녕"),
+        ("<p onclick=x>안녕</p><object data=x></object>", "안녕"),
         ("a\n  b <i>c</i>", "a b c"),
         ("", ""),
     ],

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
-from maru_kit.outbound import Fetched, OutboundError
 from pydantic import Field, SecretStr, field_validator
 
 from maru_contracts.posts import Channel
@@ -25,6 +24,7 @@ from maru_ingest.connector import (
 )
 from maru_ingest.formats import documents
 from maru_ingest.formats.parsed import Document, Unreadable
+from maru_kit.outbound import AskedToWait, Fetched, OutboundError
 
 _DEADLINE = 20.0
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, */*;q=0.5"
@@ -115,8 +115,10 @@ class FeedConnector:
                 max_bytes=self.tools.max_bytes,
                 deadline=_DEADLINE,
             )
+        except AskedToWait as error:
+            raise SourceBusy(f"{error}.", retry_after=error.retry_after) from error
         except OutboundError as error:
-            raise SourceBroken(str(error)) from error
+            raise SourceBroken(f"{error}.") from error
 
 
 async def _page(body: bytes, cursor: Cursor, *, url: str, content_type: str) -> Page:

@@ -46,7 +46,9 @@ def parse(
     """
     document = _narrow(body)
     xml_guard.check(document)
-    headers = {"content-location": url, "content-type": content_type or "application/xml"}
+    # Without the feed's address: feedparser would make a part of every relative id of it, and
+    # posts of a feed that moves would come anew. Links are resolved below.
+    headers = {"content-type": content_type or "application/xml"}
     feed = feedparser.parse(
         io.BytesIO(document),
         response_headers=headers,
@@ -90,7 +92,7 @@ def _post(entry: Entry, feed: Any, url: str) -> ParsedPost:
         text=body,
         title=title,
         truncated=cut,
-        url=links.absolute(str(entry.get("link") or ""), feed.feed.get("link") or url),
+        url=links.absolute(str(entry.get("link") or ""), url or feed.feed.get("link", "")),
         author=text.clean_line(_author(entry) or _author(feed.feed)),
         lang=language(_language(entry, feed.feed)),
         created_at=_moment(entry, "published", "created", "updated"),
@@ -121,9 +123,15 @@ def _author(owner: Entry) -> str:
 
 def _language(entry: Entry, feed: Entry) -> str:
     """Return the language that the text declares, else the entry, else the feed."""
-    details = [*(entry.get("content") or []), entry.get("summary_detail"), entry.get("title_detail")]
+    details = [
+        *(entry.get("content") or []),
+        entry.get("summary_detail"),
+        entry.get("title_detail"),
+    ]
     declared = (detail.get("language") for detail in details if detail)
-    return str(entry.get("language") or next(filter(None, declared), "") or feed.get("language") or "")
+    return str(
+        entry.get("language") or next(filter(None, declared), "") or feed.get("language") or ""
+    )
 
 
 def _moment(entry: Entry, *names: str) -> datetime | None:

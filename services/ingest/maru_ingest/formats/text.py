@@ -16,12 +16,21 @@ _BLOCKS = (
     " tfoot th thead tr ul"
 )
 _KEPT = frozenset(_BLOCKS.split())
-_DROPPED = frozenset({"script", "style", "template", "noscript", "iframe", "object", "svg", "math"})
+_DROPPED = frozenset({"script", "style", "template", "svg", "math"})
 _BREAK = re.compile(r"<(/?)([a-z0-9]+)>")
+_NAMES = (
+    "a abbr area article aside audio b blockquote br button canvas caption center cite code col"
+    " colgroup command datalist dd del details dfn dir div dl dt em embed fieldset figcaption"
+    " figure font footer form h1 h2 h3 h4 h5 h6 header hr i iframe img input ins kbd keygen label"
+    " legend li link main map mark math menu meta meter nav noscript object ol option output p"
+    " param picture pre progress q rp rt ruby s samp script section select small source span"
+    " strike strong style sub summary sup svg table tbody td template textarea tfoot th thead"
+    " time title tr track tt u ul var video wbr"
+).replace(" ", "|")
 _MARKUP = re.compile(
-    r"</?(?:a|abbr|b|blockquote|br|center|code|dd|del|div|dl|dt|em|figure|font|h[1-6]|hr|i|img|ins"
-    r"|li|ol|p|pre|q|s|script|small|span|strike|strong|style|sub|sup|table|tbody|td|th|tr|u|ul)"
-    r"(?:\s+[\w:-]+(?:\s*=[^<>]*)?)?\s*/?>|&(?:[a-zA-Z]{2,8}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});",
+    rf"</?(?:{_NAMES})(?:\s+[\w:-]+(?:\s*=[^<>]*)?)?\s*/?>"
+    r"|&(?:[a-zA-Z]{2,8}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});",
+    re.IGNORECASE,
 )
 
 # Controls but tab and newline, lone surrogates, directional overrides (they only deceive),

@@ -1,0 +1,258 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from maru_contracts.posts import Post
+from maru_ingest import connectors, store
+from maru_ingest.collector import Collector
+from maru_ingest.connector import Tools
+from maru_ingest.service.publishing import Publisher
+from maru_ingest.service.sources import NewSource, Sources
+from maru_ingest.store import Source
+from maru_kit.database import Database
+from maru_kit.outbound import open_outbound
+from upstreams.feed import FeedServer, feed_server
+
+Read = Callable[[], Awaitable[list[Post]]]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FeedServer]:
+    async with feed_server([("a-1", "dark mode"), ("a-2", "offline mode")]) as server:
+        yield server
+
+
+@pytest.fixture
+def sources(ingest_database: Database) -> Sources:
+    return Sources(ingest_database, connectors.kinds())
+
+
+async def follow(sources: Sources, url: str, *, name: str = "blog", every: float = 1) -> Source:
+    settings = {"url": url, "interval_seconds": every}
+    return await sources.add(NewSource("w", "p", name, "feed", None, settings))
+
+
+@asynccontextmanager
+async def collecting(publisher: Publisher, *hosts: str) -> AsyncIterator[Collector]:
+    stop = asyncio.Event()
+    async with open_outbound(allow=hosts) as outbound, asyncio.TaskGroup() as group:
+        collector = Collector(
+            publisher, connectors.kinds(), Tools(outbound), "i1", tick_seconds=0.02
+        )
+        group.create_task(collector.run(stop))
+        try:
+            yield collector
+        finally:
+            stop.set()
+
+
+async def until(
+    sources: Sources, source: Source, holds: Callable[[Source], bool], *, seconds: float = 10
+) -> Source:
+    ends = time.monotonic() + seconds
+    while not holds(found := await sources.find("w", source.id)):
+        assert time.monotonic() < ends, found
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def make_due(database: Database, source: Source) -> None:
+    async with database.transaction() as connection:
+        await store.set_state(connection, source.id, "active", next_poll_at=source.created_at)
+
+
+async def test_a_feed_arrives_oldest_first_and_only_once(
+    publisher: Publisher, sources: Sources, server: FeedServer, collected: Read
+) -> None:
+    source = await follow(sources, server.url())
+    async with collecting(publisher, server.host):
+        await until(sources, source, lambda one: one.posts == 2)
+        server.posts.append(("a-3", "export to PDF"))
+        found = await until(sources, source, lambda one: one.posts == 3)
+
+    assert [post.native_id for post in await collected()] == ["a-1", "a-2", "a-3"]
+    assert (await collected())[0].url == server.url("/posts/a-1")
+    assert (found.state, found.reason) == ("active", "")
+
+
+async def test_an_edited_post_is_the_next_revision(
+    publisher: Publisher, sources: Sources, server: FeedServer, collected: Read
+) -> None:
+    source = await follow(sources, server.url())
+    async with collecting(publisher, server.host):
+        await until(sources, source, lambda one: one.posts == 2)
+        server.posts[0] = ("a-1", "dark mode, please")
+        await until(sources, source, lambda one: one.posts == 3)
+
+    last = (await collected())[-1]
+    assert (last.native_id, last.revision, last.text) == ("a-1", 1, "dark mode, please")
+
+
+async def test_what_has_not_changed_is_not_sent_again(
+    publisher: Publisher, sources: Sources, server: FeedServer
+) -> None:
+    server.mode = "unchanged"
+    source = await follow(sources, server.url())
+    async with collecting(publisher, server.host):
+        await until(sources, source, lambda _: server.requests["/feed.xml"] >= 2)
+        found = await until(sources, source, lambda one: one.last_success_at is not None)
+
+    assert server.seen_headers[1]["if-none-match"].startswith('"')
+    assert server.seen_headers[1]["if-modified-since"] == "Mon, 23 Nov 2026 10:00:00 GMT"
+    assert (found.posts, found.duplicates) == (2, 0)
+
+
+@pytest.mark.parametrize("mode", ["gzip", "ok"])
+async def test_the_feeds_own_pace_is_kept(
+    publisher: Publisher, sources: Sources, server: FeedServer, mode: str
+) -> None:
+    server.mode, server.ttl = mode, 30
+    source = await follow(sources, server.url())
+    async with collecting(publisher, server.host):
+        found = await until(sources, source, lambda one: one.posts == 2 and one.last_success_at)
+
+    assert found.next_poll_at is not None
+    assert found.last_success_at is not None
+    assert (found.next_poll_at - found.last_success_at).total_seconds() >= 30 * 60
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("status", "answers 500"),
+        ("half", "ends in the middle"),
+        ("bomb", "larger than"),
+        ("endless", "larger than"),
+        ("cycle", "redirects more than"),
+        ("page", "HTML page"),
+    ],
+)
+async def test_a_broken_source_says_why_and_disturbs_no_other_and_recovers(
+    publisher: Publisher,
+    sources: Sources,
+    server: FeedServer,
+    ingest_database: Database,
+    mode: str,
+    reason: str,
+) -> None:
+    server.mode = mode
+    async with feed_server([("b-1", "widget")]) as healthy:
+        bad = await follow(sources, server.url())
+        good = await follow(sources, healthy.url(), name="other")
+        async with collecting(publisher, server.host, healthy.host):
+            broken = await until(sources, bad, lambda one: one.state == "broken")
+            await until(sources, good, lambda one: one.posts == 1)
+            server.mode = "ok"
+            await make_due(ingest_database, bad)
+            recovered = await until(sources, bad, lambda one: one.posts == 2)
+
+    assert reason in broken.reason
+    assert (broken.failures, broken.cursor) == (1, {})
+    assert recovered.state == "active"
+
+
+async def test_retry_after_is_waited_for(
+    publisher: Publisher, sources: Sources, server: FeedServer
+) -> None:
+    server.mode, server.status = "status", 429
+    server.answer_headers = {"Retry-After": "120"}
+    source = await follow(sources, server.url())
+    async with collecting(publisher, server.host):
+        broken = await until(sources, source, lambda one: one.state == "broken")
+
+    assert broken.next_poll_at is not None
+    assert broken.last_polled_at is not None
+    assert 119 <= (broken.next_poll_at - broken.last_polled_at).total_seconds() <= 180
+    assert server.requests["/feed.xml"] == 1
+
+
+async def test_the_own_network_is_out_of_bounds(
+    publisher: Publisher, sources: Sources, server: FeedServer
+) -> None:
+    source = await follow(sources, server.url())
+    async with collecting(publisher):
+        broken = await until(sources, source, lambda one: one.state == "broken")
+
+    assert broken.reason
+    assert not server.requests
+
+
+async def test_pause_stops_a_poll_that_hangs_and_resume_begins_at_once(
+    publisher: Publisher, sources: Sources, server: FeedServer
+) -> None:
+    server.mode = "hang"
+    source = await follow(sources, server.url(), every=3_600)
+    async with collecting(publisher, server.host):
+        await until(sources, source, lambda _: bool(server.requests))
+        await sources.pause("w", source.id)
+        server.mode = "ok"
+        await asyncio.sleep(0.1)
+        await sources.resume("w", source.id)
+        found = await until(sources, source, lambda one: one.posts == 2, seconds=3)
+
+    assert found.state == "active"
+
+
+async def test_a_removed_source_is_let_go_and_its_posts_stay_known(
+    publisher: Publisher, sources: Sources, server: FeedServer, collected: Read
+) -> None:
+    first = await follow(sources, server.url())
+    async with collecting(publisher, server.host):
+        await until(sources, first, lambda one: one.posts == 2)
+        await sources.remove("w", first.id)
+        again = await follow(sources, server.url())
+        found = await until(sources, again, lambda one: one.last_success_at is not None)
+
+    assert (found.posts, found.duplicates) == (0, 2)
+    assert len(await collected()) == 2
+
+
+async def test_stopping_ends_a_hanging_poll_soon(
+    publisher: Publisher, sources: Sources, server: FeedServer
+) -> None:
+    server.mode = "hang"
+    source = await follow(sources, server.url())
+    async with collecting(publisher, server.host):
+        await until(sources, source, lambda _: bool(server.requests))
+        begun = time.monotonic()
+
+    assert time.monotonic() - begun < 2
+
+
+async def test_a_file_is_followed_as_it_grows(
+    tmp_path: Path, publisher: Publisher, sources: Sources, collected: Read
+) -> None:
+    path = tmp_path / "files" / "rows.ndjson"
+    path.parent.mkdir()
+    path.write_text('{"id":"f-1","text":"a"}\n{"id":"f-2","te', "utf-8")
+    tools_root = path.parent
+    settings = {"path": "rows.ndjson", "interval_seconds": 0.1}
+    source = await sources.add(NewSource("w", "p", "rows", "file", None, settings))
+    stop = asyncio.Event()
+    async with open_outbound() as outbound, asyncio.TaskGroup() as group:
+        tools = Tools(outbound, tools_root)
+        collector = Collector(publisher, connectors.kinds(), tools, "i1", tick_seconds=0.02)
+        group.create_task(collector.run(stop))
+        await until(sources, source, lambda one: one.posts == 1)
+        with path.open("a", encoding="utf-8") as file:
+            file.write('xt":"b"}\n[]\n')
+        found = await until(sources, source, lambda one: one.posts == 2 and one.rejected == 1)
+        stop.set()
+
+    assert [post.text for post in await collected()] == ["a", "b"]
+    assert found.state == "active"
+
+
+async def test_a_file_outside_the_root_is_refused(
+    tmp_path: Path, publisher: Publisher, sources: Sources
+) -> None:
+    settings = {"path": "../secret.ndjson"}
+    source = await sources.add(NewSource("w", "p", "rows", "file", None, settings))
+    async with collecting(publisher):
+        broken = await until(sources, source, lambda one: one.state == "broken")
+
+    assert "MARU_INGEST_FILES_ROOT" in broken.reason

@@ -1,0 +1,130 @@
+"""A feed server on loopback that behaves, or misbehaves, as a test says."""
+
+import asyncio
+import gzip
+import hashlib
+import io
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache
+from xml.sax.saxutils import escape
+
+
+@dataclass
+class FeedServer:
+    """Serves one feed at every path; `mode` says how.
+
+    Modes: ok, gzip, unchanged (validators), status (with `status` and `answer_headers`), half,
+    bomb (gzip), endless, hang, cycle (redirects to itself), page (HTML).
+    """
+
+    mode: str = "ok"
+    status: int = 500
+    answer_headers: dict[str, str] = field(default_factory=dict)
+    posts: list[tuple[str, str]] = field(default_factory=list)
+    ttl: int = 0
+    host: str = ""
+    requests: Counter[str] = field(default_factory=Counter)
+    seen_headers: list[dict[str, str]] = field(default_factory=list)
+
+    def url(self, path: str = "/feed.xml") -> str:
+        return f"http://{self.host}{path}"
+
+    def feed(self) -> bytes:
+        items = "".join(
+            f"<item><guid>{guid}</guid><title>{escape(text)}</title>"
+            f"<link>/posts/{guid}</link></item>"
+            for guid, text in reversed(self.posts)
+        )
+        ttl = f"<ttl>{self.ttl}</ttl>" if self.ttl else ""
+        return f'<rss version="2.0"><channel><title>t</title>{ttl}{items}</channel></rss>'.encode()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            lines = head.split("\r\n")
+            headers = {
+                name.lower(): value
+                for name, _, value in (line.partition(": ") for line in lines[1:] if line)
+            }
+            self.requests[lines[0].split()[1]] += 1
+            self.seen_headers.append(headers)
+            await self._respond(writer, headers)
+            await writer.drain()
+
+    async def _respond(self, writer: asyncio.StreamWriter, asked: dict[str, str]) -> None:
+        body = self.feed()
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        match self.mode:
+            case "ok":
+                send(writer, 200, body, self.answer_headers)
+            case "gzip":
+                packed = gzip.compress(body)
+                send(writer, 200, packed, {"Content-Encoding": "gzip"})
+            case "unchanged" if asked.get("if-none-match") == tag:
+                send(writer, 304, b"", {"ETag": tag, **self.answer_headers})
+            case "unchanged":
+                dated = {"ETag": tag, "Last-Modified": "Mon, 23 Nov 2026 10:00:00 GMT"}
+                send(writer, 200, body, {**dated, **self.answer_headers})
+            case "status":
+                send(writer, self.status, b"no", self.answer_headers)
+            case "half":
+                send(writer, 200, body[: len(body) // 2], {})
+            case "bomb":
+                send(writer, 200, bomb(), {"Content-Encoding": "gzip"})
+            case "cycle":
+                send(writer, 302, b"", {"Location": self.url("/again")})
+            case "page":
+                send(writer, 200, b"<!doctype html><html><body>hi</body></html>", {})
+            case "endless":
+                writer.write(b"HTTP/1.1 200 OK\r\n\r\n<rss>")
+                while True:
+                    writer.write(b"<a/>" * 10_000)
+                    await writer.drain()
+            case "hang":
+                await asyncio.sleep(3_600)
+
+
+def send(writer: asyncio.StreamWriter, status: int, body: bytes, headers: dict[str, str]) -> None:
+    lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+
+@asynccontextmanager
+async def feed_server(posts: Sequence[tuple[str, str]] = ()) -> AsyncIterator[FeedServer]:
+    """Start a server on a free port of 127.0.0.1, and stop it at the end."""
+    server = FeedServer(posts=list(posts))
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            with suppress(asyncio.CancelledError):
+                await server.answer(reader, writer)
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server.host = "127.0.0.1:%d" % listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@cache
+def bomb() -> bytes:
+    """256 MiB of zeros, packed."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb") as file:
+        for _ in range(256):
+            file.write(bytes(2**20))
+    return packed.getvalue()
