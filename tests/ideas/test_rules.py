@@ -35,7 +35,7 @@ def an_idea() -> Backed:
 
 
 def heard(idea: Backed, tagged: TaggedPost, voices: NewVoices = BOTH_NEW) -> Backed:
-    return rules.heard(idea, tagged, 0.5, voices, half_life=30)
+    return rules.heard(idea, tagged, quote(tagged, 0.5), voices, half_life=30)
 
 
 @given(st.lists(POSTS, min_size=1, max_size=20))

@@ -28,10 +28,10 @@ class Settings(BaseSettings):
         0.5, description="Probability of a problem from which a post becomes evidence."
     )
     threshold: Share = Field(
-        0.29, description="Similarity that a post needs to join an idea of one post."
+        0.3, description="Similarity that a post needs to join an idea of one post."
     )
     growth: Share = Field(
-        0.01, description="Similarity needed in addition for each doubling of an idea's posts."
+        0.015, description="Similarity needed in addition for each doubling of an idea's posts."
     )
     weight_voices: Points = Field(2.0, description="Points for each doubling of voices.")
     weight_momentum: Points = Field(1.0, description="Points for each doubling of recent posts.")

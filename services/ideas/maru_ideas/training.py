@@ -40,6 +40,7 @@ PETITIONS = "train/ideas-topics-ko-petitions.jsonl"
 class Row(TypedDict, total=False):
     """One line of a training file; each file has some of these."""
 
+    title: str
     text: str
     a: str
     b: str
@@ -52,13 +53,14 @@ def train(data: Path, encode: Encode) -> Space:
     """Fit the space on the files of `data`/train. The same files give the same space."""
     reviews = [row["text"] for row in _rows(data / REVIEWS)]
     pairs = _rows(data / PAIRS)
-    petitions = [row["text"] for row in _rows(data / PETITIONS)]
-    seen = _unit(encode(reviews))
+    petitions = [f"{row['title']} {row['text']}" for row in _rows(data / PETITIONS)]
+    seen, long = _unit(encode(reviews)), _unit(encode(petitions))
     mean = seen.mean(axis=0)
     first, second = (_unit(encode([row[side] for row in pairs])) for side in ("a", "b"))
     noises = [_scatter_of_groups(data / name, label, encode) for name, label in GROUPED]
     noises.append(_scatter_of_pairs(first, second, [row["duplicate"] for row in pairs]))
-    linear = _whitening(noises, np.cov(seen.T), MEANING)
+    noises.append(_scatter_between([seen, long, first]))
+    linear = _whitening(noises, [np.cov(seen.T), np.cov(long.T)])
     counted = [*reviews, *petitions, *(row["a"] for row in pairs)]
     space = Space(
         mean=np.rint(mean * UNIT * MEAN_SCALE).astype(np.int16),
@@ -106,17 +108,26 @@ def _scatter_of_pairs(first: Matrix, second: Matrix, same: Sequence[int]) -> Mat
     return np.asarray(apart.T @ apart)
 
 
-def _whitening(noises: Sequence[Matrix], total: Matrix, kept: int) -> Matrix:
-    """Columns of the map: unit noise in each direction, the `kept` widest directions."""
-    size = len(total)
-    shares = [noise * size / np.trace(noise) for noise in noises]
-    common = total * size / np.trace(total)
-    disturbance = np.mean(shares, axis=0) + common + RIDGE * np.eye(size)
+def _scatter_between(kinds: Sequence[Matrix]) -> Matrix:
+    """What sets kinds of texts apart: reviews in English and French, long petitions, small talk."""
+    means = np.stack([kind.mean(axis=0) for kind in kinds])
+    return _scatter([means])
+
+
+def _whitening(noises: Sequence[Matrix], totals: Sequence[Matrix]) -> Matrix:
+    """Columns of the map: unit disturbance in each direction, the widest directions kept."""
+    total = _fair(totals)
+    disturbance = _fair(noises) + total + RIDGE * np.eye(len(total))
     values, directions = np.linalg.eigh(disturbance)
     whitened = directions / np.sqrt(values)
     spread, axes = np.linalg.eigh(whitened.T @ total @ whitened)
-    widest = axes[:, np.argsort(spread)[::-1][:kept]]
+    widest = axes[:, np.argsort(spread)[::-1][:MEANING]]
     return np.asarray(whitened @ widest)
+
+
+def _fair(scatters: Sequence[Matrix]) -> Matrix:
+    """The mean of scatter matrices, each brought to the same trace."""
+    return np.asarray(np.mean([it * len(it) / np.trace(it) for it in scatters], axis=0))
 
 
 def _signed_bytes(matrix: Matrix) -> Vectors:

@@ -59,11 +59,10 @@ class NewVoices:
 
 
 def heard(
-    idea: Backed, tagged: TaggedPost, similarity: float, voices: NewVoices, half_life: float
+    idea: Backed, tagged: TaggedPost, offer: Quote, voices: NewVoices, half_life: float
 ) -> Backed:
-    """The idea with one post more behind it."""
+    """The idea with one post more behind it; `offer` is the title that the post offers."""
     said = Heard.of(tagged)
-    offer = quote(tagged, similarity)
     whole = _with(idea.whole, said, offer, new_voice=voices.whole, half_life=half_life)
     public = idea.public
     if is_public(said.channel):

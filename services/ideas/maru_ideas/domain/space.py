@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,12 @@ class Space:
         """The first half alone, at the given length."""
         centred = embeddings.astype(np.float32) * np.float32(MEAN_SCALE) - self.mean
         return scaled(centred.astype(np.float32) @ self.map.astype(np.float32), length)
+
+    def nearness_in_words(self, text: str, vector: Vectors) -> float:
+        """The cosine of a text's words and those of a vector, from -1 to 1."""
+        words, others = self._sketch(text), vector[MEANING:].astype(np.float64)
+        lengths = float(words @ words) * float(others @ others)
+        return float(words @ others) / sqrt(lengths) if lengths else 0.0
 
     def _sketch(self, text: str) -> npt.NDArray[np.float64]:
         hashed = terms.hashes(text)

@@ -1,6 +1,7 @@
 """An idea's title and summary: sentences that people wrote, chosen, never invented."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,8 +11,9 @@ TITLE = 80
 SUMMARY = 280
 _SHORTEST = 8
 _FIT = (15, 60)
-_LOOKED_AT = 30
+_LOOKED_AT = 12
 _EASED_AT = 25
+_CENTRAL = 3.0
 
 _BREAK = re.compile(r"(?<=[.!?。！？…])[\s\"”’)]+|\s*\n+\s*|(?<=[.!?])(?=[A-Z가-힣])")
 _SPACE = re.compile(r"\s+")
@@ -53,17 +55,25 @@ class Quote:
     worth: float
 
 
-def quote(tagged: TaggedPost, similarity: float) -> Quote:
+def _unknown(_sentence: str) -> float:
+    return 0.0
+
+
+def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = _unknown) -> Quote:
     """The best title that a post offers.
 
-    Worth more: a request, then a complaint; 15 to 60 characters; nearness to the idea. The title
-    of a post that has one competes with its sentences.
+    Worth more: words that the idea's other posts use, too (`near`, -1 to 1, of a sentence); a
+    request, then a complaint; 15 to 60 characters; a post near to the idea. The title of a post
+    that has one competes with its sentences.
     """
     post = tagged.post
     offered = [post.title, *sentences(post.text)] if post.title else sentences(post.text)
     asks = tagged.intent.probabilities.get("suggestion", 0.0)
     best, worth = max(
-        ((sentence, _worth(sentence, place)) for place, sentence in enumerate(offered)),
+        (
+            (sentence, _worth(sentence, place) + _CENTRAL * near(sentence))
+            for place, sentence in enumerate(offered)
+        ),
         key=lambda pair: pair[1],
         default=("", -1.0),
     )

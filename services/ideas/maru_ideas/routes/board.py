@@ -13,7 +13,7 @@ from maru_kit.http import Page, requires
 router = APIRouter(tags=["public board"], prefix="/board/ideas")
 
 
-@router.get("", response_model=IdeaPage, openapi_extra=requires("public"))
+@router.get("", response_model=IdeaPage, openapi_extra=requires("public", cached=True))
 async def list_public_ideas(
     request: Request, asking: Asking, at: AtDesk, query: Annotated[IdeaQuery, Query()]
 ) -> Response:
@@ -22,7 +22,7 @@ async def list_public_ideas(
     return answer(request, body, public=True)
 
 
-@router.get("/{idea_id}", response_model=Idea, openapi_extra=requires("public"))
+@router.get("/{idea_id}", response_model=Idea, openapi_extra=requires("public", cached=True))
 async def show_public_idea(request: Request, asking: Asking, at: AtDesk, idea_id: UUID) -> Response:
     """Show the public face of one idea."""
     wire = await at.idea(asking.workspace, idea_id, public=True)

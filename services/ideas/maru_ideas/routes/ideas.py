@@ -22,7 +22,7 @@ class Move(BaseModel):
     status: Status
 
 
-@router.get("", response_model=IdeaPage, openapi_extra=requires("reader"))
+@router.get("", response_model=IdeaPage, openapi_extra=requires("reader", cached=True))
 async def list_ideas(
     request: Request, asking: Asking, at: AtDesk, query: Annotated[IdeaQuery, Query()]
 ) -> Response:
@@ -30,7 +30,7 @@ async def list_ideas(
     return answer(request, await ideas_of(at, asking.workspace, query, public=False))
 
 
-@router.get("/{idea_id}", response_model=Idea, openapi_extra=requires("reader"))
+@router.get("/{idea_id}", response_model=Idea, openapi_extra=requires("reader", cached=True))
 async def show_idea(request: Request, asking: Asking, at: AtDesk, idea_id: UUID) -> Response:
     """Show one idea."""
     return answer(request, (await at.idea(asking.workspace, idea_id)).encode())

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from maru_ideas.domain.ideas import Backed, NewVoices
 from maru_ideas.domain.matching import Shelf, idea_id
 from maru_ideas.domain.scoring import Weights
 from maru_ideas.domain.space import Space, Vectors
+from maru_ideas.domain.summarising import Quote, quote
 from maru_ideas.domain.tally import Heard, is_public, written_at
 from maru_ideas.domain.times import micros
 from maru_ideas.domain.voices import voice
@@ -54,6 +56,7 @@ class Touch:
     idea: UUID
     tagged: TaggedPost
     similarity: float
+    offer: Quote | None = None
     founds: bool = False
     before: Heard | None = None
 
@@ -156,7 +159,9 @@ class Intake:
                 touches.append(Touch(idea, tagged, similarity, before=before))
             elif post not in owners and self._asks(tagged):
                 name = _shelf_name(tagged)
-                place, touch = _placed(shelves[name], tagged, vectors[id(tagged)])
+                place, touch = _placed(
+                    self._rules.space, shelves[name], tagged, vectors[id(tagged)]
+                )
                 owners[post] = (touch.idea, touch.similarity)
                 touches.append(touch)
                 moved[name, place] = None
@@ -206,7 +211,7 @@ class Intake:
         return rules.heard(
             state,
             touch.tagged,
-            touch.similarity,
+            touch.offer or quote(touch.tagged, touch.similarity),
             NewVoices(whole=first["whole"], public=first["public"]),
             self._rules.weights.half_life,
         )
@@ -235,13 +240,16 @@ def _shelf_name(tagged: TaggedPost) -> ShelfName:
     return tagged.post.workspace, tagged.post.product
 
 
-def _placed(shelf: Shelf, tagged: TaggedPost, vector: Vectors) -> tuple[int, Touch]:
+def _placed(space: Space, shelf: Shelf, tagged: TaggedPost, vector: Vectors) -> tuple[int, Touch]:
     match = shelf.nearest(vector)
+    founds = match is None
     if match is None:
         match = shelf.found(idea_id(tagged.post.id), vector)
-        return match.place, Touch(shelf.ids[match.place], tagged, match.similarity, founds=True)
-    shelf.join(match.place, vector)
-    return match.place, Touch(shelf.ids[match.place], tagged, match.similarity)
+    else:
+        shelf.join(match.place, vector)
+    near = partial(space.nearness_in_words, vector=shelf.vector_of(match.place))
+    offer = quote(tagged, match.similarity, near)
+    return match.place, Touch(shelf.ids[match.place], tagged, match.similarity, offer, founds)
 
 
 def _shape(shelf: Shelf, name: ShelfName, place: int) -> Shape:
