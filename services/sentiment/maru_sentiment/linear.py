@@ -37,8 +37,8 @@ class LinearHead:
         """Return (n, labels)."""
         sums = np.add.reduceat(self.ngrams[batch.bags.buckets], batch.bags.starts, axis=0)
         spread = np.sqrt(batch.bags.sizes.astype(np.float32))[:, None]
-        out: Floats = sums / spread + self._from_vectors(batch.embeddings) + self.bias
-        return out
+        out = sums / spread + self._from_vectors(batch.embeddings) + self.bias
+        return out.astype(np.float32)
 
     def _from_vectors(self, embeddings: npt.NDArray[np.int8]) -> Floats:
         rows = np.zeros((-(-len(embeddings) // _ROWS) * _ROWS, embeddings.shape[1]), np.float32)

@@ -80,7 +80,7 @@ def design_of(texts: Sequence[str]) -> Design:
     ngrams = csr_matrix((values, found.buckets, pointers), shape=(len(texts), BUCKETS))
     ngrams.sum_duplicates()
     vectors = quantise(Encoder().encode(texts)).astype(np.float32) / 127
-    return Design(ngrams, vectors)
+    return Design(ngrams, vectors.astype(np.float32))
 
 
 def sentiment_task(examples: Sequence[Example]) -> Task:
@@ -109,7 +109,8 @@ def _balance(examples: Sequence[Example], known: Floats) -> Floats:
     number = np.array([sources.index(example.source) for example in examples])
     sizes = np.maximum(np.bincount(number, weights=known, minlength=len(sources)), 1)
     weights = (1 / np.sqrt(sizes))[number]
-    return weights * known.sum() / max((weights * known).sum(), 1e-9)
+    balanced: Floats = weights * known.sum() / max((weights * known).sum(), 1e-9)
+    return balanced
 
 
 def fit(task: Task, design: Design, *, seed: int, rounds: int) -> linear.LinearHead:

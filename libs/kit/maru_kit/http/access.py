@@ -39,9 +39,12 @@ async def caller(
     return Caller(workspace=workspace, actor=actor, role=role)
 
 
-def requires(role: Role, **extra: Any) -> dict[str, Any]:
-    """Declare a route's role: `@router.get("/x", openapi_extra=requires("reader"))`."""
-    return {_FIELD: role, **extra}
+def requires(role: Role, *, cached: bool = False) -> dict[str, Any]:
+    """Declare a route's role: `@router.get("/x", openapi_extra=requires("reader"))`.
+
+    A `cached` answer may be kept by the gateway until an idea of the workspace changes.
+    """
+    return {_FIELD: role, "x-maru-cache": True} if cached else {_FIELD: role}
 
 
 def role_of(operation: dict[str, Any]) -> Role | None:

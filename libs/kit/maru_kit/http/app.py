@@ -58,11 +58,13 @@ def create_app(
     checks: Checks,
     service_token: SecretStr | None = None,
     max_body: int = MAX_BODY,
+    door: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> FastAPI:
     """Make a service's application.
 
     Raises ConfigError when a route declares no role. With a `service_token`, every path but the
-    probes asks for it in X-Maru-Service-Token.
+    probes asks for it in X-Maru-Service-Token. A `door` stands between the edge (headers, limits,
+    measurements) and the routes.
     """
     app = FastAPI(
         title=title,
@@ -77,6 +79,8 @@ def create_app(
     problems.install(app)
     problems.describe(app)
     _add_probes(app, checks)
+    if door is not None:
+        app.add_middleware(door)
     app.add_middleware(_Edge, service=service, token=service_token, max_body=max_body)
     return app
 

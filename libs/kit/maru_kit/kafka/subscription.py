@@ -94,6 +94,8 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def commit(self, positions: Mapping[int, int]) -> None:
         """See `Subscription.commit`."""
+        if not positions:
+            return
         for partition in positions:
             if self._read_under.get(partition, self._generation) != self._generation:
                 raise Fenced(f"Partition {partition} of {self._topic} was assigned anew.")

@@ -121,17 +121,14 @@ class Outbound:
         self._check_silence(parts.host)
         turn = self._turns.setdefault(parts.host, asyncio.Semaphore(_PER_HOST))
         async with turn:
-            request = httpcore.Request(
-                "GET",
-                url,
-                headers={
-                    "Host": parts.authority,
-                    "User-Agent": USER_AGENT,
-                    "Accept": "*/*",
-                    "Accept-Encoding": "gzip, deflate",
-                    **headers,
-                },
-            )
+            all_headers = {
+                "Host": parts.authority,
+                "User-Agent": USER_AGENT,
+                "Accept": "*/*",
+                "Accept-Encoding": "gzip, deflate",
+                **headers,
+            }
+            request = httpcore.Request("GET", url, headers=list(all_headers.items()))
             response = await self._pool.handle_async_request(request)
             try:
                 return await self._read(url, response, max_bytes)
