@@ -1,6 +1,9 @@
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -9,7 +12,7 @@ from maru_contracts.topics import POSTS_COLLECTED, TOPICS
 from maru_ingest.domain import Origin, utc_now
 from maru_ingest.service.publishing import DEAD, Publisher
 from maru_ingest.store import Source
-from maru_kit.bus import Bus, Record, open_bus
+from maru_kit.bus import Bus, LogTopic, Outgoing, Record, Span, open_bus
 from maru_kit.database import Database, open_database
 from maru_kit.migrate import migrate
 
@@ -34,9 +37,40 @@ async def ingest_database(tmp_path: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def log(tmp_path: Path) -> AsyncIterator[Bus]:
+    """A log in the file that the ingest service itself finds in `tmp_path`."""
     async with open_bus(f"sqlite:///{tmp_path}/log.db") as bus:
         await bus.create([*TOPICS, DEAD])
         yield bus
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+    partitions: int
+    retention: timedelta | None
+    compacted: bool
+
+
+class OwnTopics:
+    """A log whose topics belong to one test alone, though the broker is shared."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._prefix = f"t{uuid4().hex[:12]}."
+
+    async def create(self, topics: Iterable[LogTopic]) -> None:
+        await self._bus.create(
+            [Named(self._prefix + t.name, t.partitions, t.retention, t.compacted) for t in topics]
+        )
+
+    async def append(self, topic: str, records: Sequence[Outgoing]) -> None:
+        await self._bus.append(self._prefix + topic, records)
+
+    async def begins(self, topic: str) -> dict[int, int]:
+        return await self._bus.begins(self._prefix + topic)
+
+    async def read(self, topic: str, start: Mapping[int, int], *, max_records: int) -> list[Span]:
+        return await self._bus.read(self._prefix + topic, start, max_records=max_records)
 
 
 @pytest.fixture
@@ -80,9 +114,11 @@ def a_source() -> Callable[..., Source]:
 
 async def records(bus: Bus, topic: str) -> list[Record]:
     """All that a topic holds, partition by partition."""
-    starts = await bus.begins(topic)
-    spans = await bus.read(topic, starts, max_records=100_000)
-    return [record for span in spans for record in span.records]
+    position, found = await bus.begins(topic), []
+    while spans := await bus.read(topic, position, max_records=10_000):
+        position = {**position, **{span.partition: span.next for span in spans}}
+        found += [record for span in spans for record in span.records]
+    return found
 
 
 @pytest.fixture

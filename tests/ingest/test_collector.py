@@ -9,7 +9,7 @@ import pytest
 from maru_contracts.posts import Post
 from maru_ingest import connectors, store
 from maru_ingest.collector import Collector
-from maru_ingest.connector import Tools
+from maru_ingest.connector import SourceBroken, Tools
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.sources import NewSource, Sources
 from maru_ingest.store import Source
@@ -135,7 +135,6 @@ async def test_a_broken_source_says_why_and_disturbs_no_other_and_recovers(
     publisher: Publisher,
     sources: Sources,
     server: FeedServer,
-    ingest_database: Database,
     mode: str,
     reason: str,
 ) -> None:
@@ -147,7 +146,7 @@ async def test_a_broken_source_says_why_and_disturbs_no_other_and_recovers(
             broken = await until(sources, bad, lambda one: one.state == "broken")
             await until(sources, good, lambda one: one.posts == 1)
             server.mode = "ok"
-            await make_due(ingest_database, bad)
+            await make_due(publisher.database, bad)
             recovered = await until(sources, bad, lambda one: one.posts == 2)
 
     assert reason in broken.reason
@@ -247,12 +246,16 @@ async def test_a_file_is_followed_as_it_grows(
     assert found.state == "active"
 
 
+@pytest.mark.parametrize(
+    ("root", "reason"), [(None, "MARU_INGEST_FILES_ROOT"), ("files", "outside the folder")]
+)
 async def test_a_file_outside_the_root_is_refused(
-    tmp_path: Path, publisher: Publisher, sources: Sources
+    tmp_path: Path, root: str | None, reason: str
 ) -> None:
-    settings = {"path": "../secret.ndjson"}
-    source = await sources.add(NewSource("w", "p", "rows", "file", None, settings))
-    async with collecting(publisher):
-        broken = await until(sources, source, lambda one: one.state == "broken")
-
-    assert "MARU_INGEST_FILES_ROOT" in broken.reason
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "link").symlink_to("/etc")
+    async with open_outbound() as outbound:
+        tools = Tools(outbound, tmp_path / root if root else None)
+        for path in ("../secret.ndjson", "/etc/passwd", "link/passwd"):
+            with pytest.raises(SourceBroken, match=reason):
+                tools.file(path)

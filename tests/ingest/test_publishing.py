@@ -1,15 +1,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 
+from ingest.conftest import OwnTopics
 from maru_contracts.posts import Post
 from maru_contracts.topics import POSTS_COLLECTED
 from maru_ingest import store
 from maru_ingest.domain import Origin
 from maru_ingest.formats.parsed import BadRow, ParsedPost
-from maru_ingest.service.publishing import BATCH, Publisher
+from maru_ingest.service.publishing import BATCH, DEAD, Publisher
 from maru_ingest.store import Counts, Source
 from maru_kit.bus import Bus, Outgoing
 from maru_kit.database import Database
@@ -18,6 +20,14 @@ from maru_kit.errors import Unavailable
 Read = Callable[[], Awaitable[list[Post]]]
 ReadDead = Callable[[], Awaitable[list[tuple[str, bytes]]]]
 MakeOrigin = Callable[..., Origin]
+
+
+@pytest.fixture
+async def log(bus: Bus) -> Bus:
+    """Each kind of log in turn."""
+    own = cast("Bus", OwnTopics(bus))
+    await own.create([POSTS_COLLECTED, DEAD])
+    return own
 
 
 def posts(count: int, text: str = "dark mode") -> list[ParsedPost]:
@@ -78,13 +88,13 @@ async def test_an_edit_is_published_as_the_next_revision(
 
 @pytest.mark.parametrize("writes", [True, False])
 async def test_without_acknowledgement_nothing_counts_and_the_next_try_is_the_same(
-    ingest_database: Database,
-    log: Bus,
+    publisher: Publisher,
     an_origin: MakeOrigin,
     a_source: Callable[..., Source],
     collected: Read,
     writes: bool,  # noqa: FBT001 - a pytest parameter
 ) -> None:
+    log, ingest_database = publisher.bus, publisher.database
     async with ingest_database.transaction() as connection:
         await store.add_source(connection, a_source())
     failing = Publisher(Failing(log, writes), ingest_database)  # type: ignore[arg-type]
