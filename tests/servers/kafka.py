@@ -1,7 +1,6 @@
 """A real Kafka broker as a child process."""
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ import psutil
 import pytest
 
 from servers.ports import free_ports
-from servers.shared import shared_server
+from servers.shared import shared_server, start_detached, stop
 
 _RUN = Path(__file__).parents[2] / "deploy" / "kafka" / "run.sh"
 _STARTUP = 300.0
@@ -24,37 +23,24 @@ class Broker:
         self._folder = folder
         self._port, self._controller = free_ports(2)
         self._log = folder / "broker.log"
-        self._process: subprocess.Popen[bytes] | None = None
         self.url = f"kafka://127.0.0.1:{self._port}"
-
-    @property
-    def pid(self) -> int:
-        """The process that runs it."""
-        assert self._process is not None
-        return self._process.pid
+        self.pid = 0
 
     def start(self) -> None:
         """Start it, and return when it serves."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log.write_bytes(b"")
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [_RUN, self._folder / "data", str(self._port), str(self._controller)],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        data, ports = str(self._folder / "data"), (str(self._port), str(self._controller))
+        self.pid = start_detached([str(_RUN), data, *ports], self._log)
         deadline = time.monotonic() + _STARTUP
         while b"Kafka Server started" not in self._log.read_bytes():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if not psutil.pid_exists(self.pid) or time.monotonic() > deadline:
                 raise RuntimeError(f"Kafka did not start:\n{self._log.read_text()[-3000:]}")
             time.sleep(0.05)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it with a signal, and return when it has gone."""
-        if self._process is not None and psutil.pid_exists(self._process.pid):
-            self._process.send_signal(how)
-            self._process.wait(30)
+        stop(self.pid, how)
 
 
 @pytest.fixture(scope="session")

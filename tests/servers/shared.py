@@ -7,7 +7,10 @@ stands in a file beside it, guarded by a lock.
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,11 +42,25 @@ def shared_server(name: str, factory: pytest.TempPathFactory, start: Start) -> I
                 state.clear()
 
 
-def stop(pid: int) -> None:
-    """End a server by its process id, and make sure that it is gone."""
+def start_detached(command: Sequence[str], log: Path) -> int:
+    """Start a server that is nobody's child, so that any worker can see it end."""
+    pid_file = log.with_suffix(".pid")
+    pid_file.unlink(missing_ok=True)
+    note_pid = ["sh", "-c", 'echo $$ >"$0.part"; mv "$0.part" "$0"; exec "$@"', str(pid_file)]
+    with log.open("ab") as output:
+        subprocess.run(
+            ["setsid", "--fork", *note_pid, *command], stdout=output, stderr=output, check=True
+        )
+    while not pid_file.exists():
+        time.sleep(0.01)
+    return int(pid_file.read_text())
+
+
+def stop(pid: int, how: signal.Signals = signal.SIGTERM) -> None:
+    """End a server, and make sure that it has gone."""
     try:
         server = psutil.Process(pid)
-        server.terminate()
+        server.send_signal(how)
         try:
             server.wait(15)
         except psutil.TimeoutExpired:

@@ -53,7 +53,9 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consumer.start()
             yield self
         finally:
+            self._revoked.set()
             self._yielded.set()
+            self._assigned = frozenset()
             await ended(self._consumer.stop(), "consumer")
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
@@ -97,8 +99,9 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
         if not positions:
             return
         for partition in positions:
-            if self._read_under.get(partition, self._generation) != self._generation:
-                raise Fenced(f"Partition {partition} of {self._topic} was assigned anew.")
+            read_under = self._read_under.get(partition, self._generation)
+            if partition not in self._assigned or read_under != self._generation:
+                raise Fenced(f"Partition {partition} of {self._topic} is no longer ours.")
         offsets = {TopicPartition(self._topic, p): at for p, at in positions.items()}
         async with deadline(f"commit of {self._group}"):
             try:
