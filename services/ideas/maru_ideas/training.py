@@ -8,6 +8,7 @@ quantised at the end, so that the shipped numbers give exact results.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maru_ideas.domain import terms
-from maru_ideas.domain.space import MEAN_SCALE, MEANING, UNIT, Space, Vectors
+from maru_ideas.domain.space import MEAN_SCALE, MEANING, SIZE, UNIT, Space, Vectors
 
 Encode = Callable[[Sequence[str]], Vectors]
 """Texts to sentence vectors: 512 signed bytes each, as `TaggedPost.embedding` holds them."""
@@ -24,7 +25,7 @@ Matrix = npt.NDArray[np.float64]
 SEED = 20261123
 RIDGE = 1.0
 WORD_SHARE = 0.3
-CELLS = 256
+CELLS = 512
 _MAX_RARITY = 255.0
 
 REVIEWS = "train/suggestion-enfr-minibar-garmin-huawei.jsonl"
@@ -66,11 +67,12 @@ def train(data: Path, encode: Encode) -> Space:
         mean=np.rint(mean * UNIT * MEAN_SCALE).astype(np.int16),
         map=_signed_bytes(linear),
         rarity=_rarity(counted),
-        cells=np.empty((0, MEANING), np.int8),
+        cells=np.empty((0, SIZE), np.int8),
         word_share=WORD_SHARE,
     )
-    known = np.concatenate([_signed_bytes(seen), _signed_bytes(first)])
-    return Space(**{**vars(space), "cells": _cells(space.meaning(known, UNIT))})
+    known = np.rint(np.concatenate([seen, first]) * UNIT).astype(np.int8)
+    texts = [*reviews, *(row["a"] for row in pairs)]
+    return replace(space, cells=_cells(space.vectors(known, texts)))
 
 
 def save(space: Space, file: Path) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 import numpy as np
 import numpy.typing as npt
 
-from maru_ideas.domain.space import MEANING, SIZE, UNIT, Space, Vectors, scaled
+from maru_ideas.domain.space import SIZE, UNIT, Space, Vectors, scaled
 
 _IDEAS = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750003")
 
@@ -94,7 +94,7 @@ class Shelf:
         count = len(self.ids)
         if count <= LOOKED_AT:
             return np.arange(count)
-        nearness = self._anchors @ vector[:MEANING].astype(np.float32)
+        nearness = self._anchors @ vector.astype(np.float32)
         order = np.argsort(-nearness, kind="stable")
         cells = self._cells[:count]
         sizes = np.bincount(cells, minlength=len(order))[order]
@@ -141,8 +141,8 @@ class Shelf:
 
     def _settle(self, where: slice) -> None:
         self._vectors[where] = scaled(self._sums[where], UNIT)
-        meanings = self._vectors[where, :MEANING].astype(np.float32)
-        self._cells[where] = np.argmax(meanings @ self._anchors.T, axis=1)
+        vectors = self._vectors[where].astype(np.float32)
+        self._cells[where] = np.argmax(vectors @ self._anchors.T, axis=1)
 
     def _grow(self, wanted: int) -> None:
         size = len(self._shapers)
