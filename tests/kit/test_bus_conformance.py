@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -278,11 +278,11 @@ class _Joining:
         await self._joining.__aexit__(None, None, None)
 
 
-async def test_a_member_commits_before_another_goes_on(bus: Bus) -> None:
+async def test_partitions_change_hands_without_loss_or_double_work(bus: Bus) -> None:
     topic = a_topic(partitions=4)
     await bus.create([topic])
-    await bus.append(topic.name, [Outgoing(b"%d" % n, b"%d" % n) for n in range(100)])
-    seen: list[str] = []
+    seen: dict[str, list[str]] = {"a": [], "b": []}
+    written = 0
 
     async def work(instance: str, stop: asyncio.Event) -> None:
         async with bus.subscribe(topic.name, "g", instance=instance) as subscription:
@@ -292,22 +292,32 @@ async def test_a_member_commits_before_another_goes_on(bus: Bus) -> None:
                     await subscription.commit(done)
                     done = {}
                 for span in await subscription.fetch(max_records=5, wait=0.1):
-                    seen.extend(texts([span]))
+                    seen[instance] += texts([span])
                     done[span.partition] = span.next
             await subscription.commit(done)
 
-    stops = [asyncio.Event(), asyncio.Event()]
-    first = asyncio.create_task(work("a", stops[0]))
-    await until(lambda: len(seen) >= 20)
-    second = asyncio.create_task(work("b", stops[1]))
-    await asyncio.sleep(1.0)
-    await bus.append(topic.name, [Outgoing(b"%d" % n, b"%d" % n) for n in range(100, 200)])
-    await until(lambda: len(seen) >= 200)
-    for stop in stops:
-        stop.set()
-    await asyncio.gather(first, second)
+    async def written_until(fact: Callable[[], bool]) -> None:
+        nonlocal written
+        async with asyncio.timeout(20):
+            while not fact():
+                numbers = [b"%d" % number for number in range(written, written + 10)]
+                await bus.append(topic.name, [Outgoing(number, number) for number in numbers])
+                written += 10
+                await asyncio.sleep(0.05)
 
-    assert sorted(map(int, seen)) == list(range(200))
+    stops = {"a": asyncio.Event(), "b": asyncio.Event()}
+    async with asyncio.TaskGroup() as members:
+        members.create_task(work("a", stops["a"]))
+        await written_until(lambda: len(seen["a"]) >= 20)
+        members.create_task(work("b", stops["b"]))
+        await written_until(lambda: len(seen["b"]) >= 20)
+        stops["a"].set()
+        before = len(seen["b"])
+        await written_until(lambda: len(seen["b"]) >= before + 40)
+        await until(lambda: len(seen["a"]) + len(seen["b"]) >= written)
+        stops["b"].set()
+
+    assert sorted(map(int, seen["a"] + seen["b"])) == list(range(written))
 
 
 async def test_a_killed_member_comes_back_at_once(bus_url: str, tmp_path: Path) -> None:

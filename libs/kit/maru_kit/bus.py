@@ -186,9 +186,15 @@ async def open_bus(url: str) -> AsyncIterator[Bus]:
     `sqlite:////absolute/path/log.db` or `kafka://host:port[,host:port]`. Raises ConfigError for
     any other, Unavailable when a broker does not answer.
     """
-    if url.startswith("kafka://"):
-        from maru_kit.kafka import open_kafka as opener
-    else:
-        from maru_kit.sqlite_log import open_sqlite_log as opener
-    async with opener(url) as bus:
+    async with _opener(url) as bus:
         yield bus
+
+
+def _opener(url: str) -> AbstractAsyncContextManager[Bus]:
+    if url.startswith("kafka://"):
+        from maru_kit.kafka import open_kafka
+
+        return open_kafka(url)
+    from maru_kit.sqlite_log import open_sqlite_log
+
+    return open_sqlite_log(url)

@@ -56,6 +56,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
             self._revoked.set()
             self._yielded.set()
             self._assigned = frozenset()
+            self._leave_for_good()
             await ended(self._consumer.stop(), "consumer")
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
@@ -129,6 +130,15 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
     def assigned(self) -> frozenset[int]:
         """See `Subscription.assigned`."""
         return frozenset() if self._revoked.is_set() else self._assigned
+
+    def _leave_for_good(self) -> None:
+        """Have `stop` leave the group: aiokafka lets a static member linger for its session.
+
+        A member that was killed lingers, and is waited for; one that was stopped is not.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001
+        if coordinator is not None:
+            coordinator._group_instance_id = None  # noqa: SLF001
 
     async def _place(self) -> None:
         """Go to the positions kept elsewhere before anything is fetched."""
