@@ -2,10 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    RowMapping,
+    Select,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_ideas.domain.search import wanted
@@ -43,20 +53,28 @@ async def page(
     limit: int,
 ) -> Sequence[RowMapping]:
     """Up to `limit` ideas with `id`, `wire`, `rank` (what they are sorted by) and `total`."""
+    last, idea = after or (None, None)
+    values = {"workspace": workspace, "last": last, "idea": idea, "limit": limit}
+    query = _page(asked, sort, first=after is None)
+    rows: Sequence[RowMapping] = (await connection.execute(query, values)).mappings().all()
+    return rows
+
+
+@lru_cache(maxsize=256)
+def _page(asked: IdeaFilter, sort: Sort, *, first: bool) -> Select[Any]:
+    """The statement, kept: to build it anew takes longer than to run it."""
     face = "public_" if asked.public else ""
     rank = ideas.c[face + _COLUMNS[sort]]
-    conditions = _conditions(workspace, asked)
-    query = select(
+    query: Select[Any] = select(
         ideas.c.id,
         ideas.c[f"{face}wire"].label("wire"),
         rank.label("rank"),
-        _total(workspace, asked).label("total"),
-    ).where(*conditions)
-    if after is not None:
-        last, idea = after
+        _total(asked).label("total"),
+    ).where(*_conditions(asked))
+    if not first:
+        last, idea = bindparam("last", type_=rank.type), bindparam("idea", type_=ideas.c.id.type)
         query = query.where(rank <= last, or_(rank < last, ideas.c.id < idea))
-    query = query.order_by(rank.desc(), ideas.c.id.desc()).limit(limit)
-    return (await connection.execute(query)).mappings().all()
+    return query.order_by(rank.desc(), ideas.c.id.desc()).limit(bindparam("limit", type_=Integer()))
 
 
 async def find(
@@ -95,8 +113,8 @@ async def evidence_page(
     return (await connection.execute(query)).mappings().all()
 
 
-def _conditions(workspace: str, asked: IdeaFilter) -> list[ColumnElement[bool]]:
-    conditions = [ideas.c.workspace == workspace]
+def _conditions(asked: IdeaFilter) -> list[ColumnElement[bool]]:
+    conditions = [ideas.c.workspace == bindparam("workspace")]
     if asked.public:
         conditions.append(ideas.c.is_public)
     if asked.status is not None:
@@ -111,13 +129,15 @@ def _conditions(workspace: str, asked: IdeaFilter) -> list[ColumnElement[bool]]:
     return conditions + [ideas.c.search.contains(word, autoescape=True) for word in words]
 
 
-def _total(workspace: str, asked: IdeaFilter) -> Any:  # a scalar subquery of either table
+def _total(asked: IdeaFilter) -> Any:  # a scalar subquery of either table
     counted = {"status", "topic", "language", "channel", "q"}
     if any(getattr(asked, name) is not None for name in counted):
         query = select(func.count()).select_from(ideas)
-        return query.where(*_conditions(workspace, asked)).scalar_subquery()
+        return query.where(*_conditions(asked)).scalar_subquery()
     number = shelves.c.public_ideas if asked.public else shelves.c.ideas
-    query = select(func.coalesce(func.sum(number), 0)).where(shelves.c.workspace == workspace)
+    query = select(func.coalesce(func.sum(number), 0)).where(
+        shelves.c.workspace == bindparam("workspace")
+    )
     if asked.product is not None:
         query = query.where(shelves.c.product == asked.product)
     return query.scalar_subquery()
