@@ -59,7 +59,7 @@ def configure(
     root.handlers = [handler]
     root.setLevel(level.upper())
     # These tell each request or each rebalance; ours say it better, or it is noise.
-    for name in ("httpx", "httpcore", "aiokafka", "alembic", "uvicorn.access", "aiosqlite"):
+    for name in ("httpx", "httpcore", "aiokafka", "alembic", "uvicorn", "aiosqlite"):
         logging.getLogger(name).setLevel("WARNING")
     structlog.contextvars.bind_contextvars(service=service)
 

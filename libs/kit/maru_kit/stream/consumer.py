@@ -154,7 +154,8 @@ class Consumer(Generic[M]):
         while unreadable:
             record, error = unreadable[0]
             if not lane.diversions.allow(failed=False):
-                self._hold(lane, error)
+                if not lane.divide(record.offset):
+                    self._hold(lane, error)
                 return
             await self._divert(lane, record, error)
             unreadable.popleft()

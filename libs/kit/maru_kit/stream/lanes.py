@@ -3,7 +3,7 @@
 import random
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Generic, TypeVar
 
@@ -94,6 +94,16 @@ class Lane(Generic[M]):
         self.todo.extendleft(reversed(_alone(self.todo.popleft().batch)))
         self.tries = self.fails = 0
 
+    def divide(self, offset: int) -> bool:
+        """Go on with what stands before `offset` in the first piece, if there is any."""
+        work = self.todo[0]
+        count = sum(record.offset < offset for record in work.batch.records)
+        if count:
+            before, after = _cut(work.batch, count, offset)
+            self.todo[0] = Work(after, work.unreadable)
+            self.todo.appendleft(Work(before))
+        return count > 0
+
     @property
     def depth(self) -> int:
         """Records in hand."""
@@ -113,6 +123,25 @@ def work_for(topic: Topic[M], span: Span) -> Work[M]:
             unreadable.append((record, error))
     batch = Batch(topic.name, span.partition, span.start, span.next, messages, records)
     return Work(batch, unreadable)
+
+
+def _cut(batch: Batch[M], count: int, position: int) -> tuple[Batch[M], Batch[M]]:
+    """The batch up to `position`, with its first `count` messages, and the rest of it."""
+    before, after = slice(count), slice(count, None)
+    return (
+        replace(
+            batch,
+            next=position,
+            messages=batch.messages[before],
+            records=batch.records[before],
+        ),
+        replace(
+            batch,
+            start=position,
+            messages=batch.messages[after],
+            records=batch.records[after],
+        ),
+    )
 
 
 def _alone(batch: Batch[M]) -> Sequence[Work[M]]:

@@ -1,0 +1,49 @@
+"""The folder that holds an installation: its lock, its admin key."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from maru_gateway.service import Keys
+from maru_kit.errors import ConfigError
+
+WORKSPACE = "default"
+"""The workspace that the command line works in."""
+
+_KEY_FILE = "admin.key"
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Hold an installation's lock; raises ConfigError when a running Maru holds it."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "maru.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"Maru is running in {home} already: stop it, or choose another folder with "
+                "MARU_HOME"
+            ) from error
+        yield
+
+
+def is_running(home: Path) -> bool:
+    """Whether a Maru runs in this folder."""
+    with suppress(ConfigError), locked(home):
+        return False
+    return True
+
+
+async def admin_key(home: Path, keys: Keys) -> str:
+    """Return the admin key that the folder keeps; make one where there is none that is valid."""
+    path = home / _KEY_FILE
+    if path.is_file():
+        secret = path.read_text("utf-8").strip()
+        if await keys.find(secret) is not None:
+            return secret
+    _, secret = await keys.create(workspace=WORKSPACE, role="admin", name="first admin")
+    path.touch(mode=0o600)
+    path.write_text(secret + "\n", "utf-8")
+    return secret

@@ -1,0 +1,51 @@
+"""Dead letters and replay: what the commands do with the log itself."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Literal
+
+from maru_kit import dead as letters
+from maru_kit.bus import Bus, open_bus
+from maru_kit.errors import ConfigError
+from maru_kit.settings import Common
+
+
+async def dead() -> list[dict[str, Any]]:
+    """List all dead letters that wait, without what they hold."""
+    async with _bus() as bus:
+        return [
+            asdict(letter)
+            for topic, group in await letters.dead_topics(bus)
+            for letter in await letters.dead_list(bus, topic, group)
+        ]
+
+
+async def replay_dead(topic: str | None, group: str | None, ids: Collection[int] | None) -> int:
+    """Publish dead letters again and return how many."""
+    if ids and not (topic and group):
+        raise ConfigError("--id names letters within a topic and group: give --topic and --group")
+    async with _bus() as bus:
+        return sum(
+            [
+                await letters.dead_replay(bus, of_topic, of_group, ids or None)
+                for of_topic, of_group in await letters.dead_topics(bus)
+                if topic in (None, of_topic) and group in (None, of_group)
+            ]
+        )
+
+
+async def replay(topic: str, since: datetime | int | Literal["beginning"]) -> int:
+    """Publish a topic's records again, to the same topic, and return how many."""
+    async with _bus() as bus:
+        known = await bus.topics()
+        if topic not in known:
+            raise ConfigError(f"There is no topic {topic}: there are {', '.join(sorted(known))}")
+        return await letters.replay(bus, topic, since)
+
+
+@asynccontextmanager
+async def _bus() -> AsyncIterator[Bus]:
+    async with open_bus(Common().bus_url) as bus:
+        yield bus

@@ -1,0 +1,42 @@
+"""What commands print: tables for people, JSON for programs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print a value as one line of JSON."""
+    print(orjson.dumps(value, default=str).decode())
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], empty: str) -> None:
+    """Print rows under headings (`columns`: field to heading), or say why there are none."""
+    if not rows:
+        out.print(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in columns.values():
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(Text(shown(row.get(field))) for field in columns))
+    Console(highlight=False).print(table)
+
+
+def shown(value: object) -> str:
+    """Write a value for people."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    text = str(value)
+    return "".join(character for character in text if character.isprintable())
