@@ -18,7 +18,7 @@ TRIES = 5
 """Calls of a handler for one message before it is set aside; together they wait under a second."""
 WINDOW, DIVERTED = 1000, 50
 """Of a partition's last WINDOW messages at most DIVERTED are set aside."""
-FAILED_IN_A_ROW = 10
+FAILED_IN_A_ROW = 5
 """Messages in a row that may be set aside for failing without having been rejected."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 
