@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from maru_kit.outbound import open_outbound
 
 from maru_contracts.topics import TOPICS
 from maru_ingest import api, connectors, inbound
@@ -21,6 +20,7 @@ from maru_kit.errors import Unavailable
 from maru_kit.http import Check
 from maru_kit.http import create_app as create_http_app
 from maru_kit.migrate import migrate
+from maru_kit.outbound import open_outbound
 
 SCHEMA = "ingest"
 

@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from maru_kit.outbound import Outbound
 from pydantic import BaseModel, ConfigDict
 
 from maru_contracts.posts import Channel
 from maru_ingest.formats.parsed import Row
 from maru_kit.errors import MaruError, Unavailable
+from maru_kit.outbound import Outbound
 
 Cursor = Mapping[str, Any]  # JSON: what a connector needs to go on; {} is the beginning
 

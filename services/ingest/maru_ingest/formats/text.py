@@ -40,9 +40,9 @@ _UNWANTED = re.compile(
 )
 _SPACES = re.compile(r"[ \t\u00a0\u3000]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
+_LOOSE_BREAKS = re.compile(r" \n|\n |\n\n\n")
 _MANY_BREAKS = re.compile(r"\n{3,}")
 _ROUGH = re.compile(f"{_UNWANTED.pattern}|[\t\r\u00a0\u3000]")
-_ROUGH_RUNS = ("  ", " \n", "\n ", "\n\n\n")
 
 
 def clean(text: str) -> str:
@@ -50,8 +50,10 @@ def clean(text: str) -> str:
 
     Runs of spaces become one, runs of empty lines one empty line.
     """
+    if not text:
+        return text
     text = unicodedata.normalize("NFC", text)  # returns at once what is composed already
-    if not _ROUGH.search(text) and not any(run in text for run in _ROUGH_RUNS):
+    if not (_ROUGH.search(text) or _has_rough_runs(text)):
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _UNWANTED.sub("", text)
@@ -61,6 +63,8 @@ def clean(text: str) -> str:
 
 def clean_line(text: str, limit: int = 2_000) -> str:
     """Return `text` on one line, cut to `limit` characters."""
+    if not text:
+        return text
     cleaned = clean(text[: 4 * limit])
     if "\n" in cleaned or "\t" in cleaned:
         cleaned = " ".join(cleaned.split())
@@ -93,6 +97,10 @@ def cut(text: str) -> tuple[str, bool]:
     if len(text) <= MAX_TEXT:
         return text, False
     return text[:MAX_TEXT].rstrip(), True
+
+
+def _has_rough_runs(text: str) -> bool:
+    return "  " in text or ("\n" in text and bool(_LOOSE_BREAKS.search(text)))
 
 
 def _break(tag: re.Match[str]) -> str:
