@@ -158,7 +158,7 @@ async def _working(app: FastAPI, house: House, own: Document) -> AsyncIterator[N
 
 
 async def _keep_learning(house: House, own: Document) -> None:
-    while not await _learn(house, own, wait=True):
+    while not await _learn(house, own, wait=True):  # noqa: ASYNC110 - nothing tells when
         await asyncio.sleep(_RETRY_SECONDS)
 
 

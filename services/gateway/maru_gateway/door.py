@@ -168,7 +168,7 @@ class Door:
             "limit",
         )
 
-    async def _answer(
+    async def _answer(  # noqa: PLR0917 - all of one request
         self,
         house: House,
         operation: Operation,

@@ -181,7 +181,7 @@ def read_change(record: Record) -> Change | None:
             ),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        log.error("live.unreadable", offset=record.offset, error=type(error).__name__)  # noqa: TRY400
+        log.warning("live.unreadable", offset=record.offset, error=type(error).__name__)
         return None
 
 

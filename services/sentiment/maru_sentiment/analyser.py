@@ -10,7 +10,7 @@ import numpy.typing as npt
 from maru_contracts.tags import ModelVersion
 from maru_sentiment.features import Bags
 
-Tag = TypeVar("Tag", covariant=True)
+Tag_co = TypeVar("Tag_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class Batch:
     embeddings: npt.NDArray[np.int8]
 
 
-class Analyser(Protocol, Generic[Tag]):
+class Analyser(Protocol, Generic[Tag_co]):
     """A head. The tag of a text depends on that text alone, never on its neighbours."""
 
     @property
     def model(self) -> ModelVersion:
         """Which model makes the tags."""
 
-    def tag(self, batch: Batch) -> Sequence[Tag]:
+    def tag(self, batch: Batch) -> Sequence[Tag_co]:
         """Tag every text of a batch, in order."""

@@ -63,7 +63,7 @@ class Subjects:
         try:
             defined = TopicDefined.model_validate_json(value)
         except ValidationError as error:
-            log.error("subjects.unreadable", errors=error.error_count())
+            log.warning("subjects.unreadable", errors=error.error_count())
             return
         key = (defined.workspace, defined.name)
         self._definitions.pop(key, None)

@@ -61,7 +61,8 @@ _PROBLEMS = {
 }  # fmt: skip
 _OTHERS = {
     "en": (
-        "I love {}", "{} is great", "great app, I use {} every day", "{} works well", "thanks for {}",
+        "I love {}", "{} is great", "great app, I use {} every day", "{} works well",
+        "thanks for {}",
         "installed it yesterday", "good morning everyone", "I bought {} last week", "best app ever",
         "when was {} released?", "here is how I use {}", "we enjoyed {} a lot", "nice", "awesome",
     ),

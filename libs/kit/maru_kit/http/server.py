@@ -60,8 +60,9 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT; open connections then get `DRAIN_SECONDS` to finish.
 
-    `on_ready` is called once the port is open. If the application has an event `app.state.draining`, it is set when the signal comes. Raises
-    SystemExit (1) when the port is taken or the start fails; the log says why.
+    `on_ready` is called once the port is open. If the application has an event
+    `app.state.draining`, it is set when the signal comes. Raises SystemExit (1) when the port is
+    taken or the start fails; the log says why.
     """
     config = uvicorn.Config(
         app,

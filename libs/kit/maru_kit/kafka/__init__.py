@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
@@ -24,7 +25,8 @@ from maru_kit.bus import (
 )
 from maru_kit.errors import ConfigError, Unavailable
 from maru_kit.kafka import clients
-from maru_kit.kafka.errors import deadline, ended
+from maru_kit.kafka.closing import ended, stop_consumer
+from maru_kit.kafka.errors import deadline
 from maru_kit.kafka.producing import Appender
 from maru_kit.kafka.reading import Readers
 from maru_kit.kafka.subscription import KafkaSubscription
@@ -55,19 +57,25 @@ class KafkaLog:
         async with deadline("create topics"):
             known = set(await self._admin.list_topics())
             missing = [topic for topic in topics if topic.name not in known]
-            if not missing:
+            if missing:
+                brokers = len((await self._admin.describe_cluster())["brokers"])
+                answer = await self._admin.create_topics(
+                    [
+                        NewTopic(t.name, t.partitions, min(3, brokers), topic_configs=_settings(t))
+                        for t in missing
+                    ]
+                )
+                _refuse_failures(answer.topic_errors)
+                await self._until_led([topic.name for topic in missing])
+
+    async def _until_led(self, names: list[str]) -> None:
+        """Wait until every partition has a leader: creation is answered before that."""
+        while True:
+            found = await self._admin.describe_topics(names)
+            partitions = [p for topic in found for p in topic["partitions"]]
+            if not any(part["error_code"] for part in [*found, *partitions]):
                 return
-            brokers = len((await self._admin.describe_cluster())["brokers"])
-            answer = await self._admin.create_topics(
-                [
-                    NewTopic(t.name, t.partitions, min(3, brokers), topic_configs=_settings(t))
-                    for t in missing
-                ]
-            )
-            for name, code, *detail in answer.topic_errors:
-                error = for_code(code)
-                if code and error is not TopicAlreadyExistsError:
-                    raise Unavailable(f"Kafka did not create {name}: {error.__name__} {detail}")
+            await asyncio.sleep(0.02)
 
     async def append(self, topic: str, records: Sequence[Outgoing]) -> None:
         """See `Bus.append`."""
@@ -161,7 +169,7 @@ class KafkaLog:
         await asyncio.gather(
             self._appender.close(),
             self._readers.close(),
-            ended(self._offsets.stop(), "offsets"),
+            stop_consumer(self._offsets),
             ended(self._admin.close(), "admin"),
         )
 
@@ -182,6 +190,13 @@ class KafkaLog:
 def kafka_group(topic: str, group: str) -> str:
     """The group id that the broker knows."""
     return f"{topic}.{group}"
+
+
+def _refuse_failures(errors: Iterable[tuple[Any, ...]]) -> None:
+    for name, code, *detail in errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise Unavailable(f"Kafka did not create {name}: {error.__name__} {detail}")
 
 
 def _settings(topic: LogTopic) -> dict[str, str]:

@@ -1,20 +1,15 @@
 """Deadlines around Kafka, and its errors in Maru's words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from maru_kit.errors import ConfigError, Unavailable
 
-log = structlog.get_logger()
-
 DEADLINE = 10.0
 """Seconds that anything asked of Kafka may take."""
-CLOSING = 5.0
-"""Seconds that a client may take to stop."""
 
 
 @asynccontextmanager
@@ -32,12 +27,3 @@ async def deadline(what: str, seconds: float = DEADLINE) -> AsyncIterator[None]:
         raise ConfigError(f"Kafka has no such topic ({what}); create it first.") from error
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka does not answer ({what}): {error!r}") from error
-
-
-async def ended(stopping: Awaitable[None], what: str) -> None:
-    """Wait for a client to stop, but not for ever: without a broker it would."""
-    try:
-        async with asyncio.timeout(CLOSING):
-            await stopping
-    except (TimeoutError, KafkaError, OSError) as error:
-        log.warning("kafka.not_closed", client=what, error=repr(error))

@@ -11,7 +11,8 @@ from aiokafka.partitioner import murmur2
 
 from maru_kit.bus import Outgoing
 from maru_kit.kafka import clients
-from maru_kit.kafka.errors import deadline, ended
+from maru_kit.kafka.closing import stop_producer
+from maru_kit.kafka.errors import deadline
 
 
 class Appender:
@@ -35,7 +36,7 @@ class Appender:
     async def close(self) -> None:
         """Wait for what is under way, a few seconds at the most."""
         if self._producer is not None:
-            await _stop(self._producer)
+            await stop_producer(self._producer)
             self._producer = None
 
     async def _started(self) -> AIOKafkaProducer:
@@ -45,7 +46,7 @@ class Appender:
                 try:
                     await producer.start()
                 except BaseException:
-                    await _stop(producer)
+                    await stop_producer(producer)
                     raise
                 self._producer = producer
             return self._producer
@@ -67,7 +68,7 @@ class Appender:
         """A batch failed for good: later ones would fail too, their sequence is broken."""
         if self._producer is producer:
             self._producer = None
-            await _stop(producer)
+            await stop_producer(producer)
 
 
 async def _send_partition(
@@ -102,11 +103,3 @@ def _put(batch: Any, record: Outgoing) -> bool:
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition that every Kafka client's default partitioner gives to `key`."""
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop a producer even when its broker is gone and its batches can never be flushed."""
-    await ended(producer.stop(), "producer")
-    # `stop` waits for the flush before it ends the sender: if that took too long, end it here.
-    await ended(producer._sender.close(), "sender")  # noqa: SLF001
-    await ended(producer.client.close(), "connections")

@@ -8,30 +8,28 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from maru_kit.bus import Span
 from maru_kit.kafka import clients
-from maru_kit.kafka.errors import DEADLINE, deadline, ended
+from maru_kit.kafka.closing import stop_consumer
+from maru_kit.kafka.errors import DEADLINE, deadline
 from maru_kit.kafka.subscription import to_record
 
-_IDLE = 8
-"""Readers that are kept for the next call."""
+_IDLE = 4
+"""Readers that are kept for whoever reads on where they stand."""
 
 
 class _Reader:
     """A consumer that stands somewhere in a topic."""
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, servers: str, topic: str, start: Mapping[int, int]) -> None:
         self.consumer: AIOKafkaConsumer = clients.reader(servers)
-        self.topic = ""
-        self.at: dict[int, int] = {}
+        self.topic = topic
+        self.at = dict(start)
 
-    def go_to(self, topic: str, start: Mapping[int, int]) -> None:
-        """Stand at `start`; free of charge when it stands there already."""
-        if self.topic == topic and self.at == start:
-            return
-        if self.topic != topic or self.at.keys() != start.keys():
-            self.consumer.assign([TopicPartition(topic, partition) for partition in start])
-        for partition, position in start.items():
-            self.consumer.seek(TopicPartition(topic, partition), position)
-        self.topic, self.at = topic, dict(start)
+    async def start(self) -> None:
+        """Connect, and stand where it was told to."""
+        self.consumer.assign([TopicPartition(self.topic, partition) for partition in self.at])
+        await self.consumer.start()
+        for partition, position in self.at.items():
+            self.consumer.seek(TopicPartition(self.topic, partition), position)
 
     async def get(self, max_records: int, wait: float) -> list[Span]:
         """What comes within `wait` seconds."""
@@ -47,7 +45,10 @@ class _Reader:
 
 
 class Readers:
-    """Readers are handed out one a call; the best placed one first."""
+    """A call that reads on where another ended gets its reader, any other a new one.
+
+    A reader is never moved: the request that it has under way would be waited for first.
+    """
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
@@ -67,7 +68,6 @@ class Readers:
         done = False
         try:
             async with deadline(f"read {topic}", max(wait, 0) + DEADLINE):
-                reader.go_to(topic, start)
                 until = time.monotonic() + wait
                 while True:
                     left = until - time.monotonic()
@@ -81,26 +81,26 @@ class Readers:
     async def close(self) -> None:
         """Stop all readers."""
         readers, self._idle = self._idle, []
-        await asyncio.gather(*(ended(reader.consumer.stop(), "reader") for reader in readers))
+        await asyncio.gather(*(stop_consumer(reader.consumer) for reader in readers))
 
     async def _take(self, topic: str, start: Mapping[int, int]) -> _Reader:
         for reader in self._idle:
             if reader.topic == topic and reader.at == start:
                 self._idle.remove(reader)
                 return reader
-        if self._idle:
-            return self._idle.pop(0)
-        reader = _Reader(self._servers)
+        reader = _Reader(self._servers, topic, start)
         try:
             async with deadline("start a reader"):
-                await reader.consumer.start()
+                await reader.start()
         except BaseException:
-            await ended(reader.consumer.stop(), "reader")
+            await stop_consumer(reader.consumer)
             raise
         return reader
 
     async def _put_back(self, reader: _Reader, *, usable: bool) -> None:
-        if usable and len(self._idle) < _IDLE:
+        if usable:
             self._idle.append(reader)
-        else:
-            await ended(reader.consumer.stop(), "reader")
+            if len(self._idle) <= _IDLE:
+                return
+            reader = self._idle.pop(0)
+        await stop_consumer(reader.consumer)

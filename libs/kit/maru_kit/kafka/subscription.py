@@ -12,10 +12,11 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from maru_kit.bus import Positions, Record, Span
 from maru_kit.errors import Fenced, Unavailable
 from maru_kit.kafka import clients
-from maru_kit.kafka.errors import deadline, ended
+from maru_kit.kafka.closing import stop_consumer
+from maru_kit.kafka.errors import deadline
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_JOINING = 30.0
+_JOINING, _COMMITTING = 30.0, 5.0
 _YIELDING = clients.REBALANCE_MS / 1000 - 2
 """Seconds that a rebalance waits for the consumer to commit what it has in hand."""
 
@@ -57,7 +58,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
             self._yielded.set()
             self._assigned = frozenset()
             self._leave_for_good()
-            await ended(self._consumer.stop(), "consumer")
+            await stop_consumer(self._consumer)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Stop fetching, and hold the rebalance until what is done has been committed."""
@@ -104,7 +105,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
             if partition not in self._assigned or read_under != self._generation:
                 raise Fenced(f"Partition {partition} of {self._topic} is no longer ours.")
         offsets = {TopicPartition(self._topic, p): at for p, at in positions.items()}
-        async with deadline(f"commit of {self._group}"):
+        async with deadline(f"commit of {self._group}", _COMMITTING):
             try:
                 await self._consumer.commit(offsets)
             except (CommitFailedError, IllegalStateError) as error:

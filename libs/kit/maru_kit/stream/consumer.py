@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 COMMIT_EVERY = 1.0
 """Seconds between commits; what was done since the last one is done again after a kill."""
+LAST_COMMIT = 3.0
+"""Seconds for the commit on the way out."""
 MEASURE_EVERY = 1.0
 
 
@@ -274,9 +276,11 @@ class Consumer(Generic[M]):
                 del self._to_commit[partition]
 
     async def _commit_at_last(self) -> None:
+        """What cannot be committed now will be done again, which handlers bear."""
         try:
-            await self._commit()
-        except Unavailable as error:  # it will be done again, which is allowed
+            async with asyncio.timeout(LAST_COMMIT):
+                await self._commit()
+        except (Unavailable, TimeoutError) as error:
             self._log.warning("stream.not_committed", error=str(error))
 
     async def _measure(self) -> None:

@@ -1,4 +1,4 @@
-"""What the author wants: does the post suggest something, report a problem, or neither?"""
+"""What the author wants: to suggest something, to report a problem, or neither."""
 
 from collections.abc import Sequence
 from importlib.resources import files

@@ -1,0 +1,165 @@
+"""Writes the pages of docs/ that the code itself knows best: `make docs`."""
+
+import importlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+from maru_cli import shown_settings
+from maru_cli.main import app as command_line
+from maru_contracts.json_schemas import EXAMPLES
+from maru_contracts.topics import TOPICS, dead_letters
+from maru_kit.plugins import load
+
+_DOCS = Path(__file__).parents[2] / "docs"
+_MADE = "<!-- Made by `make docs`; change the code, not this page. -->\n\n"
+_METRICS = (
+    "maru_kit.metrics",
+    "maru_ingest.metrics",
+    "maru_sentiment.metrics",
+    "maru_ideas.metrics",
+    "maru_gateway.metrics",
+)
+_LONGEST = 120
+
+
+def settings_page() -> str:
+    """List every setting with its default and meaning."""
+    rows = [
+        f"| `{row['env']}` | {_code(row['default'])} | {row['description']} |"
+        for row in shown_settings.rows()
+    ]
+    return (
+        "# Settings\n\n" + _MADE + "Every setting is an environment variable; every default works "
+        "on a laptop. `maru settings` shows the values in force, with secrets hidden. Lists are "
+        "written as JSON.\n\n| variable | default | meaning |\n| --- | --- | --- |\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+def metrics_page() -> str:
+    """List every metric with its kind, labels and meaning."""
+    lines = ["# Metrics\n", _MADE.rstrip(), "", "Every service answers `/metrics`."]
+    for module in _METRICS:
+        lines += [f"\n## {module.removesuffix('.metrics')}\n", *_metric_rows(module)]
+    return "\n".join(lines) + "\n"
+
+
+def _metric_rows(module: str) -> Iterator[str]:
+    yield "| metric | kind | labels | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for metric in metrics_of(module):
+        labels = ", ".join(metric._labelnames)  # noqa: SLF001 - it has no public name
+        yield (
+            f"| `{metric_name(metric)}` | {metric._type} | {labels} "  # noqa: SLF001
+            f"| {metric._documentation} |"  # noqa: SLF001
+        )
+
+
+def metrics_of(module: str) -> list[MetricWrapperBase]:
+    """Return the metrics that a module defines."""
+    values = vars(importlib.import_module(module)).values()
+    return [value for value in values if isinstance(value, (Counter, Gauge, Histogram))]
+
+
+def metric_name(metric: MetricWrapperBase) -> str:
+    """Return a metric's name as Prometheus shows it."""
+    name: str = metric._name  # noqa: SLF001 - it has no public name
+    return f"{name}_total" if isinstance(metric, Counter) else name
+
+
+def messages_page() -> str:
+    """Show the map of the topics, with an example of each message."""
+    lines = [
+        "# Messages\n",
+        _MADE.rstrip(),
+        "",
+        (
+            "What the services say to each other. The models stand in `libs/contracts`, their "
+            "JSON Schemas in `libs/contracts/maru_contracts/schemas/`. An optional field may be "
+            "added; anything else is a new topic beside the old one. What a group cannot read "
+            f"goes to `{dead_letters('<topic>', '<group>')}`.\n"
+        ),
+        "| topic | message | written by | read by | partitions | kept |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for topic in TOPICS:
+        kept = f"{topic.retention.days} days" if topic.retention else "the newest of each key"
+        lines.append(
+            f"| `{topic.name}` | {topic.message.__name__} | {topic.producer} "
+            f"| {', '.join(topic.consumers)} | {topic.partitions} | {kept} |"
+        )
+    for topic in TOPICS:
+        example = min((EXAMPLES / topic.name).iterdir(), key=lambda path: path.stat().st_size)
+        shown = json.dumps(_shortened(json.loads(example.read_text("utf-8"))), indent=2)
+        doc = (topic.message.__doc__ or "").strip().splitlines()[0]
+        lines += [f"\n## {topic.name}\n", doc, "", "```json", shown, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _shortened(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _shortened(inner) for name, inner in value.items()}
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return value[:20] + " …"
+    return value
+
+
+def commands_page() -> str:
+    """Show every command of `maru` with its options."""
+    root = typer.main.get_command(command_line)
+    lines = ["# The command line\n", _MADE.rstrip(), ""]
+    for path, command in sorted(_commands("maru", root)):
+        lines += [f"## {path}\n", (command.help or "").strip(), ""]
+        for parameter in command.params:
+            names = " ".join(parameter.opts) if parameter.opts else parameter.name
+            if names != "--help":
+                meaning = getattr(parameter, "help", None) or ""
+                lines.append(f"- `{names}`{': ' + meaning if meaning else ''}")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:  # Typer's own click
+    inner: Mapping[str, Any] = getattr(command, "commands", {})
+    if not inner:
+        yield path, command
+    for name, child in inner.items():
+        yield from _commands(f"{path} {name}", child)
+
+
+def connectors_page() -> str:
+    """Show every kind of source with its settings."""
+    lines = ["# Connectors\n", _MADE.rstrip(), ""]
+    for module in load("maru_ingest.connectors"):
+        lines += [f"## {module.__name__.rpartition('.')[2]}\n", (module.__doc__ or "").strip(), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _code(value: str) -> str:
+    return f"`{value}`" if value else "–"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "metrics.md": metrics_page,
+    "messages.md": messages_page,
+    "cli.md": commands_page,
+    "connectors.md": connectors_page,
+}
+
+
+def main() -> None:
+    """Write all pages."""
+    for name, page in PAGES.items():
+        (_DOCS / name).write_text(page(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
