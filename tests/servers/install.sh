@@ -13,6 +13,7 @@ want java openjdk-17-jre-headless
 want mvn maven
 want initdb postgresql
 want chromium chromium
+want promtool prometheus
 
 if ((${#missing[@]})); then
   sudo=()

@@ -7,6 +7,7 @@ The caller's identity goes on in X-Maru-* headers; those that a client sends are
 import asyncio
 import base64
 import binascii
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -31,6 +32,7 @@ _PASSED_ON = frozenset(
     {b"content-type", b"accept", b"accept-language", b"idempotency-key", b"if-match"}
 )
 _PASSED_ON_TO_HOOKS = (b"webhook-", b"svix-", b"x-hub-")
+_PROBES = ("/healthz", "/readyz")
 _STATUS_OK = 200
 
 
@@ -65,7 +67,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] in ("/healthz", "/readyz"):
+        if scope["type"] != "http" or scope["path"] in _PROBES or self._is_scrape(scope):
             await self._app(scope, receive, send)
             return
         house = self._house()
@@ -132,6 +134,16 @@ class Door:
             )
         await self._limit(scope, address if anonymous else caller.actor)
         return caller
+
+    def _is_scrape(self, scope: Scope) -> bool:
+        """Whether Prometheus asks for the metrics with the service token."""
+        token = self._settings.common.service_token
+        given = dict(scope["headers"]).get(b"authorization", b"").removeprefix(b"Bearer ")
+        return (
+            scope["path"] == "/metrics"
+            and token is not None
+            and hmac.compare_digest(given, token.get_secret_value().encode())
+        )
 
     def _is_open(self, path: str) -> bool:
         return self._settings.public_board or not path.startswith("/board/")

@@ -169,7 +169,10 @@ class _Edge:
             return _too_large(path, self._max_body)
         if self._token is None or path in ("/healthz", "/readyz"):
             return None
-        if hmac.compare_digest(headers.get(b"x-maru-service-token", b""), self._token):
+        given = headers.get(b"x-maru-service-token", b"")
+        if path == "/metrics":  # Prometheus can send a bearer token, and no header of ours
+            given = headers.get(b"authorization", b"").removeprefix(b"Bearer ") or given
+        if hmac.compare_digest(given, self._token):
             return None
         return problems.problem_response(
             401, "This service answers only to Maru's own services", instance=path
