@@ -26,6 +26,7 @@ from maru_contracts.topics import POSTS_COLLECTED, POSTS_TAGGED, TOPICS, Topic
 from maru_ingest.formats.parsed import BadRow, Unreadable
 from maru_ingest.importer import Progress as Step
 from maru_ingest.importer import Summary, import_file
+from maru_ingest.service.publishing import DEAD
 from maru_kit.bus import Bus, open_bus
 from maru_kit.database import open_database
 from maru_kit.errors import ConfigError, MaruError
@@ -109,7 +110,7 @@ async def _run(
         open_bus(common.bus_url) as bus,
         open_database(common.database_url, "ingest") as database,
     ):
-        await bus.create(TOPICS)
+        await bus.create([*TOPICS, DEAD])
         async with _workers(common, bus, wanted=wait):
             with _bar(quiet=quiet) as bar:
                 task = bar.add_task("Importing", total=None, posts=0, rejected=0, rate=0)

@@ -11,6 +11,9 @@ from maru_kit.bus import Bus, open_bus
 from maru_kit.errors import ConfigError
 from maru_kit.settings import Common
 
+_ROWS = "ingest"
+"""The group whose dead letters are no messages, but rows that could not become one."""
+
 
 async def dead() -> list[dict[str, Any]]:
     """List all dead letters that wait, without what they hold."""
@@ -26,12 +29,17 @@ async def replay_dead(topic: str | None, group: str | None, ids: Collection[int]
     """Publish dead letters again and return how many."""
     if ids and not (topic and group):
         raise ConfigError("--id names letters within a topic and group: give --topic and --group")
+    if group == _ROWS:
+        raise ConfigError(
+            "The dead letters of ingest are rows that were no posts: mend their source, or import "
+            "the mended rows"
+        )
     async with _bus() as bus:
         return sum(
             [
                 await letters.dead_replay(bus, of_topic, of_group, ids or None)
                 for of_topic, of_group in await letters.dead_topics(bus)
-                if topic in (None, of_topic) and group in (None, of_group)
+                if topic in (None, of_topic) and group in (None, of_group) and of_group != _ROWS
             ]
         )
 

@@ -252,7 +252,7 @@ _POST_COLUMNS = {
 
 @topics_app.command("list")
 def topics_list(as_json: Json = False) -> None:
-    """List the workspace's own topics."""
+    """List the topics that posts are tagged with."""
     rows = _ask(lambda client: client.call("GET", "/api/v1/topics"))
     _show(rows, {"name": "Name", "examples": "Examples"}, "No topics.", as_json=as_json)
 

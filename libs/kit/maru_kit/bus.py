@@ -92,8 +92,8 @@ class Subscription(Protocol):
 
         Waits up to `wait` seconds for the first record; an empty list means that none came, or
         that the assignment has changed. Spans of a partition follow one another until `seek`.
-        Raises Fenced when another process has joined under this member's instance name, and
-        Unavailable.
+        Raises Unavailable, and Fenced when the log sees that another process has joined under
+        this member's instance name.
         """
 
     async def commit(self, positions: Mapping[int, int]) -> None:

@@ -91,7 +91,7 @@ def sentiment_task(examples: Sequence[Example]) -> Task:
             targets[row, MOODS.index(example.mood)] = 1
     known = targets.sum(axis=1)
     weights = (_balance(examples, known) * known)[:, None].repeat(len(MOODS), axis=1)
-    return Task("sentiment", MOODS, targets, weights, True, 4e-6, 2e-6)  # noqa: FBT003
+    return Task("sentiment", MOODS, targets, weights, True, 1.5e-4, 2e-6)  # noqa: FBT003
 
 
 def intent_task(examples: Sequence[Example]) -> Task:
@@ -100,7 +100,7 @@ def intent_task(examples: Sequence[Example]) -> Task:
     known = np.array([[answer is not None for answer in row] for row in answers], float)
     targets = np.array([[bool(answer) for answer in row] for row in answers], float)
     weights = np.stack([_balance(examples, column) for column in known.T], axis=1) * known
-    return Task("intent", INTENTS, targets, weights, False, 4e-6, 2e-6)  # noqa: FBT003
+    return Task("intent", INTENTS, targets, weights, False, 1.5e-4, 2e-6)  # noqa: FBT003
 
 
 def _balance(examples: Sequence[Example], known: Floats) -> Floats:

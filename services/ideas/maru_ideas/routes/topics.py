@@ -1,4 +1,4 @@
-"""The topics that a workspace defines for itself."""
+"""The topics that posts are tagged with: the default ones, and a workspace's own."""
 
 from datetime import datetime
 from typing import Annotated
@@ -23,7 +23,7 @@ class Topic(BaseModel):
 
     name: str
     examples: tuple[str, ...]
-    updated_at: datetime
+    updated_at: datetime | None = Field(description="Null for a default topic as it came")
 
 
 class Examples(BaseModel):
@@ -36,7 +36,7 @@ class Examples(BaseModel):
 
 @router.get("/api/v1/topics", response_model=list[Topic], openapi_extra=requires("reader"))
 async def list_topics(asking: Asking, at: AtDesk) -> list[StoredTopic]:
-    """List the workspace's own topics."""
+    """List the topics that the workspace's posts are tagged with, by name."""
     return await at.topics(asking.workspace)
 
 
@@ -48,6 +48,6 @@ async def define_topic(asking: Asking, at: AtDesk, name: Name, wanted: Examples)
 
 @router.delete("/api/v1/topics/{name}", status_code=204, openapi_extra=requires("owner"))
 async def remove_topic(asking: Asking, at: AtDesk, name: Name) -> Response:
-    """End a topic."""
+    """Stop tagging a topic, a default one or the workspace's own."""
     await at.remove_topic(asking.workspace, name)
     return Response(status_code=204)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
+from maru_contracts.default_topics import DEFAULT_TOPICS
 from maru_contracts.ideas import Status
 from maru_contracts.tags import TopicDefined
 from maru_ideas.domain import ideas as rules
@@ -128,25 +129,34 @@ class Desk:
         return body
 
     async def topics(self, workspace: str) -> list[StoredTopic]:
-        """The workspace's own topics, by name."""
+        """What the workspace's posts are tagged with, by name: its own and the default topics."""
         async with self._database.reading() as connection:
-            return await topics.all_of(connection, workspace)
+            stored = await topics.all_of(connection, workspace)
+        known = {topic.name for topic in stored}
+        default = [
+            StoredTopic(name, examples, None)
+            for name, examples in DEFAULT_TOPICS.items()
+            if name not in known
+        ]
+        return sorted(
+            (topic for topic in [*stored, *default] if topic.examples), key=lambda it: it.name
+        )
 
     async def define_topic(self, workspace: str, name: str, examples: Sequence[str]) -> StoredTopic:
         """Define a topic, or define it anew."""
         defined = TopicDefined(
             workspace=workspace, name=name, examples=tuple(examples), at=datetime.now(UTC)
         )
-        stored = StoredTopic(name=name, examples=defined.examples, updated_at=defined.at)
         async with self._database.transaction() as connection:
-            await topics.save(connection, self._database, workspace, stored)
+            await topics.save(connection, self._database, defined)
             await self._outbox.add_topic(connection, defined)
-        return stored
+        return StoredTopic(name=name, examples=defined.examples, updated_at=defined.at)
 
     async def remove_topic(self, workspace: str, name: str) -> None:
-        """End a topic. Raises NoSuchTopic."""
+        """Stop tagging a topic, a default one too. Raises NoSuchTopic."""
+        if name not in {topic.name for topic in await self.topics(workspace)}:
+            raise NoSuchTopic(f"There is no topic {name}.")
         ended = TopicDefined(workspace=workspace, name=name, removed=True, at=datetime.now(UTC))
         async with self._database.transaction() as connection:
-            if not await topics.remove(connection, workspace, name):
-                raise NoSuchTopic(f"There is no topic {name}.")
+            await topics.save(connection, self._database, ended)
             await self._outbox.add_topic(connection, ended)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from maru_contracts.tags import TopicDefined
 from maru_ideas.domain.times import micros, moment
 from maru_ideas.tables import topics
 from maru_kit.database import Database
@@ -14,11 +15,14 @@ from maru_kit.database import Database
 
 @dataclass(frozen=True)
 class StoredTopic:
-    """A topic of one workspace: its name and a few phrases that speak of it."""
+    """A topic of one workspace: its name and a few phrases that speak of it.
+
+    Without phrases it is a default topic that was removed.
+    """
 
     name: str
     examples: tuple[str, ...]
-    updated_at: datetime
+    updated_at: datetime | None
 
 
 async def all_of(connection: AsyncConnection, workspace: str) -> list[StoredTopic]:
@@ -31,14 +35,16 @@ async def all_of(connection: AsyncConnection, workspace: str) -> list[StoredTopi
 
 
 async def save(
-    connection: AsyncConnection, database: Database, workspace: str, topic: StoredTopic
+    connection: AsyncConnection,
+    database: Database,
+    topic: TopicDefined,
 ) -> None:
-    """Write a topic, new or changed."""
+    """Write a topic, new or changed; a removed one stays without phrases."""
     new = database.insert(topics).values(
-        workspace=workspace,
+        workspace=topic.workspace,
         name=topic.name,
         examples=orjson.dumps(topic.examples).decode(),
-        updated_at=micros(topic.updated_at),
+        updated_at=micros(topic.at),
     )
     await connection.execute(
         new.on_conflict_do_update(
@@ -46,9 +52,3 @@ async def save(
             set_={"examples": new.excluded.examples, "updated_at": new.excluded.updated_at},
         )
     )
-
-
-async def remove(connection: AsyncConnection, workspace: str, name: str) -> bool:
-    """Delete a topic; return whether there was one."""
-    gone = delete(topics).where(topics.c.workspace == workspace, topics.c.name == name)
-    return (await connection.execute(gone.returning(topics.c.name))).first() is not None

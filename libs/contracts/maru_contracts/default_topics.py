@@ -1,0 +1,127 @@
+"""The subjects that every workspace begins with: names, and phrases that speak of them."""
+
+from collections.abc import Mapping
+
+DEFAULT_TOPICS: Mapping[str, tuple[str, ...]] = {
+    "performance": (
+        "the app is slow",
+        "takes forever to load",
+        "it lags and freezes",
+        "앱이 너무 느려요",
+        "로딩이 오래 걸려요",
+        "버벅거리고 멈춰요",
+    ),
+    "crashes": (
+        "the app crashes",
+        "it closes by itself",
+        "I get an error message",
+        "앱이 자꾸 튕겨요",
+        "갑자기 꺼져요",
+        "오류가 나요",
+    ),
+    "price": (
+        "it is too expensive",
+        "the subscription price",
+        "a discount or a free plan",
+        "가격이 너무 비싸요",
+        "구독료가 부담돼요",
+        "할인이나 무료 요금제",
+    ),
+    "payment": (
+        "the payment failed",
+        "I was charged twice",
+        "I want a refund",
+        "결제가 안 돼요",
+        "두 번 청구됐어요",
+        "환불해 주세요",
+    ),
+    "login and account": (
+        "I can't log in",
+        "reset my password",
+        "my account is locked",
+        "로그인이 안 돼요",
+        "비밀번호를 재설정하고 싶어요",
+        "계정이 잠겼어요",
+    ),
+    "design": (
+        "the design of the screen",
+        "a dark mode, a theme, colours",
+        "the font is too small",
+        "화면 디자인",
+        "다크 모드나 테마, 색상",
+        "글씨가 너무 작아요",
+    ),
+    "notifications": (
+        "notifications do not arrive",
+        "too many push notifications",
+        "remind me with an alarm",
+        "알림이 오지 않아요",
+        "푸시 알림이 너무 많아요",
+        "알람으로 알려 주세요",
+    ),
+    "sync and backup": (
+        "it does not sync between my devices",
+        "my data is gone",
+        "back up to the cloud",
+        "기기 간 동기화가 안 돼요",
+        "데이터가 사라졌어요",
+        "클라우드에 백업",
+    ),
+    "offline": (
+        "use it without internet",
+        "an offline mode",
+        "인터넷 없이 사용하고 싶어요",
+        "오프라인 모드",
+    ),
+    "battery": (
+        "it drains the battery",
+        "the battery life is short",
+        "배터리가 너무 빨리 닳아요",
+        "배터리 수명",
+    ),
+    "search": (
+        "the search finds nothing",
+        "a better search with filters",
+        "검색이 안 돼요",
+        "검색 기능과 필터를 개선해 주세요",
+    ),
+    "privacy and security": (
+        "why does it need access to my contacts",
+        "two-factor authentication and encryption",
+        "my personal data",
+        "개인정보가 걱정돼요",
+        "왜 이런 권한이 필요한가요",
+        "2단계 인증과 보안",
+    ),
+    "sharing and export": (
+        "share it with my family or team",
+        "export to PDF or a file",
+        "가족이나 팀과 공유하고 싶어요",
+        "PDF나 파일로 내보내기",
+    ),
+    "integrations": (
+        "connect it with other apps and services",
+        "works with my smart watch or calendar",
+        "다른 앱과 연동해 주세요",
+        "스마트 워치나 캘린더와 연동",
+    ),
+    "delivery": (
+        "my order arrived late",
+        "the parcel was damaged",
+        "배송이 너무 늦어요",
+        "택배가 파손됐어요",
+    ),
+    "customer service": (
+        "the support does not answer",
+        "the staff was friendly and helpful",
+        "고객센터가 답이 없어요",
+        "상담원이 친절했어요",
+    ),
+    "language": (
+        "translate it into my language",
+        "support the Korean language",
+        "제 언어로 번역해 주세요",
+        "한국어를 지원해 주세요",
+    ),
+}
+"""A workspace may define any of them anew, or remove it."""
