@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ from maru_kit.http import Page
 from maru_kit.settings import Common
 
 OWNER = {"X-Maru-Workspace": "default", "X-Maru-Actor": "mia", "X-Maru-Role": "owner"}
+NOBODY = UUID(int=7)
 FOREIGN = OWNER | {"X-Maru-Workspace": "foreign"}
 
 
@@ -242,11 +243,23 @@ async def test_topics_are_defined_listed_and_removed(service: Service) -> None:
 
     assert (put.status_code, again.status_code) == (200, 200)
     listed = (await service.get("/api/v1/topics")).json()
-    assert [(it["name"], it["examples"]) for it in listed] == [("다크 모드", ["a", "b"])]
+    own = [(it["name"], it["examples"]) for it in listed if it["updated_at"]]
+    assert own == [("다크 모드", ["a", "b"])]
     assert (await service.client.delete("/api/v1/topics/다크 모드")).status_code == 204
-    names = {it["name"] for it in (await service.get("/api/v1/topics")).json()}
-    assert "mine" not in names
-    assert "design" in names
+    assert "다크 모드" not in {it["name"] for it in (await service.get("/api/v1/topics")).json()}
+
+
+async def test_a_default_topic_can_be_removed_and_defined_anew(service: Service) -> None:
+    assert (await service.client.delete("/api/v1/topics/design")).status_code == 204
+    without = {it["name"] for it in (await service.get("/api/v1/topics")).json()}
+    again = await service.client.delete("/api/v1/topics/design")
+    await service.client.put("/api/v1/topics/design", json={"examples": ["mine"]})
+    listed = (await service.get("/api/v1/topics")).json()
+
+    assert "design" not in without
+    assert "battery" in without
+    assert again.status_code == 404
+    assert ["mine"] in [it["examples"] for it in listed if it["name"] == "design"]
 
 
 async def test_a_known_answer_is_not_sent_again(service: Service) -> None:
@@ -272,10 +285,10 @@ async def test_a_known_answer_is_not_sent_again(service: Service) -> None:
         ("/api/v1/ideas?cursor=WyJzY29yZSIsMS4wLCJ4Il0", 400),
         ("/api/v1/posts?cursor=W10", 400),
         ("/api/v1/ideas/not-an-id", 422),
-        (f"/api/v1/ideas/{uuid4()}", 404),
-        (f"/api/v1/ideas/{uuid4()}/evidence", 404),
-        (f"/api/v1/ideas/{uuid4()}/history", 404),
-        (f"/api/v1/posts/{uuid4()}", 404),
+        (f"/api/v1/ideas/{NOBODY}", 404),
+        (f"/api/v1/ideas/{NOBODY}/evidence", 404),
+        (f"/api/v1/ideas/{NOBODY}/history", 404),
+        (f"/api/v1/posts/{NOBODY}", 404),
     ],
 )
 async def test_a_wrong_question_is_a_problem(service: Service, path: str, status: int) -> None:
