@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -83,7 +83,9 @@ def _rows(settings: BaseSettings) -> Iterator[SettingRow]:
         alias = field.validation_alias
         yield SettingRow(
             name=name,
-            env=alias if isinstance(alias, str) else f"{prefix}{name}".upper(),
+            env=str(alias.choices[0])
+            if isinstance(alias, AliasChoices)
+            else f"{prefix}{name}".upper(),
             value=_shown(value),
             default=_default(field),
             description=field.description or "",

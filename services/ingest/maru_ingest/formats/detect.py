@@ -26,6 +26,8 @@ def detect(head: bytes, *, name: str = "") -> Format:
     encoding, length = encodings.marked(head)
     encoding = encoding or encodings.guess(head, whole=False)
     start = head[length:].decode(encoding, "replace").lstrip("\ufeff \t\r\n")
+    if "\x00" in start:
+        raise Unreadable("a binary file, not text")
     if start.startswith("<"):
         return _markup(start)
     if name.lower().endswith(_COLUMNS):

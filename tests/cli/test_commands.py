@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Maru
+
+
+def test_settings_are_listed_and_secrets_hidden(tmp_path: Path) -> None:
+    maru = Maru(tmp_path, {"MARU_SERVICE_TOKEN": "hush-hush", "MARU_PORT": "9000"})
+
+    rows = {row["env"]: row for row in maru.json("settings")}
+
+    assert rows["MARU_SERVICE_TOKEN"]["value"] == "********"
+    assert (rows["MARU_PORT"]["value"], rows["MARU_PORT"]["source"]) == ("9000", "environment")
+    assert rows["MARU_LOG_LEVEL"]["source"] == "default"
+
+
+def test_sources_are_added_paused_resumed_and_removed(maru: Maru) -> None:
+    added = maru.json("sources", "add", "feed", "Blog", "--url", "https://example.com/feed")
+
+    paused = maru.json("sources", "pause", added["id"])
+    resumed = maru.json("sources", "resume", added["id"])
+    listed = maru.json("sources", "list")
+    maru.json("sources", "remove", added["id"])
+
+    assert (paused["state"], resumed["state"]) == ("paused", "active")
+    assert [source["name"] for source in listed] == ["Blog"]
+    assert maru.json("sources", "list") == []
+
+
+def test_a_webhook_tells_its_secret_once(maru: Maru) -> None:
+    added = maru.json("sources", "add", "webhook", "Desk", "--channel", "mail")
+
+    assert added["secret"]
+    assert added["secret"] not in json.dumps(maru.json("sources", "list"))
+
+
+def test_a_refusal_is_one_sentence(maru: Maru) -> None:
+    done = maru.run("sources", "add", "carrier-pigeon", "Coop")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"maru: ")
+    assert b"Traceback" not in done.stderr
+
+
+def test_keys_are_made_listed_and_revoked(maru: Maru) -> None:
+    made = maru.json("keys", "create", "an app", "--role", "contributor")
+
+    listed = {key["name"]: key for key in maru.json("keys", "list")}
+    maru.json("keys", "revoke", made["id"])
+
+    assert made["key"].startswith("maru_")
+    assert listed["an app"]["role"] == "contributor"
+    assert "an app" not in {key["name"] for key in maru.json("keys", "list")}
+
+
+def test_doctor_finds_a_new_home_well(maru: Maru) -> None:
+    findings = {finding["name"]: finding for finding in maru.json("doctor")}
+
+    assert all(finding["ok"] for finding in findings.values())
+    assert findings.keys() >= {"disk", "log", "model", "port", "board", "database: ideas"}
+
+
+def test_doctor_says_what_to_do(tmp_path: Path) -> None:
+    maru = Maru(tmp_path, {"MARU_BUS_URL": "kafka://127.0.0.1:1"})
+
+    done = maru.run("doctor", "--json")
+
+    findings = {finding["name"]: finding for finding in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert not findings["log"]["ok"]
+    assert "MARU_BUS_URL" in findings["log"]["advice"]
+
+
+@pytest.mark.parametrize("since", ["beginning", "0", "2026-01-01", "2100-01-01T00:00:00Z"])
+def test_replay_takes_a_time_an_offset_or_the_beginning(maru: Maru, since: str) -> None:
+    maru.run("import", "-", "--source", "x", stdin=b'{"id":"1","text":"Add a widget please"}\n')
+
+    replayed = maru.json("replay", "--topic", "posts.collected.v1", "--from", since)
+
+    assert replayed["replayed"] == (0 if since.startswith("2100") else 1)
+
+
+def test_replay_names_the_topics_there_are(maru: Maru) -> None:
+    maru.json("sources", "list")
+
+    done = maru.run("replay", "--topic", "posts.colected.v1", "--from", "beginning")
+
+    assert done.returncode == 1
+    assert b"posts.collected.v1" in done.stderr
+
+
+def test_no_dead_letters_in_a_new_home(maru: Maru) -> None:
+    assert maru.json("dead", "list") == []
+    assert maru.json("dead", "replay") == {"replayed": 0}

@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+
+from cli.conftest import Maru
+
+ROWS = [
+    {"id": "1", "text": "Please add a dark mode", "author": "ann"},
+    {"id": "2", "text": "다크 모드 추가해 주세요", "author": "bo"},
+    {"id": "3", "text": "다크 모드 추가해 주세요!!", "author": "bo"},
+    {"id": "4", "text": "The app crashes when I log in", "author": "cy"},
+    {"id": "5", "text": "Love it, thank you", "author": "di"},
+]
+
+
+def written(path: Path, rows: list[dict[str, str]], *bad: bytes) -> Path:
+    lines = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
+    path.write_bytes(b"\n".join([*lines, *bad]) + b"\n")
+    return path
+
+
+def test_posts_in_two_languages_become_one_idea(maru: Maru, tmp_path: Path) -> None:
+    file = written(tmp_path / "posts.ndjson", ROWS)
+
+    summary = maru.json("import", str(file), "--channel", "review", "--wait")
+    ideas = maru.json("ideas", "list")
+
+    assert (summary["published"], summary["rejected"]) == (5, 0)
+    dark, crash = sorted(ideas, key=lambda idea: -idea["evidence_count"])
+    assert (dark["evidence_count"], dark["voices"]) == (3, 2)
+    assert sorted(dark["languages"]) == ["en", "ko"]
+    assert crash["evidence_count"] == 1
+    for field in ("id", "title", "status", "score", "channels"):
+        assert field in dark
+    assert len(maru.json("ideas", "show", dark["id"])["evidence"]) == 3
+    assert len(maru.json("posts")) == 5
+
+
+def test_importing_twice_adds_nothing(maru: Maru, tmp_path: Path) -> None:
+    file = written(tmp_path / "posts.ndjson", ROWS)
+    maru.json("import", str(file), "--wait")
+    before = maru.json("ideas", "list")
+
+    again = maru.json("import", str(file), "--wait")
+
+    assert again["published"] == 0
+    assert maru.json("ideas", "list") == before
+
+
+def test_bad_rows_are_set_aside_with_line_and_reason(maru: Maru, tmp_path: Path) -> None:
+    file = written(tmp_path / "posts.ndjson", ROWS, b"{broken", b'{"id": "9"}', b"\xff\xfe")
+
+    done = maru.run("import", str(file), "--json")
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["rejected"] == 3
+    rejects = (tmp_path / "posts.ndjson.rejects.ndjson").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in rejects] == [6, 7, 8]
+    assert all(json.loads(line)["reason"] for line in rejects)
+
+
+def test_standard_input_is_a_file_too(maru: Maru) -> None:
+    text = b"text,author\nPlease add offline maps,ann\n"
+
+    done = maru.run("import", "-", "--source", "piped", "--json", stdin=text)
+
+    assert json.loads(done.stdout)["published"] == 1
+
+
+def test_a_file_that_is_no_format_is_one_sentence_and_no_trace(maru: Maru, tmp_path: Path) -> None:
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
+
+    done = maru.run("import", str(tmp_path / "picture.png"))
+
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert b"picture.png" in done.stderr
+
+
+def test_a_missing_file_is_named(maru: Maru) -> None:
+    done = maru.run("import", "nothing.csv")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"maru: nothing.csv can't be read")
