@@ -67,7 +67,7 @@ def create_app(
             app.state.database, app.state.bus = database, bus
             app.state.live = Live(bus, on_change=house.cache.drop)
             app.state.draining = app.state.live.draining
-            await _learn(house, own, wait=work and services is None)
+            await _learn(house, own, wait=services is None)
             if work:
                 await stack.enter_async_context(_working(app, house, own))
             yield

@@ -41,7 +41,7 @@ class Change:
     public_event: bytes
 
 
-@dataclass
+@dataclass(eq=False)
 class Listener:
     """One open stream. `is_behind` is set when its queue ran over."""
 

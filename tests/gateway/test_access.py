@@ -1,0 +1,151 @@
+"""Every operation, asked by everybody who may and everybody who may not."""
+
+import re
+from itertools import product
+from pathlib import Path
+from typing import get_args
+from uuid import UUID
+
+import pytest
+from fastapi import APIRouter
+
+from gateway.conftest import Api, opened
+from ideas.factories import a_tagged
+from maru_contracts.posts import Channel
+from maru_kit.errors import ConfigError
+from maru_kit.http import Role, create_app
+
+ROLES: tuple[Role, ...] = get_args(Role)
+STREAMS = {"/api/v1/live/ideas", "/board/live"}
+NOBODY = UUID(int=9)
+
+
+async def operations(api: Api) -> list[tuple[str, str, Role]]:
+    document = (await api.http.get("/openapi.json")).json()
+    return [
+        (method.upper(), re.sub(r"\{[^}]+\}", str(NOBODY), path), operation["x-maru-role"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if path not in STREAMS
+    ]
+
+
+async def test_each_role_may_do_what_its_operations_say_and_no_more(api: Api) -> None:
+    keys = {role: await api.key(role) for role in ROLES if role != "public"}
+    asked = await operations(api)
+
+    for (method, path, needed), role in product(asked, keys):
+        status = (await api.http.request(method, path, headers=keys[role])).status_code
+        allowed = ROLES.index(role) >= ROLES.index(needed)
+        assert (status != 403) == allowed, (method, path, role, status)
+        assert status not in (401, 405, 500), (method, path, role, status)
+    assert len(asked) > 25
+
+
+async def test_without_a_key_only_public_operations_answer(api: Api) -> None:
+    for method, path, needed in await operations(api):
+        status = (await api.http.request(method, path)).status_code
+        expected = status not in (401, 403) if needed == "public" else status == 401
+        if not path.startswith("/hooks/"):  # its signature is its key
+            assert expected, (method, path, needed, status)
+
+
+async def test_open_to_all_are_the_health_the_board_and_the_docs_alone(api: Api) -> None:
+    public = {path for _, path, needed in await operations(api) if needed == "public"}
+
+    assert {path for path in public if not path.startswith(("/board", "/hooks/"))} == {
+        "/api/v1/health"
+    }
+    assert (await api.http.get("/metrics")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer maru_" + "x" * 43, "Bearer nonsense", "Bearer", "Basic !!", "Digest x"]
+)
+async def test_a_key_that_is_none_opens_nothing(api: Api, header: str) -> None:
+    for path in ("/api/v1/ideas", "/board/ideas", "/api/v1/health"):
+        answer = await api.http.get(path, headers={"Authorization": header})
+        assert answer.status_code == 401, path
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_revoked_key_ends_at_once(api: Api) -> None:
+    admin, reader = await api.key("admin"), await api.key("reader")
+    listed = (await api.http.get("/api/v1/keys", headers=admin)).json()["items"]
+    (key,) = [key for key in listed if key["role"] == "reader"]
+    assert (await api.http.get("/api/v1/me", headers=reader)).status_code == 200
+
+    await api.http.delete(f"/api/v1/keys/{key['id']}", headers=admin)
+
+    assert (await api.http.get("/api/v1/me", headers=reader)).status_code == 401
+
+
+async def test_a_client_cannot_say_who_it_is(api: Api) -> None:
+    forged = {"X-Maru-Role": "admin", "X-Maru-Workspace": "other", "X-Maru-Actor": "me"}
+    reader = await api.key("reader")
+
+    assert (await api.http.get("/api/v1/keys", headers=forged)).status_code == 401
+    assert (await api.http.get("/api/v1/keys", headers=forged | reader)).status_code == 403
+    me = (await api.http.get("/api/v1/me", headers=forged | reader)).json()
+    assert (me["workspace"], me["role"]) == ("default", "reader")
+
+
+async def test_another_workspace_sees_nothing_of_ours(api: Api) -> None:
+    await api.take(a_tagged("1"))
+    ours, theirs = await api.key("admin"), await api.key("admin", "other")
+    (idea,) = (await api.http.get("/api/v1/ideas", headers=ours)).json()["items"]
+    wanted = {"kind": "feed", "name": "F", "settings": {"url": "https://example.com/f"}}
+    source = (await api.http.post("/api/v1/sources", json=wanted, headers=ours)).json()
+    key = (await api.http.get("/api/v1/keys", headers=ours)).json()["items"][0]
+
+    for method, path in (
+        ("GET", f"/api/v1/ideas/{idea['id']}"),
+        ("GET", f"/api/v1/ideas/{idea['id']}/evidence"),
+        ("GET", f"/api/v1/ideas/{idea['id']}/history"),
+        ("GET", f"/api/v1/sources/{source['id']}"),
+        ("DELETE", f"/api/v1/sources/{source['id']}"),
+        ("POST", f"/api/v1/sources/{source['id']}/pause"),
+        ("DELETE", f"/api/v1/keys/{key['id']}"),
+    ):
+        answer = await api.http.request(method, path, headers=theirs)
+        assert answer.status_code == 404, (method, path)
+    for path in ("ideas", "posts", "sources"):
+        assert (await api.http.get(f"/api/v1/{path}", headers=theirs)).json()["items"] == []
+
+
+async def test_the_public_board_tells_no_private_post_and_no_author(api: Api) -> None:
+    text = "Please add a secret handshake"
+    await api.take(
+        a_tagged("1", text=text, channel=Channel.MAIL, author="mallory"),
+        a_tagged("2", text=text + " now", channel=Channel.REVIEW, author="trudy"),
+    )
+    ideas = (await api.http.get("/board/ideas")).text
+    (idea,) = (await api.http.get("/board/ideas")).json()["items"]
+    evidence = await api.http.get(f"/board/ideas/{idea['id']}/evidence")
+
+    assert idea["evidence_count"] == 1
+    assert [post["channel"] for post in evidence.json()["items"]] == ["review"]
+    assert "mallory" not in ideas + evidence.text
+    assert "trudy" not in ideas + evidence.text
+
+
+async def test_a_closed_board_asks_for_a_key(tmp_path: Path) -> None:
+    async with opened(tmp_path, public_board=False) as api:
+        closed = [await api.http.get(path) for path in ("/board/ideas", "/board/ideas.atom")]
+        keyed = await api.http.get("/board/ideas", headers=await api.key("reader"))
+
+        assert [answer.status_code for answer in closed] == [401, 401]
+        assert keyed.status_code == 200
+        assert (await api.http.get("/api/v1/health")).status_code in (200, 503)
+
+
+def test_an_application_with_a_route_without_a_role_does_not_start() -> None:
+    router = APIRouter()
+
+    @router.get("/open-by-mistake")
+    async def mistake() -> None: ...
+
+    with pytest.raises(ConfigError, match="open-by-mistake"):
+        create_app(
+            title="x", service="x", lifespan=lambda _: None, routers=[router], checks=lambda: None
+        )
