@@ -1,0 +1,39 @@
+"""Runs the benchmarks and writes docs/benchmarks.md."""
+
+import argparse
+import asyncio
+import importlib
+import sys
+
+from benchmarks.material import ROOT
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+NAMES = ("importing", "tagging", "matching", "gateway", "latency")
+
+
+def main() -> None:
+    """Measure what is asked for; the page is written only by a whole, unhurried run."""
+    from benchmarks.figures import Figure, table
+    from benchmarks.page import written
+    from benchmarks.stage import Stage
+
+    parser = argparse.ArgumentParser(prog="benchmarks", description="Measure Maru.")
+    parser.add_argument("--only", choices=NAMES, action="append", help="measure this alone")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, less to do")
+    asked = parser.parse_args()
+    found: list[Figure] = []
+    with Stage() as stage:
+        for name in asked.only or NAMES:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            module = importlib.import_module(f"benchmarks.{name}")
+            figures = asyncio.run(module.figures(stage, quick=asked.quick))
+            print(table(figures), file=sys.stderr, flush=True)
+            found += figures
+    print(table(found))
+    if not asked.only and not asked.quick:
+        written(found)
+
+
+if __name__ == "__main__":
+    main()

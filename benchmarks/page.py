@@ -1,0 +1,62 @@
+"""The page docs/benchmarks.md."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from benchmarks.figures import Figure, table
+from benchmarks.material import ROOT
+
+_NOTES = """\
+How to read it: ours and the reference take turns in one run, the figures are medians of the
+rounds, and the ratio is the median of the rounds' ratios; a busy machine moves figures far more
+than ratios.
+
+- **Import** sends posts of one product, so of one partition: `maru import`'s own code, on an open
+  log and database. The reference sends the values, keys and headers that the import had written.
+- **Tagging** is language, sentiment, intent, topics and the embedding, one process, one thread,
+  on English and French reviews and Korean comments; the reference only embeds the same texts.
+- **Matching** puts posts on a shelf of that many ideas of one product.
+- **Gateway** lists 20 of about 200 ideas for an API key; gateway and ideas service are processes
+  of their own on PostgreSQL, one uvicorn each, 16 connections of wrk. "From the services" asks
+  with a new query each time, so that the gateway's memory of answers never helps. The references
+  are a FastAPI route that reads the same 20 rows through asyncpg, and one that returns a constant.
+- **Latency** is the time from a post's append to the log until the change of its idea is read from
+  the log, at a steady rate, tagging included.
+- **Memory** is the sum of the resident memory of all processes of `maru up`; pages that
+  processes share are counted once for each.
+"""
+
+
+def written(figures: Sequence[Figure]) -> None:
+    """Write the page."""
+    page = f"""\
+# Benchmarks
+
+Made by `make bench` on {datetime.now(UTC):%Y-%m-%d}, on {_machine()}, with Kafka, PostgreSQL, the
+load and everything measured on that one machine. Parts of it: `python -m benchmarks --only NAME`.
+
+{table(figures)}
+
+{_NOTES}"""
+    (ROOT / "docs" / "benchmarks.md").write_text(page, "utf-8")
+
+
+def _machine() -> str:
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, {platform.system()}, "
+        f"Python {platform.python_version()}, NumPy {version('numpy')}"
+    )
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
