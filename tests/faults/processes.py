@@ -81,6 +81,12 @@ class Stack:
         self.kills += 1
         return child.wait(30)
 
+    def wait_dead(self, service: str, seconds: float = 60) -> int:
+        """Wait until a service ends by itself; return its exit status."""
+        status = self._children[service].wait(seconds)
+        del self._children[service]
+        return status
+
     def signal(self, service: str, with_signal: signal.Signals) -> None:
         """Send a signal and leave the service be."""
         self._children[service].send_signal(with_signal)
@@ -136,7 +142,13 @@ class Killer:
     """Kills and restarts services at random moments, in a thread, until it is stopped."""
 
     def __init__(
-        self, stack: Stack, services: Sequence[str], *, kills: int, pause: tuple[float, float], seed: int
+        self,
+        stack: Stack,
+        services: Sequence[str],
+        *,
+        kills: int,
+        pause: tuple[float, float],
+        seed: int,
     ) -> None:
         self._stack = stack
         self._plan = [services[number % len(services)] for number in range(kills)]

@@ -109,14 +109,15 @@ class Site:
     """A web site with one growing JSON Feed (https://www.jsonfeed.org/version/1.1/) per source.
 
     Each feed holds the newest `window` posts that are out by now, newest first, and answers
-    conditional requests. `requests` counts what was asked.
+    conditional requests. All of them are out `seconds` after the first request. `requests`
+    counts what was asked.
     """
 
     def __init__(self, feeds: Sequence[Sequence[Written]], *, seconds: float, window: int) -> None:
         self._feeds = feeds
         self._seconds = seconds
         self._window = window
-        self._opened = time.monotonic()
+        self._opened: float | None = None
         self.requests = 0
         site = self
 
@@ -143,7 +144,6 @@ class Site:
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> "Site":
-        self._opened = time.monotonic()
         self._thread.start()
         return self
 
@@ -151,6 +151,11 @@ class Site:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    @property
+    def feeds(self) -> int:
+        """How many there are."""
+        return len(self._feeds)
 
     @property
     def host(self) -> str:
@@ -164,6 +169,7 @@ class Site:
     def feed(self, number: int) -> bytes:
         """The feed as it is by now."""
         posts = self._feeds[number]
+        self._opened = self._opened or time.monotonic()
         share = min(1.0, (time.monotonic() - self._opened) / self._seconds)
         out = posts[: int(len(posts) * share)]
         items = [
