@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,7 +24,8 @@ _SETTINGS = ("max_connections=200", "fsync=off", "full_page_writes=off", "timezo
 class Server:
     """A server with a data folder and a port of its own, that can be killed and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Sequence[str] = _SETTINGS) -> None:
+        self._settings = settings
         (self._port,) = free_ports(1)
         self._folder = Path(tempfile.gettempdir()) / f"maru-postgres-{self._port}"
         self.pid = 0
@@ -42,7 +43,7 @@ class Server:
                 shutil.chown(self._folder, "nobody")
             data = str(self._folder / "data")
             _run("initdb", "-D", data, "-U", "maru", "-A", "trust", "-E", "UTF8", "--no-sync")
-        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        settings = [part for setting in self._settings for part in ("-c", setting)]
         command = [
             *_as_nobody(),
             _program("postgres"),

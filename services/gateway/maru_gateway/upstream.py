@@ -113,7 +113,9 @@ class OverHttp:
         self, method: str, path: str, query: bytes, headers: Headers, body: bytes
     ) -> Answer:
         """Send the request over a kept connection."""
-        sent = [(b"host", self._host), *headers]
+        # As in process, the service sees the host that the client asked for.
+        named = any(name == b"host" for name, _ in headers)
+        sent = [*headers] if named else [(b"host", self._host), *headers]
         if self._token is not None:
             sent.append((b"x-maru-service-token", self._token))
         if body or method != "GET":
