@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import importlib
+import signal
 import sys
 
 from benchmarks.material import ROOT
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument("--only", choices=NAMES, action="append", help="measure this alone")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, less to do")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # everything started is then stopped
     found: list[Figure] = []
     with Stage() as stage:
         for name in asked.only or NAMES:

@@ -21,6 +21,8 @@ _LIST = "/api/v1/ideas?limit=20"
 _CONNECTIONS = 16
 _WISHES = 260
 """Posts that make about 200 ideas."""
+_OPEN = {"MARU_GATEWAY_REQUESTS_PER_MINUTE": "100000000"}
+_NO_CACHE = {"MARU_GATEWAY_CACHE_BYTES": "0"}
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 _KEPT, _ASKED = "Gateway lists ideas, as it is", "Gateway lists ideas, without its cache"
@@ -37,8 +39,9 @@ async def figures(stage: Stage, *, quick: bool) -> list[Figure]:
     with ExitStack() as stack:
         with start("sentiment", "ideas"):
             await _fill(stage.kafka_url, database)
-        urls = stack.enter_context(start("ideas", "gateway", **_settings(cache=True)))
-        other = stack.enter_context(start("ideas", "gateway", **_settings(cache=False)))
+        urls = stack.enter_context(start("ideas", "gateway", **_OPEN))
+        alone = {**_OPEN, **_NO_CACHE, "MARU_GATEWAY_IDEAS_URL": urls["ideas"]}
+        other = stack.enter_context(start("gateway", **alone))
         bare = f"http://127.0.0.1:{(port := free_port())}"
         arguments = ["-m", "uvicorn", "benchmarks.bare_http:app", "--no-access-log"]
         stack.enter_context(
@@ -95,11 +98,6 @@ def _rate(
         ratio(rates[ours], rates[reference]),
         at_least(0.7) if aimed else None,
     )
-
-
-def _settings(*, cache: bool) -> dict[str, str]:
-    settings = {"MARU_GATEWAY_REQUESTS_PER_MINUTE": "100000000"}
-    return settings if cache else {**settings, "MARU_GATEWAY_CACHE_BYTES": "0"}
 
 
 async def _fill(log: str, database: str) -> None:

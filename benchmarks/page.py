@@ -23,10 +23,12 @@ than ratios.
   on English and French reviews and Korean comments; the reference only embeds the same texts.
 - **Matching** puts posts on a shelf of that many ideas of one product.
 - **Gateway** lists 20 of about 200 ideas for an API key; gateway and ideas service are processes
-  of their own on PostgreSQL, one uvicorn each, 16 connections of wrk. "From the services" asks
-  with a new query each time, so that the gateway's memory of answers never helps. The references
-  are a FastAPI route that reads the same 20 rows through asyncpg, and one that returns a constant.
-- **Latency** is the time from a post's append to the log until the change of its idea is read from
+  of their own on PostgreSQL, one uvicorn each, 16 connections of wrk. "As it is" answers come from
+  the gateway's memory, which a change of an idea empties at once; "without its cache" every request
+  goes on to the ideas service and its database, two processes more that share the two cores with
+  wrk. The references are a FastAPI route that reads the same 20 rows through asyncpg, and one that
+  returns a constant.
+- **Post to idea** is the time from a post's append to the log until the change of its idea is read from
   the log, at a steady rate, tagging included.
 - **Memory** is the sum of the resident memory of all processes of `maru up`; pages that
   processes share are counted once for each.

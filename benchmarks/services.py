@@ -14,6 +14,7 @@ from maru_kit.database import open_database
 from maru_kit.migrate import migrate
 
 WORKSPACE = "default"
+_TOKEN = secrets.token_hex(16)
 _PORTS = {
     "ingest": "MARU_INGEST_PORT",
     "sentiment": "MARU_SENTIMENT_PORT",
@@ -33,7 +34,8 @@ def serving(
         "MARU_HOME": str(folder),
         "MARU_BUS_URL": log,
         "MARU_DATABASE_URL": database,
-        "MARU_SERVICE_TOKEN": secrets.token_hex(16),
+        "MARU_INSTANCE": secrets.token_hex(4),
+        "MARU_SERVICE_TOKEN": _TOKEN,
         "MARU_LOG_LEVEL": "warning",
         **{_PORTS[name]: str(port) for name, port in ports.items()},
         **{f"MARU_GATEWAY_{name.upper()}_URL": url for name, url in urls.items()},

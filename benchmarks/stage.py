@@ -12,10 +12,12 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Self
 
 import asyncpg
 import httpx
 import psutil
+
 from servers.kafka import Broker
 from servers.ports import free_ports
 from servers.postgres import Server
@@ -32,7 +34,7 @@ class Stage:
         self.folder = Path(mkdtemp(prefix="maru-bench-"))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
