@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -52,9 +53,10 @@ class Stack:
             **settings,
         }
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self.armed: set[str] = set()
         self.kills = 0
 
-    def __enter__(self) -> "Stack":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,8 +66,9 @@ class Stack:
             child.wait()
 
     def start(self, *services: str, **extra: str) -> None:
-        """Start services; `extra` goes into their environment."""
+        """Start services; `extra` goes into their environment, and they count as armed."""
         for service in services:
+            (self.armed.add if extra else self.armed.discard)(service)
             with (self.home / f"{service}.log").open("ab") as log:
                 self._children[service] = subprocess.Popen(
                     [sys.executable, "-m", PACKAGES[service]],
@@ -124,10 +127,12 @@ class Stack:
         for service in services:
             while not self._is_ready(service):
                 if not self.alive(service):
-                    raise AssertionError(f"{service} ended by itself:\n{self.output(service)[-4000:]}")
+                    raise AssertionError(
+                        f"{service} ended by itself:\n{self.output(service)[-1500:]}"
+                    )
                 if time.monotonic() > deadline:
                     raise AssertionError(
-                        f"{service} not ready in {seconds} s:\n{self.output(service)[-4000:]}"
+                        f"{service} not ready in {seconds} s:\n{self.output(service)[-1500:]}"
                     )
                 time.sleep(0.05)
 
@@ -159,7 +164,7 @@ class Killer:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.done = 0
 
-    def __enter__(self) -> "Killer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

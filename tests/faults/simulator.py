@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 _NEEDS = (
     ("a dark mode", "다크 모드"),
@@ -143,7 +144,7 @@ class Site:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
-    def __enter__(self) -> "Site":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -170,7 +171,7 @@ class Site:
         """The feed as it is by now."""
         posts = self._feeds[number]
         self._opened = self._opened or time.monotonic()
-        share = min(1.0, (time.monotonic() - self._opened) / self._seconds)
+        share = min(1.0, (time.monotonic() - self._opened + 0.01) / (self._seconds + 0.01))
         out = posts[: int(len(posts) * share)]
         items = [
             {

@@ -51,6 +51,9 @@ class World:
     def up(self, *services: str) -> None:
         """See that services run (all of them without a name) as they should, and are ready."""
         wanted = services or SERVICES
+        for service in self.stack.armed.intersection(wanted):
+            if self.stack.alive(service):
+                self.stack.kill(service)
         self.stack.start(*(service for service in wanted if not self.stack.alive(service)))
         self.stack.wait_ready(*wanted)
 
@@ -67,9 +70,7 @@ class World:
             url = f"http://127.0.0.1:{self.stack.ports['ingest']}/api/v1/sources"
             httpx.post(url, json=wanted, headers=self.stack.headers, timeout=10).raise_for_status()
 
-    def start_import(
-        self, file: Path, product: str, **extra: str
-    ) -> "subprocess.Popen[bytes]":
+    def start_import(self, file: Path, product: str, **extra: str) -> "subprocess.Popen[bytes]":
         """Begin `maru import`; `extra` goes into its environment."""
         with (self.home / "import.log").open("ab") as log:
             return subprocess.Popen(
@@ -86,7 +87,11 @@ class World:
 
     def count(self, product: str) -> int:
         """How many posts of a product have arrived in ideas."""
-        return self.ask(lambda _, database: reading.count_posts(database, product))
+        return asyncio.run(self._count(product))
+
+    async def _count(self, product: str) -> int:
+        async with self._database() as database:
+            return await reading.count_posts(database, product)
 
     def drain(self, product: str, count: int, *, seconds: float = 60) -> None:
         """Wait until `count` posts have arrived and nothing is on its way."""

@@ -99,6 +99,7 @@ class Publisher:
             await store.add_rejects(connection, origin.source_id, news, now=now)
             if delivery is not None:
                 await store.add_delivery(connection, origin.source_id, delivery, now=now)
+        crash_point("after_cursor")
         _count(origin.kind, counts)
         return counts
 
