@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 from weakref import WeakValueDictionary
 
 import httpcore
@@ -32,6 +32,9 @@ _PER_HOST = 2
 _REMEMBERED_HOSTS = 10_000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ANY_WRAPPING = 47
+_KEPT = "!#$%&'()*+,/:;=?@[]~"
+"""What stands for itself in an address, and what is escaped already."""
+
 _PRIVATE_HEADERS = frozenset({"authorization", "cookie"})
 
 
@@ -89,7 +92,7 @@ class Outbound:
         """
         try:
             async with asyncio.timeout(deadline):
-                return await self._follow(url, dict(headers or {}), max_bytes)
+                return await self._follow(_uri(url), dict(headers or {}), max_bytes)
         except TimeoutError as error:
             raise TimedOut(f"{_host(url)} did not finish within {deadline:g} s") from error
         except (httpcore.ConnectError, httpcore.TimeoutException) as error:
@@ -103,7 +106,7 @@ class Outbound:
             target = fetched.headers.get("location")
             if fetched.status not in _REDIRECTS or not target:
                 return fetched
-            following = urljoin(url, target)
+            following = _joined(url, target)
             self._check_redirect(url, following)
             if _origin(following) != _origin(url):
                 headers = {k: v for k, v in headers.items() if k.lower() not in _PRIVATE_HEADERS}
@@ -187,10 +190,32 @@ class _Parts:
     authority: str
 
 
+def _uri(address: str) -> str:
+    """Write an address in ASCII (RFC 3987 section 3.1): people link to `/공지` as it reads."""
+    if address.isascii():
+        return address
+    try:
+        split = urlsplit(address)
+        host = split.netloc.encode("idna").decode()
+        rest = [quote(part, safe=_KEPT) for part in (split.path, split.query, split.fragment)]
+    except ValueError as error:
+        raise Blocked("The address cannot be written as one of the web") from error
+    return urlunsplit((split.scheme, host, *rest))
+
+
+def _joined(url: str, target: str) -> str:
+    """Follow a Location header (read as Latin-1, so that each character is one byte)."""
+    try:
+        return urljoin(url, quote(target.encode("latin-1"), safe=_KEPT))
+    except ValueError as error:
+        raise Unreachable(f"{_host(url)} redirects to what is no address") from error
+
+
 def _parts(url: str) -> _Parts:
     try:
         split = urlsplit(url)
-        port = split.port or {"http": 80, "https": 443}[split.scheme]
+        default = {"http": 80, "https": 443}[split.scheme]
+        port = default if split.port is None else split.port
     except (ValueError, KeyError) as error:
         raise Blocked("Only http:// and https:// addresses are asked") from error
     if not split.hostname:
@@ -218,7 +243,7 @@ def _retry_after(value: str | None) -> float | None:
     except ValueError:
         try:
             when = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         when = when if when.tzinfo else when.replace(tzinfo=UTC)
         seconds = (when - datetime.now(UTC)).total_seconds()
