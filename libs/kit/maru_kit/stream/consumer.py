@@ -311,7 +311,11 @@ class Consumer(Generic[M]):
         else:
             stored = await self._bus.committed(self._topic.name, self._group)
         for partition in unread - self._marks.keys():
-            self._marks[partition] = Mark(stored.get(partition, 0), None)
+            position = stored.get(partition, 0)
+            self._marks[partition] = Mark(position, None)
+            if self._positions is not None and position:
+                # A process killed between its effect and the commit has left the log behind.
+                self._to_commit.setdefault(partition, position)
 
     async def _wait_out(self, error: Unavailable) -> None:
         """Back off while the log does not answer; `stop` ends the wait."""
