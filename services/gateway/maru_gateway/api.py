@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from maru_gateway.cache import is_known
 from maru_gateway.domain import Key
 from maru_gateway.door import House
 from maru_gateway.feeds import atom, entity_tag
@@ -54,7 +55,9 @@ class KeyWanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[
+        str, Field(min_length=1, max_length=200, pattern="^[^\\u0000-\\u001f\\u007f]+$")
+    ]
     role: Literal["reader", "contributor", "owner", "admin"] = "reader"
 
 
@@ -182,18 +185,23 @@ async def _health_of(upstream: Upstream) -> ServiceHealth:
             answer = await upstream.ask("GET", "/readyz", b"", [], b"")
     except (Unavailable, TimeoutError) as error:
         return ServiceHealth(ok=False, reason=str(error) or "The service does not answer")
-    body = orjson.loads(answer.body)
-    return ServiceHealth(ok=answer.status == HTTPStatus.OK, checks=body.get("checks", []))
+    try:
+        checks = orjson.loads(answer.body)["checks"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ServiceHealth(ok=False, reason="What answers is not the service")
+    return ServiceHealth(ok=answer.status == HTTPStatus.OK, checks=checks)
 
 
 def _stream(request: Request, who: Caller, *, public: bool, after: str | None) -> StreamingResponse:
     live: Live = request.app.state.live
     streams: Streams = request.app.state.streams
-    streams.check(who.actor)
+    client = request.client.host if request.client else "unknown"
+    holder = client if who.role == "public" else who.actor
+    streams.check(holder)
     events = live.stream(who.workspace, public=public, after=after)
 
     async def body() -> AsyncIterator[bytes]:
-        with streams.held(who.actor):
+        with streams.held(holder):
             async for event in events:
                 yield event
 
@@ -220,6 +228,6 @@ async def _feed(request: Request, who: Caller, path: str) -> Response:
     body = atom(ideas, address=base.rstrip("/") + request.url.path, board=base.rstrip("/") + "/")
     tag = entity_tag(body)
     shared = {"ETag": tag, "Cache-Control": "private, max-age=60"}
-    if request.headers.get("if-none-match") == tag:
+    if is_known(tag.encode(), request.headers.get("if-none-match", "").encode() or None):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=shared)
     return Response(body, media_type="application/atom+xml", headers=shared)

@@ -115,9 +115,11 @@ async def _upstreams(
 
 
 def _own_operations(own: Document) -> list[Operation]:
+    open_paths = ["/openapi.json", *pages.paths()]
     return [
         *operations(OWN, own),
         Operation(OWN, "GET", "/metrics", "reader", is_cached=False),
+        *(Operation(OWN, "GET", path, "public", is_cached=False) for path in open_paths),
     ]
 
 

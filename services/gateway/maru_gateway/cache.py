@@ -11,9 +11,14 @@ FRESH_SECONDS = 2.0
 
 CacheKey = tuple[str, str, bytes]
 
+_OVERHEAD = 1_000
+"""About what an answer's headers and its place in the memory take, in bytes."""
+
 
 class AnswerCache:
     """A bounded memory of answers: workspace, path and query to answer and entity tag.
+
+    The bytes of the questions count too: anybody may ask for what is nowhere, at length.
 
     `drop` is called for every change of a workspace that is heard of. An answer that was asked
     for before a drop and comes after it is not kept: `generation` tells.
@@ -43,10 +48,11 @@ class AnswerCache:
     def keep(self, key: CacheKey, answer: Answer, generation: int) -> Answer:
         """Keep an answer unless its workspace has changed since; returns it with its tag."""
         tagged = _tagged(answer)
-        if generation == self.generation(key[0]) and len(answer.body) <= self._max_bytes // 8:
+        size = _size(key, answer)
+        if generation == self.generation(key[0]) and size <= self._max_bytes // 8:
             self._forget(key)
             self._answers[key] = (tagged, time.monotonic() + FRESH_SECONDS)
-            self._bytes += len(answer.body)
+            self._bytes += size
             while self._bytes > self._max_bytes:
                 self._forget(next(iter(self._answers)))
         return tagged
@@ -60,11 +66,24 @@ class AnswerCache:
     def _forget(self, key: CacheKey) -> None:
         found = self._answers.pop(key, None)
         if found is not None:
-            self._bytes -= len(found[0].body)
+            self._bytes -= _size(key, found[0])
+
+
+def is_known(tag: bytes, asked: bytes | None) -> bool:
+    """Whether If-None-Match names the tag (RFC 9110, 13.1.2: compared weakly)."""
+    if asked is None:
+        return False
+    given = {each.strip().removeprefix(b"W/") for each in asked.split(b",")}
+    return b"*" in given or tag.removeprefix(b"W/") in given
+
+
+def _size(key: CacheKey, answer: Answer) -> int:
+    return _OVERHEAD + len(key[1]) + len(key[2]) + len(answer.body)
 
 
 def _tagged(answer: Answer) -> Answer:
     if any(name == b"etag" for name, _ in answer.headers):
         return answer
+    headers = [*answer.headers, (b"cache-control", b"private, no-cache")]
     tag = b'"' + hashlib.blake2b(answer.body, digest_size=12).hexdigest().encode() + b'"'
-    return Answer(answer.status, [*answer.headers, (b"etag", tag)], answer.body)
+    return Answer(answer.status, [*headers, (b"etag", tag)], answer.body)

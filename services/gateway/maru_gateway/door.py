@@ -1,17 +1,18 @@
 """Every request comes through here: who is it, may they, and who answers.
 
-Nothing is open but the probes, the static pages, the docs and what its service declares public.
+Nothing is open but the probes and what declares itself public; what is in no table is not there.
 The caller's identity goes on in X-Maru-* headers; those that a client sends are dropped.
 """
 
-import asyncio
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+import structlog
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -19,11 +20,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from maru_gateway import metrics
-from maru_gateway.cache import AnswerCache
+from maru_gateway.cache import AnswerCache, is_known
 from maru_gateway.openapi import Document, Operation, RouteTable
 from maru_gateway.service import Keys
 from maru_gateway.settings import Settings
 from maru_gateway.upstream import Answer, Headers, Upstream
+from maru_kit.errors import Unavailable
 from maru_kit.http import Caller, problem_response
 
 OWN = "gateway"
@@ -33,7 +35,12 @@ _PASSED_ON = frozenset(
 )
 _PASSED_ON_TO_HOOKS = (b"webhook-", b"svix-", b"x-hub-")
 _PROBES = ("/healthz", "/readyz")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STATUS_OK = 200
+_PAUSE = 10
+"""Seconds that a client which asks too often is told to wait."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -70,40 +77,29 @@ class Door:
         if scope["type"] != "http" or scope["path"] in _PROBES or self._is_scrape(scope):
             await self._app(scope, receive, send)
             return
-        house = self._house()
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        operation = house.table.find(method, scope["path"])
-        if operation is None:
-            await self._without_operation(house, scope, receive, send)
-            return
         try:
-            caller = await self._let_in(house, scope, operation)
+            await self._serve(self._house(), scope, receive, send)
         except _Refused as refused:
             metrics.REFUSED.labels(refused.reason).inc()
             await refused.response(scope, receive, send)
-            return
+        except Unavailable as error:
+            log.warning("request.unavailable", path=scope["path"], reason=str(error))
+            await _unavailable(scope["path"], error)(scope, receive, send)
+
+    async def _serve(self, house: House, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = _operation(house.table, scope)
+        scope["route"] = _Route(operation.path)
+        caller = await self._let_in(house, scope, operation)
         headers = _headers_for(scope, caller)
         if operation.service == OWN:
-            await self._app({**scope, "headers": _own_headers(scope, headers)}, receive, send)
+            inner = {**scope, "method": operation.method, "headers": _own_headers(scope, headers)}
+            await self._app(inner, receive, _bodiless(send) if scope["method"] == "HEAD" else send)
             return
-        scope["route"] = _Route(operation.path)
         answer = await self._answer(house, operation, caller, scope, headers, receive)
-        metrics.REQUESTS.labels(operation.service, method, operation.path, str(answer.status)).inc()
+        metrics.REQUESTS.labels(
+            operation.service, operation.method, operation.path, str(answer.status)
+        ).inc()
         await _send(answer, scope, send)
-
-    async def _without_operation(
-        self, house: House, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        possible = house.table.methods(scope["path"])
-        if possible:
-            await problem_response(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{scope['method']} is not possible here",
-                instance=scope["path"],
-                headers={"Allow": ", ".join(possible)},
-            )(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
 
     async def _let_in(self, house: House, scope: Scope, operation: Operation) -> Caller:
         address = (scope.get("client") or ("unknown", 0))[0]
@@ -153,7 +149,9 @@ class Door:
         if secret is None:
             return None
         if not await self._limiter.test(self._failures, "failures", address):
-            raise _Refused(_wait("Too many wrong keys came from this address", 60), "limit")
+            raise _Refused(
+                _wait("Too many wrong keys came from this address", 60, scope["path"]), "limit"
+            )
         key = await house.keys.find(secret)
         if key is None:
             await self._limiter.hit(self._failures, "failures", address)
@@ -171,14 +169,13 @@ class Door:
     async def _limit(self, scope: Scope, who: str) -> None:
         if await self._limiter.hit(self._requests, "requests", who):
             return
-        raise _Refused(
-            _wait(
-                f"More than {self._settings.requests_per_minute} requests came within a minute",
-                10,
-                scope["path"],
-            ),
-            "limit",
-        )
+        most = self._settings.requests_per_minute
+        policy = {
+            "RateLimit-Policy": f'"requests";q={most};w=60',
+            "RateLimit": f'"requests";r=0;t={_PAUSE}',
+        }
+        refusal = f"More than {most} requests came within a minute"
+        raise _Refused(_wait(refusal, _PAUSE, scope["path"], policy), "limit")
 
     async def _answer(  # noqa: PLR0917 - all of one request
         self,
@@ -197,15 +194,16 @@ class Door:
             if kept is not None:
                 return kept
         generation = house.cache.generation(caller.workspace)
-        body = b"" if operation.method == "GET" else await _body(receive)
-        answer = await house.upstreams[operation.service].ask(
-            operation.method, path, query, headers, body
-        )
-        if operation.is_cached and answer.status == _STATUS_OK:
-            return house.cache.keep(key, answer, generation)
-        if operation.method != "GET":
+        ask = house.upstreams[operation.service].ask
+        if operation.method == "GET":
+            answer = await ask("GET", path, query, headers, b"")
+            is_kept = operation.is_cached and answer.status == _STATUS_OK
+            return house.cache.keep(key, answer, generation) if is_kept else answer
+        body = await _body(receive, path)
+        try:
+            return await ask(operation.method, path, query, headers, body)
+        finally:  # also when no answer came: it may have been done nevertheless
             house.cache.drop(caller.workspace)
-        return answer
 
 
 @dataclass(frozen=True)
@@ -215,17 +213,42 @@ class _Route:
     path: str
 
 
+def _operation(table: RouteTable, scope: Scope) -> Operation:
+    """Find what a request asks for. What the table does not know is refused, never tried."""
+    path = scope["path"]
+    if _CONTROL.search(path):  # a regular expression's `$` would overlook a line's end
+        raise _Refused(
+            problem_response(HTTPStatus.BAD_REQUEST, "The path holds control characters"), "path"
+        )
+    found = table.find("GET" if scope["method"] == "HEAD" else scope["method"], path)
+    if found is not None:
+        return found
+    possible = table.methods(path)
+    if possible:
+        refusal = problem_response(
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            f"{scope['method']} is not possible here",
+            instance=path,
+            headers={"Allow": ", ".join(possible)},
+        )
+    else:
+        refusal = problem_response(
+            HTTPStatus.NOT_FOUND, "There is nothing at this address", instance=path
+        )
+    raise _Refused(refusal, "path")
+
+
 def _headers_for(scope: Scope, caller: Caller) -> Headers:
     own = scope["path"].startswith("/hooks/")
     kept = [
         (name, value)
         for name, value in scope["headers"]
-        if name in _PASSED_ON
-        or name in (b"last-event-id", b"x-request-id")
-        or (own and name.startswith(_PASSED_ON_TO_HOOKS))
+        if name in _PASSED_ON or (own and name.startswith(_PASSED_ON_TO_HOOKS))
     ]
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
     return [
         *kept,
+        (b"x-request-id", request_id.encode()),
         (b"x-maru-workspace", caller.workspace.encode()),
         (b"x-maru-actor", caller.actor.encode()),
         (b"x-maru-role", caller.role.encode()),
@@ -260,21 +283,33 @@ def _challenge(path: str) -> str:
     return 'Basic realm="Maru", charset="UTF-8"' if path.startswith("/feeds/") else "Bearer"
 
 
-def _wait(detail: str, seconds: int, path: str = "") -> Response:
+def _wait(
+    detail: str, seconds: int, path: str, headers: Mapping[str, str] | None = None
+) -> Response:
     return problem_response(
         HTTPStatus.TOO_MANY_REQUESTS,
         f"{detail}; try again in {seconds} s",
         instance=path,
-        headers={"Retry-After": str(seconds)},
+        headers={"Retry-After": str(seconds), **(headers or {})},
     )
 
 
-async def _body(receive: Receive) -> bytes:
+def _unavailable(path: str, error: Unavailable) -> Response:
+    return problem_response(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        str(error),
+        instance=path,
+        headers={"Retry-After": str(max(1, round(error.retry_after)))},
+    )
+
+
+async def _body(receive: Receive, path: str) -> bytes:
     parts: list[bytes] = []
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
-            raise asyncio.CancelledError
+            refusal = "The request ended before its body did"
+            raise _Refused(problem_response(HTTPStatus.BAD_REQUEST, refusal, instance=path), "cut")
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)
@@ -282,8 +317,7 @@ async def _body(receive: Receive) -> bytes:
 
 async def _send(answer: Answer, scope: Scope, send: Send) -> None:
     tag = next((value for name, value in answer.headers if name == b"etag"), None)
-    asked = dict(scope["headers"]).get(b"if-none-match")
-    if tag is not None and asked == tag:
+    if tag is not None and is_known(tag, dict(scope["headers"]).get(b"if-none-match")):
         await _start(send, HTTPStatus.NOT_MODIFIED, [(b"etag", tag)])
         await send({"type": "http.response.body", "body": b""})
         return
@@ -291,6 +325,17 @@ async def _send(answer: Answer, scope: Scope, send: Send) -> None:
     await _start(send, answer.status, headers)
     body = b"" if scope["method"] == "HEAD" else answer.body
     await send({"type": "http.response.body", "body": body})
+
+
+def _bodiless(send: Send) -> Send:
+    """Answer HEAD with what GET would have begun with; the rest is not sent."""
+
+    async def start_alone(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b""})
+
+    return start_alone
 
 
 async def _start(send: Send, status: int, headers: Headers) -> None:

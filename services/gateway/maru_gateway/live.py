@@ -15,7 +15,7 @@ import structlog
 from maru_contracts.topics import IDEAS_CHANGED
 from maru_gateway import metrics
 from maru_kit.bus import Bus, Record
-from maru_kit.errors import BadRequest, Unavailable
+from maru_kit.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class Change:
 
 @dataclass(eq=False)
 class Listener:
-    """One open stream. `is_behind` is set when its queue ran over."""
+    """One open stream. `is_behind`: its queue ran over; it hears no more and then ends."""
 
     workspace: str
     public: bool
@@ -52,7 +52,8 @@ class Listener:
 
     def hears(self, change: Change) -> bool:
         """Whether a change is for these ears."""
-        return change.workspace == self.workspace and (change.is_public or not self.public)
+        is_ours = change.workspace == self.workspace and not self.is_behind
+        return is_ours and (change.is_public or not self.public)
 
 
 class Live:
@@ -108,21 +109,30 @@ class Live:
         metrics.STREAMS.inc()
         try:
             now = dict(self._positions)
-            yield b"retry: 2000\n" + _with_id(now, b": listening\n\n")
+            # Whoever resumes keeps the old id until it has heard what it missed.
+            hello = b": listening\n\n"
+            yield b"retry: 2000\n" + (hello if after else _with_id(now, hello))
             if after:
                 async for event in self._missed(listener, parse_id(after), now):
                     yield event
             async for event in self._coming(listener, now):
                 yield event
+        except Unavailable as error:  # the listener comes back with its last id
+            log.warning("live.broken_off", reason=str(error))
         finally:
             self._listeners.discard(listener)
             metrics.STREAMS.dec()
 
     async def _missed(
-        self, listener: Listener, at: Positions, until: Mapping[int, int]
+        self, listener: Listener, at: Positions | None, until: Mapping[int, int]
     ) -> AsyncIterator[bytes]:
         begins = await self._bus.begins(IDEAS_CHANGED.name)
-        if at.keys() != until.keys() or any(at[p] < begins.get(p, 0) for p in at):
+        ends = await self._bus.ends(IDEAS_CHANGED.name)
+        if (
+            at is None
+            or at.keys() != until.keys()
+            or any(not begins[p] <= position <= ends[p] for p, position in at.items())
+        ):
             metrics.STREAM_RESETS.labels("old").inc()
             yield _with_id(until, _RESET)
             return
@@ -185,12 +195,12 @@ def read_change(record: Record) -> Change | None:
         return None
 
 
-def parse_id(value: str) -> Positions:
-    """Read an event id; raises BadRequest when it is none of ours."""
-    try:
-        return {p: int(position) for p, position in enumerate(value.split("."))}
-    except ValueError as error:
-        raise BadRequest("Last-Event-ID is not one that this stream has given out") from error
+def parse_id(value: str) -> Positions | None:
+    """Read an event id; None when it is none of ours."""
+    positions = value.split(".")
+    if not all(position.isascii() and position.isdigit() for position in positions):
+        return None
+    return {p: int(position) for p, position in enumerate(positions)}
 
 
 def _with_id(at: Mapping[int, int], rest: bytes) -> bytes:

@@ -9,7 +9,7 @@ REQUESTS = Counter(
 )
 REFUSED = Counter(
     "maru_gateway_refused_total",
-    "Requests that were not let in: no_key, wrong_key, role, limit.",
+    "Requests that were not let in: no_key, wrong_key, role, limit, path, cut.",
     ["reason"],
 )
 CACHE = Counter(

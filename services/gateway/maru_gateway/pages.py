@@ -1,10 +1,12 @@
 """The board's and the docs' files, as the front end's build has made them."""
 
+import re
 from http import HTTPStatus
 from pathlib import Path
 
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
 
 from maru_kit.errors import NotFound
 from maru_kit.http import problem_response, requires
@@ -21,6 +23,8 @@ _ASSET = {
     "Content-Security-Policy": _POLICY,
     "Cache-Control": "public, max-age=31536000, immutable",
 }
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
 
 router = APIRouter(include_in_schema=False)
 
@@ -42,7 +46,7 @@ async def docs() -> Response:
 async def asset(name: str) -> Response:
     """Serve a script, style or picture; its name changes with its content."""
     path = STATIC / "assets" / name
-    if "/" in name or name.startswith(".") or not path.is_file():
+    if not _NAME.fullmatch(name) or not path.is_file():
         raise NotFound("There is no such file")
     return FileResponse(path, headers=_ASSET)
 
@@ -54,6 +58,11 @@ async def icon() -> Response:
     if not path.is_file():
         raise NotFound("There is no such file")
     return FileResponse(path, headers=_PAGE)
+
+
+def paths() -> list[str]:
+    """List where the pages are."""
+    return [route.path for route in router.routes if isinstance(route, APIRoute)]
 
 
 def is_built() -> bool:

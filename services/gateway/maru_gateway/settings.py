@@ -31,7 +31,9 @@ class Settings(BaseSettings):
         default=True, description="Whether anybody may read the board; if not, it asks for a key."
     )
     public_workspace: str = Field(
-        "default", description="The workspace whose board anybody may read."
+        "default",
+        pattern=r"^[!-~]{1,100}$",
+        description="The workspace whose board anybody may read.",
     )
     requests_per_minute: int = Field(
         6_000, ge=1, description="Requests that one key (or one address without a key) may make."
@@ -39,7 +41,9 @@ class Settings(BaseSettings):
     failures_per_minute: int = Field(
         30, ge=1, description="Wrong keys that one address may present before it has to wait."
     )
-    streams_per_key: int = Field(20, ge=1, description="Live streams that one key may hold open.")
+    streams_per_key: int = Field(
+        20, ge=1, description="Live streams that one key (or one address without a key) may hold."
+    )
     streams: int = Field(500, ge=1, description="Live streams that may be open in all.")
     cache_bytes: int = Field(
         32 * 1024 * 1024, ge=0, description="Memory for answers that are asked for again and again."

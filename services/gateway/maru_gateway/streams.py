@@ -1,4 +1,4 @@
-"""How many live streams may be open, in all and for one key."""
+"""How many live streams may be open, in all and for one key or address."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,20 +15,18 @@ class Streams:
         self._most_per_key = most_per_key
         self._open: Counter[str] = Counter()
 
-    def check(self, actor: str) -> None:
-        """Raise Unavailable when this caller may not open another one now."""
-        if self._open.total() >= self._most or (
-            actor != "anonymous" and self._open[actor] >= self._most_per_key
-        ):
+    def check(self, holder: str) -> None:
+        """Raise Unavailable when this key (or address without one) may open no other now."""
+        if self._open.total() >= self._most or self._open[holder] >= self._most_per_key:
             raise Unavailable("Too many live streams are open", retry_after=30)
 
     @contextmanager
-    def held(self, actor: str) -> Iterator[None]:
+    def held(self, holder: str) -> Iterator[None]:
         """Count one stream while the block runs."""
-        self._open[actor] += 1
+        self._open[holder] += 1
         try:
             yield
         finally:
-            self._open[actor] -= 1
-            if not self._open[actor]:
-                del self._open[actor]
+            self._open[holder] -= 1
+            if not self._open[holder]:
+                del self._open[holder]

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpcore
 import orjson
+import structlog
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Message, Scope
 
@@ -21,6 +22,9 @@ _HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"}
 )
 MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes of a service's answer; no page of a list is a tenth of it."""
+
+log = structlog.get_logger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -48,7 +52,10 @@ async def document_of(upstream: Upstream) -> Document:
     answer = await upstream.ask("GET", "/openapi.json", b"", [], b"")
     if answer.status != 200:  # noqa: PLR2004
         raise Unavailable(f"A service describes itself with the status {answer.status}")
-    document: Document = orjson.loads(answer.body)
+    try:
+        document: Document = orjson.loads(answer.body)
+    except orjson.JSONDecodeError as error:
+        raise Unavailable("A service's description of itself can't be read") from error
     return document
 
 
@@ -102,8 +109,9 @@ class OverHttp:
     """A service in another process."""
 
     def __init__(
-        self, pool: httpcore.AsyncConnectionPool, url: str, token: SecretStr | None
+        self, name: str, pool: httpcore.AsyncConnectionPool, url: str, token: SecretStr | None
     ) -> None:
+        self._name = name
         self._pool = pool
         self._url = url.rstrip("/")
         self._host = urlsplit(url).netloc.encode()
@@ -120,21 +128,29 @@ class OverHttp:
             sent.append((b"x-maru-service-token", self._token))
         if body or method != "GET":
             sent.append((b"content-length", str(len(body)).encode()))
-        target = f"{self._url}{path}".encode() + (b"?" + query if query else b"")
+        target = f"{self._url}{quote(path)}".encode() + (b"?" + query if query else b"")
         request = httpcore.Request(method, target, headers=sent, content=body, extensions=_TIMEOUTS)
         try:
             async with _deadline():
                 response = await self._pool.handle_async_request(request)
                 try:
-                    content = await response.aread()
+                    content = await self._whole(response)
                 finally:
                     await response.aclose()
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-            raise Unavailable(
-                f"The service at {self._url} does not answer: {error or type(error).__name__}"
-            ) from error
+            reason = str(error) or type(error).__name__
+            log.warning("service.silent", upstream=self._name, url=self._url, reason=reason)
+            raise Unavailable(f"The {self._name} service does not answer") from error
         kept = [(name.lower(), value) for name, value in response.headers]
         return Answer(response.status, [h for h in kept if h[0] not in _HOP_BY_HOP], content)
+
+    async def _whole(self, response: httpcore.Response) -> bytes:
+        content = bytearray()
+        async for part in response.aiter_stream():
+            content += part
+            if len(content) > MAX_ANSWER:
+                raise Unavailable(f"The {self._name} service's answer has no end")
+        return bytes(content)
 
 
 @asynccontextmanager
@@ -143,7 +159,7 @@ async def open_upstreams(
 ) -> AsyncIterator[dict[str, Upstream]]:
     """Open connections to services in other processes."""
     async with httpcore.AsyncConnectionPool(max_connections=200, keepalive_expiry=15) as pool:
-        yield {name: OverHttp(pool, url, token) for name, url in urls.items()}
+        yield {name: OverHttp(name, pool, url, token) for name, url in urls.items()}
 
 
 @asynccontextmanager
