@@ -35,10 +35,11 @@ async def figures(stage: Stage, *, quick: bool) -> list[Figure]:
     seconds, rounds = (2, 1) if quick else (4, 5)
     database, folder = await stage.new_database(), stage.new_folder("gateway")
     key = {"Authorization": f"Bearer {await reader_key(database)}"}
-    start = partial(serving, folder=folder, log=stage.kafka_url, database=database)
     with ExitStack() as stack:
+        kafka_url = stack.enter_context(stage.kafka())
+        start = partial(serving, folder=folder, log=kafka_url, database=database)
         with start("sentiment", "ideas"):
-            await _fill(stage.kafka_url, database)
+            await _fill(kafka_url, database)
         urls = stack.enter_context(start("ideas", "gateway", **_OPEN))
         alone = {**_OPEN, **_NO_CACHE, "MARU_GATEWAY_IDEAS_URL": urls["ideas"]}
         other = stack.enter_context(start("gateway", **alone))

@@ -23,6 +23,11 @@ _BARE = "bare aiokafka producer (idempotent, acks=all, linger 10 ms), same bytes
 
 async def figures(stage: Stage, *, quick: bool) -> list[Figure]:
     """Posts a second, three ways."""
+    with stage.kafka() as kafka_url:
+        return await _compared(stage, kafka_url, quick=quick)
+
+
+async def _compared(stage: Stage, kafka_url: str, *, quick: bool) -> list[Figure]:
     count, rounds = (5_000, 2) if quick else (20_000, 5)
     file = material.import_file(stage.folder / "posts.ndjson", count)
     files = stage.new_folder("import")
@@ -30,7 +35,7 @@ async def figures(stage: Stage, *, quick: bool) -> list[Figure]:
     for url in (in_file, in_server):
         await migrate(url, "ingest", "maru_ingest")
     async with (
-        open_bus(stage.kafka_url) as kafka,
+        open_bus(kafka_url) as kafka,
         open_bus(f"sqlite:///{files}/log.db") as sqlite,
         open_database(in_file, "ingest") as sqlite_database,
         open_database(in_server, "ingest") as postgres,
@@ -51,7 +56,7 @@ async def figures(stage: Stage, *, quick: bool) -> list[Figure]:
         measured = await in_turns(
             rounds,
             {
-                "bare": lambda: _bare(stage.kafka_url, sent),
+                "bare": lambda: _bare(kafka_url, sent),
                 "kafka, postgresql": lambda: imported(kafka, postgres),
                 "kafka, sqlite": lambda: imported(kafka, sqlite_database),
                 "sqlite": lambda: imported(sqlite, sqlite_database),

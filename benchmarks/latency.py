@@ -44,8 +44,11 @@ async def figures(stage: Stage, *, quick: bool) -> list[Figure]:
             together = await _latencies(bus, seconds)
     database, folder = await stage.new_database(), stage.new_folder("services")
     names = ("ingest", "sentiment", "ideas", "gateway")
-    with serving(*names, folder=folder, log=stage.kafka_url, database=database):
-        async with open_bus(stage.kafka_url) as bus:
+    with (
+        stage.kafka() as log,
+        serving(*names, folder=folder, log=log, database=database),
+    ):
+        async with open_bus(log) as bus:
             apart = await _latencies(bus, seconds)
     return [
         *_figures(together, "embedded"),

@@ -28,8 +28,8 @@ than ratios.
   goes on to the ideas service and its database, two processes more that share the two cores with
   wrk. The references are a FastAPI route that reads the same 20 rows through asyncpg, and one that
   returns a constant.
-- **Post to idea** is the time from a post's append to the log until the change of its idea is read from
-  the log, at a steady rate, tagging included.
+- **Post to idea** is the time from a post's append to the log until the change of its idea is read
+  from the log, at a steady rate, tagging included.
 - **Memory** is the sum of the resident memory of all processes of `maru up`; pages that
   processes share are counted once for each.
 """

@@ -40,13 +40,15 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    @cached_property
-    def kafka_url(self) -> str:
-        """A broker of our own."""
-        broker = Broker(self.folder / "kafka")
+    @contextmanager
+    def kafka(self) -> Iterator[str]:
+        """Run a broker around a block, with nothing in it: what it holds, services would read."""
+        broker = Broker(self.new_folder("kafka"))
         broker.start()
-        self._stack.callback(broker.stop)
-        return broker.url
+        try:
+            yield broker.url
+        finally:
+            broker.stop()
 
     @cached_property
     def _postgres(self) -> Server:
