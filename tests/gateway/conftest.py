@@ -57,9 +57,15 @@ class Api:
 
 
 @asynccontextmanager
-async def opened(home: Path, *, work: bool = False, **settings: Any) -> AsyncIterator[Api]:
+async def opened(
+    home: Path, *, work: bool = False, database_url: str | None = None, **settings: Any
+) -> AsyncIterator[Api]:
     """Open the API on a home; `settings` are the gateway's."""
-    common = Common(home=home, bus_url=f"sqlite:///{home}/log.db", database_url=f"sqlite:///{home}")
+    common = Common(
+        home=home,
+        bus_url=f"sqlite:///{home}/log.db",
+        database_url=database_url or f"sqlite:///{home}",
+    )
     services = {
         "ingest": maru_ingest.app.create_app(
             maru_ingest.settings.Settings(common=common), work=False

@@ -1,6 +1,7 @@
 """Every operation, asked by everybody who may and everybody who may not."""
 
 import re
+from collections.abc import AsyncIterator
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -12,6 +13,7 @@ from fastapi import APIRouter
 from gateway.conftest import Api, opened
 from ideas.factories import a_tagged
 from maru_contracts.posts import Channel
+from maru_gateway import pages
 from maru_kit.errors import ConfigError
 from maru_kit.http import Role, create_app
 
@@ -30,24 +32,61 @@ async def operations(api: Api) -> list[tuple[str, str, Role]]:
     ]
 
 
-async def test_each_role_may_do_what_its_operations_say_and_no_more(api: Api) -> None:
-    keys = {role: await api.key(role) for role in ROLES if role != "public"}
+@pytest.fixture
+async def patient(tmp_path: Path) -> AsyncIterator[Api]:
+    """An API that does not mind many requests and many wrong keys."""
+    async with opened(tmp_path, failures_per_minute=10_000, requests_per_minute=100_000) as api:
+        yield api
+
+
+async def test_everybody_may_do_what_each_operation_says_and_no_more(patient: Api) -> None:
+    api = patient
+    roles = [role for role in ROLES if role != "public"]
+    holders: dict[str, tuple[Role | None, dict[str, str]]] = {
+        "anonymous": ("public", {}),
+        **{role: (role, await api.key(role)) for role in roles},
+        "other workspace": ("admin", await api.key("admin", "other")),
+        "revoked": (None, await revoked(api)),
+        "garbage": (None, {"Authorization": "Bearer maru_" + "x" * 43}),
+    }
     asked = await operations(api)
 
-    for (method, path, needed), role in product(asked, keys):
-        status = (await api.http.request(method, path, headers=keys[role])).status_code
-        allowed = ROLES.index(role) >= ROLES.index(needed)
-        assert (status != 403) == allowed, (method, path, role, status)
-        assert status not in (401, 405, 500), (method, path, role, status)
+    for (method, path, needed), (who, (role, headers)) in product(asked, holders.items()):
+        status = (await api.http.request(method, path, headers=headers)).status_code
+        cell = (method, path, needed, who, status)
+        if role is None:
+            assert status == 401, cell
+        elif ROLES.index(role) < ROLES.index(needed):
+            assert status == (401 if role == "public" else 403), cell
+        elif not path.startswith("/hooks/"):  # its signature is its key
+            assert status not in (401, 403, 405, 500), cell
     assert len(asked) > 25
 
 
-async def test_without_a_key_only_public_operations_answer(api: Api) -> None:
-    for method, path, needed in await operations(api):
-        status = (await api.http.request(method, path)).status_code
-        expected = status not in (401, 403) if needed == "public" else status == 401
-        if not path.startswith("/hooks/"):  # its signature is its key
-            assert expected, (method, path, needed, status)
+async def revoked(api: Api) -> dict[str, str]:
+    key, secret = await api.keys.create(workspace="default", role="admin", name="old")
+    await api.keys.revoke("default", key.id)
+    return {"Authorization": f"Bearer {secret}"}
+
+
+@pytest.mark.parametrize("ending", ["%0A", "%0D%0A", "%00", "%7F", "/", "//", "%2F", ";x", "/."])
+async def test_no_odd_ending_of_a_path_gets_past_the_roles(api: Api, ending: str) -> None:
+    forged = {"X-Maru-Role": "admin", "X-Maru-Workspace": "default", "X-Maru-Actor": "me"}
+
+    for method, path, needed in [*await operations(api), ("GET", "/metrics", "reader")]:
+        if needed != "public":
+            answer = await api.http.request(method, path + ending, headers=forged)
+            assert answer.status_code in (400, 401, 404, 405), (method, path, answer.status_code)
+
+
+async def test_open_besides_what_is_described_are_pages_and_probes_alone(api: Api) -> None:
+    assert set(pages.paths()) == {
+        "/", "/ideas/{idea_id}", "/assets/{name}", "/favicon.svg", "/docs",
+    }  # fmt: skip
+    for path in ("/healthz", "/readyz", "/openapi.json"):
+        assert (await api.http.get(path)).status_code in (200, 503)
+    for path in ("/redoc", "/docs/oauth2-redirect", "/anything", "/static/index.html"):
+        assert (await api.http.get(path)).status_code == 404
 
 
 async def test_open_to_all_are_the_health_the_board_and_the_docs_alone(api: Api) -> None:

@@ -1,16 +1,12 @@
 import asyncio
 from pathlib import Path
 
-import httpx
 import pytest
-import uvicorn
 
-import maru_gateway.app
 from gateway.conftest import Api, opened
 from ideas.factories import a_tagged
-from maru_gateway.settings import Settings
-from maru_kit.settings import Common
-from servers.ports import free_ports
+from maru_gateway.upstream import Answer, Headers, Upstream
+from maru_kit.errors import Unavailable
 
 
 @pytest.mark.parametrize(
@@ -61,6 +57,16 @@ async def test_guessing_keys_is_told_to_wait(tmp_path: Path) -> None:
         assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
 
 
+async def test_guesses_of_others_do_not_lock_out_who_is_known(tmp_path: Path) -> None:
+    async with opened(tmp_path, failures_per_minute=3) as api:
+        reader = await api.key("reader")
+        await api.http.get("/api/v1/me", headers=reader)
+        for _ in range(5):
+            await api.http.get("/api/v1/me", headers={"Authorization": "Bearer guess"})
+
+        assert (await api.http.get("/api/v1/me", headers=reader)).status_code == 200
+
+
 async def test_a_change_shows_at_once_and_an_unchanged_answer_is_not_sent_again(api: Api) -> None:
     await api.take(a_tagged("1"))
     owner = await api.key("owner")
@@ -91,39 +97,6 @@ async def test_a_change_that_came_over_the_log_drops_the_answer(tmp_path: Path) 
                 await asyncio.sleep(0.02)
 
 
-async def test_over_http_the_answers_are_the_same(api: Api, tmp_path: Path) -> None:
-    await api.take(a_tagged("1"), a_tagged("2"))
-    (port,) = free_ports(1)
-    ideas = uvicorn.Server(
-        uvicorn.Config(api.services["ideas"], port=port, lifespan="off", log_config=None)
-    )
-    serving = asyncio.create_task(ideas.serve())
-    while not ideas.started:
-        await asyncio.sleep(0.01)
-    home = tmp_path / "other"
-    common = Common(
-        home=home, bus_url=f"sqlite:///{home}/log.db", database_url=f"sqlite:///{tmp_path}"
-    )
-    apart = maru_gateway.app.create_app(
-        Settings(common=common, ideas_url=f"http://127.0.0.1:{port}"), work=False
-    )
-    try:
-        async with apart.router.lifespan_context(apart):
-            transport = httpx.ASGITransport(apart)
-            async with httpx.AsyncClient(transport=transport, base_url="http://m") as http:
-                key = await api.key("reader")
-                far = await http.get("/api/v1/ideas?limit=1", headers=key)
-                near = await api.http.get("/api/v1/ideas?limit=1", headers=key)
-                down = await http.get("/api/v1/health")
-    finally:
-        ideas.should_exit = True
-        await serving
-
-    assert far.json() == near.json()
-    assert down.status_code == 503
-    assert not down.json()["services"]["ingest"]["ok"]
-
-
 async def test_pages_carry_a_strict_policy_and_files_stay_in_their_folder(api: Api) -> None:
     page = await api.http.get("/")
 
@@ -134,3 +107,74 @@ async def test_pages_carry_a_strict_policy_and_files_stay_in_their_folder(api: A
     assert page.headers["x-content-type-options"] == "nosniff"
     for path in ("/assets/../app.py", "/assets/..%2fapp.py", "/assets/.sources", "/assets/none.js"):
         assert (await api.http.get(path)).status_code in (404, 400)
+
+
+async def test_head_answers_as_get_does_without_the_body(api: Api) -> None:
+    reader = await api.key("reader")
+
+    for path in ("/", "/api/v1/me", "/api/v1/ideas", "/feeds/ideas.atom"):
+        answer = await api.http.head(path, headers=reader)
+        assert (answer.status_code, answer.content) == (200, b""), path
+
+
+class Silent:
+    """A service that takes requests, does what they say, and is gone before it answers."""
+
+    def __init__(self, behind: Upstream) -> None:
+        self._behind = behind
+
+    async def ask(
+        self, method: str, path: str, query: bytes, headers: Headers, body: bytes
+    ) -> Answer:
+        await self._behind.ask(method, path, query, headers, body)
+        raise Unavailable("The ideas service does not answer", retry_after=3)
+
+
+async def test_a_service_that_is_gone_is_a_503_that_says_when_to_come_again(api: Api) -> None:
+    upstreams = dict(api.app.state.house.upstreams)
+    api.app.state.house.upstreams = upstreams | {"ideas": Silent(upstreams["ideas"])}
+    reader = await api.key("reader")
+
+    for path in ("/api/v1/ideas", "/board/ideas", "/feeds/ideas.atom", "/board/ideas.atom"):
+        answer = await api.http.get(path, headers=reader)
+        assert answer.status_code == 503, path
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert int(answer.headers["retry-after"]) > 0
+    assert (await api.http.get("/api/v1/sources", headers=reader)).status_code == 200
+
+
+async def test_what_was_kept_ends_with_a_change_whose_answer_was_lost(api: Api) -> None:
+    await api.take(a_tagged("1"))
+    owner = await api.key("owner")
+    (idea,) = (await api.http.get("/api/v1/ideas", headers=owner)).json()["items"]
+    house, moved = api.app.state.house, f"/api/v1/ideas/{idea['id']}/status"
+    upstreams = dict(house.upstreams)
+
+    house.upstreams = upstreams | {"ideas": Silent(upstreams["ideas"])}
+    lost = await api.http.post(moved, json={"status": "planned"}, headers=owner)
+    house.upstreams = upstreams
+
+    assert lost.status_code == 503
+    after = (await api.http.get("/api/v1/ideas", headers=owner)).json()["items"]
+    assert after[0]["status"] == "planned"
+
+
+@pytest.mark.parametrize("asked", ["W/{0}", '"x", {0}', "*"])
+async def test_an_entity_tag_is_known_in_all_its_forms(api: Api, asked: str) -> None:
+    reader = await api.key("reader")
+
+    for path in ("/api/v1/ideas", "/feeds/ideas.atom"):
+        tag = (await api.http.get(path, headers=reader)).headers["etag"]
+        again = await api.http.get(path, headers=reader | {"If-None-Match": asked.format(tag)})
+        assert (again.status_code, again.content) == (304, b""), path
+
+
+async def test_a_key_that_asks_too_often_is_told_the_limit(tmp_path: Path) -> None:
+    async with opened(tmp_path, requests_per_minute=1) as api:
+        reader = await api.key("reader")
+        await api.http.get("/api/v1/me", headers=reader)
+        refused = await api.http.get("/api/v1/me", headers=reader)
+        other = await api.http.get("/api/v1/me", headers=await api.key("reader"))
+
+    assert refused.headers["ratelimit-policy"] == '"requests";q=1;w=60'
+    assert other.status_code == 200  # each key has its own share
