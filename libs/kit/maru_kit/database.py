@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from maru_kit.errors import ConfigError, Unavailable
+from maru_kit.errors import ConfigError, Unavailable, Unprocessable
 
 _PASSING_SQLSTATES = ("08", "40", "53", "57")
 """Classes of PostgreSQL's error codes that a later try may survive: connection exception,
@@ -28,6 +28,12 @@ transaction rollback, insufficient resources, operator intervention
 (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 
 _PASSING_SQLITE = ("locked", "busy", "full", "I/O error")
+
+_NO_TEXT = ("22021", "22P05")
+"""PostgreSQL's codes for a text that holds U+0000 or a half of a surrogate pair."""
+
+STATEMENT_SECONDS = 8.0
+"""How long one statement may take; migrations are given more."""
 
 _READ_OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {"maru_begin": "BEGIN DEFERRED"},
@@ -81,20 +87,25 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str, schema: str) -> AsyncIterator[Database]:
+async def open_database(
+    url: str, schema: str, *, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncIterator[Database]:
     """Open the part of a database that belongs to one service, and close it at the end.
 
     `sqlite:////folder` is the file `<folder>/<schema>.db`; `postgresql://user:password@host/name`
-    is that database's schema `<schema>`. Raises ConfigError for any other.
+    is that database's schema `<schema>`, where a statement that takes longer than
+    `statement_seconds` is Unavailable. Raises ConfigError for any other.
     """
-    database = Database(create_engine(url, schema), schema)
+    database = Database(create_engine(url, schema, statement_seconds), schema)
     try:
         yield database
     finally:
         await database.close()
 
 
-def create_engine(url: str, schema: str) -> AsyncEngine:
+def create_engine(
+    url: str, schema: str, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncEngine:
     """Make the engine behind `open_database`; nothing is connected yet."""
     try:
         parsed = make_url(url)
@@ -104,7 +115,7 @@ def create_engine(url: str, schema: str) -> AsyncEngine:
         case "sqlite":
             return _sqlite_engine(parsed, schema)
         case "postgresql":
-            return _postgresql_engine(parsed, schema)
+            return _postgresql_engine(parsed, schema, statement_seconds)
         case other:
             raise ConfigError(
                 f"MARU_DATABASE_URL starts with {other}: Maru knows sqlite and postgresql"
@@ -151,7 +162,7 @@ def _begin_sqlite(connection: Any) -> None:
     connection.exec_driver_sql(how)
 
 
-def _postgresql_engine(url: URL, schema: str) -> AsyncEngine:
+def _postgresql_engine(url: URL, schema: str, statement_seconds: float) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
         pool_size=10,
@@ -161,12 +172,12 @@ def _postgresql_engine(url: URL, schema: str) -> AsyncEngine:
         hide_parameters=True,
         connect_args={
             "timeout": 5,
-            "command_timeout": 10,
+            "command_timeout": statement_seconds + 2,
             "server_settings": {
                 "search_path": schema,
                 "application_name": f"maru-{schema}",
                 "timezone": "UTC",
-                "statement_timeout": "8000",
+                "statement_timeout": str(round(statement_seconds * 1000)),
                 "idle_in_transaction_session_timeout": "3000",
             },
         },
@@ -179,12 +190,16 @@ def _passing_as_unavailable() -> Iterator[None]:
         yield
     except DBAPIError as error:
         if _may_pass(error):
-            raise Unavailable(f"The database does not take this now: {error.orig}") from error
+            log.warning("database.unavailable", reason=str(error.orig))
+            raise Unavailable("The database does not take this now") from error
+        if _sqlstate(error) in _NO_TEXT:
+            raise Unprocessable("A text holds U+0000, which no text may hold") from error
         raise
     except PoolTimeout as error:
         raise Unavailable("All database connections are busy", retry_after=1) from error
     except (TimeoutError, OSError) as error:
-        raise Unavailable(f"The database does not answer: {error}") from error
+        log.warning("database.unavailable", reason=str(error) or type(error).__name__)
+        raise Unavailable("The database does not answer") from error
 
 
 def _may_pass(error: DBAPIError) -> bool:
@@ -196,5 +211,8 @@ def _may_pass(error: DBAPIError) -> bool:
         return any(word in str(cause) for word in _PASSING_SQLITE)
     if isinstance(cause, (OSError, asyncio.TimeoutError)):
         return True
-    code = getattr(origin, "sqlstate", None) or ""
-    return code.startswith(_PASSING_SQLSTATES)
+    return _sqlstate(error).startswith(_PASSING_SQLSTATES)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""

@@ -18,7 +18,9 @@ _SECRET = re.compile(
     r"token|secret|password|authorization|cookie|api_?key|signature", re.IGNORECASE
 )
 _CREDENTIALS = re.compile(r"(://)[^/@\s]+@")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_KEYS = re.compile(r"\bmaru_[\w-]{43}|(?<=\bBearer )\S+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_HIDDEN = "********"
 
 
 def configure(
@@ -66,16 +68,31 @@ def configure(
 
 def mask(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide secrets and make control characters visible, in every value of a log line."""
-    return {
-        key: "********" if _SECRET.search(key) and value else _clean(value)
-        for key, value in line.items()
-    }
+    return {str(key): _masked(str(key), value) for key, value in line.items()}
 
 
-def _clean(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    shown = _CREDENTIALS.sub(r"\1********@", value)
+def hide_credentials(text: str) -> str:
+    """Hide the user and the password of every URL in a text, and every key of Maru's."""
+    return _KEYS.sub(_HIDDEN, _CREDENTIALS.sub(rf"\1{_HIDDEN}@", text))
+
+
+def _masked(key: str, value: object) -> object:
+    if value and _SECRET.search(key):
+        return _HIDDEN
+    match value:
+        case str() if key == "exception":
+            return "\n".join(map(_clean, value.split("\n")))  # a traceback is read in lines
+        case str() | BaseException():
+            return _clean(str(value))
+        case dict():
+            return {name: _masked(str(name), inner) for name, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_masked(key, inner) for inner in value]
+    return value
+
+
+def _clean(text: str) -> str:
+    shown = hide_credentials(text)
     return _CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", shown)
 
 

@@ -11,6 +11,12 @@ HTTP_SECONDS = Histogram(
     ["service", "method", "route", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+LOOP_LAG_SECONDS = Histogram(
+    "maru_loop_lag_seconds",
+    "How much later than planned the event loop woke a sleeper, sampled twice a second.",
+    ["service"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
 
 MESSAGES_IN = Counter(
     "maru_stream_messages_in_total",

@@ -17,6 +17,9 @@ from maru_kit.database import Database, open_database
 _LOCK = 0x6D617275
 """The advisory lock (PostgreSQL) under which one replica at a time migrates."""
 
+_PATIENCE = 1800.0
+"""Seconds for one step on a large table, and for waiting until another replica is done."""
+
 
 async def migrate(url: str, schema: str, package: str, *, to: str = "head") -> None:
     """Upgrade (or, for an older revision or "base", downgrade) the tables of `package`.
@@ -25,7 +28,7 @@ async def migrate(url: str, schema: str, package: str, *, to: str = "head") -> N
     when a step fails; nothing of that step stays.
     """
     scripts = ScriptDirectory(str(files(package) / "migrations"))
-    async with open_database(url, schema) as database:
+    async with open_database(url, schema, statement_seconds=_PATIENCE) as database:
         await _make_schema(database)
         async with database.engine.connect() as connection:
             await connection.run_sync(_run, scripts, schema, to)

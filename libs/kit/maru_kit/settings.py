@@ -13,6 +13,8 @@ from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from maru_kit.logs import hide_credentials
+
 
 class Common(BaseSettings):
     """What all services must agree on. Paths may start with `~`."""
@@ -22,11 +24,13 @@ class Common(BaseSettings):
     home: Path = Field(Path("~/.maru"), description="The folder that holds all data on a laptop.")
     bus_url: str = Field(
         "",
+        repr=False,
         description="The log: `sqlite:////path/log.db` or `kafka://host:port,host:port`. "
         "Default: a file in MARU_HOME.",
     )
     database_url: str = Field(
         "",
+        repr=False,
         description="The database: `sqlite:////path/folder` or `postgresql://user@host/name`. "
         "Default: files in MARU_HOME.",
     )
@@ -59,7 +63,7 @@ class Common(BaseSettings):
 
 @dataclass(frozen=True)
 class SettingRow:
-    """One setting as people see it; a secret's value is hidden."""
+    """One setting as people see it; a secret, and a URL's user and password, are hidden."""
 
     name: str
     env: str
@@ -99,7 +103,7 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, (list, tuple, set, frozenset)):
         return ",".join(map(str, value))
-    return str(value)
+    return hide_credentials(str(value))
 
 
 def _default(field: FieldInfo) -> str:

@@ -1,12 +1,14 @@
 """The one application factory: problems, probes, metrics, limits, headers."""
 
+import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any
+from urllib.parse import unquote_plus
 from uuid import uuid4
 
 import structlog
@@ -15,6 +17,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import SecretStr
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from maru_kit import metrics
@@ -28,6 +31,9 @@ MAX_BODY = 1_000_000
 """Bytes of a request's body; more is refused with 413."""
 
 _MAX_REQUEST_ID = 64
+_TOO_LARGE = "The body is larger than {} bytes; send it in parts"
+_METHODS = frozenset(HTTPMethod)
+_LAG_SAMPLE = 0.5
 
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -46,6 +52,7 @@ class Check:
     reason: str = ""
 
 
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Checks = Callable[[], Awaitable[Sequence[Check]]]
 
 
@@ -53,7 +60,7 @@ def create_app(
     *,
     title: str,
     service: str,
-    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    lifespan: Lifespan,
     routers: Sequence[APIRouter],
     checks: Checks,
     service_token: SecretStr | None = None,
@@ -68,7 +75,7 @@ def create_app(
     """
     app = FastAPI(
         title=title,
-        lifespan=lifespan,
+        lifespan=_watched(lifespan, service),
         docs_url=None,
         redoc_url=None,
         responses=problems.RESPONSES,
@@ -83,6 +90,30 @@ def create_app(
         app.add_middleware(door)
     app.add_middleware(_Edge, service=service, token=service_token, max_body=max_body)
     return app
+
+
+def _watched(lifespan: Lifespan, service: str) -> Lifespan:
+    """Measure the event loop's lag while the application lives."""
+
+    @asynccontextmanager
+    async def measured(app: FastAPI) -> AsyncIterator[None]:
+        sampler = asyncio.create_task(_sample_lag(service), name="loop-lag")
+        try:
+            async with lifespan(app):
+                yield
+        finally:
+            sampler.cancel()
+            await asyncio.gather(sampler, return_exceptions=True)
+
+    return measured
+
+
+async def _sample_lag(service: str) -> None:
+    lag = metrics.LOOP_LAG_SECONDS.labels(service)
+    while True:
+        planned = time.monotonic() + _LAG_SAMPLE
+        await asyncio.sleep(_LAG_SAMPLE)
+        lag.observe(max(0.0, time.monotonic() - planned))
 
 
 def _demand_roles(router: APIRouter) -> None:
@@ -163,9 +194,14 @@ class _Edge:
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Response | None:
         path = scope["path"]
-        if "\x00" in path or "\ufffd" in path:
-            return problems.problem_response(400, "The path holds bytes that are no text")
-        if int(headers.get(b"content-length") or 0) > self._max_body:
+        if not _is_text(path) or not _is_text(
+            unquote_plus(scope["query_string"].decode("latin-1"))
+        ):
+            return problems.problem_response(400, "The address holds bytes that are no text")
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
+            return problems.problem_response(400, "Content-Length is no number", instance=path)
+        if int(length) > self._max_body:
             return _too_large(path, self._max_body)
         if self._token is None or path in ("/healthz", "/readyz"):
             return None
@@ -180,16 +216,19 @@ class _Edge:
 
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        metrics.HTTP_SECONDS.labels(self._service, scope["method"], route, str(status)).observe(
-            seconds
-        )
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        metrics.HTTP_SECONDS.labels(self._service, method, route, str(status)).observe(seconds)
         log.debug(
             "request.answered",
-            method=scope["method"],
+            method=method,
             route=route,
             status=status,
             ms=round(seconds * 1000, 1),
         )
+
+
+def _is_text(part: str) -> bool:
+    return "\x00" not in part and "\ufffd" not in part
 
 
 def _with_headers(headers: Any, request_id: bytes) -> list[tuple[bytes, bytes]]:
@@ -206,13 +245,14 @@ def _request_id(given: bytes | None) -> bytes:
 
 
 def _too_large(path: str, limit: int) -> Response:
-    return problems.problem_response(
-        413, f"The body is larger than {limit} bytes; send it in parts", instance=path
-    )
+    return problems.problem_response(413, _TOO_LARGE.format(limit), instance=path)
 
 
-class _TooLarge(Exception):
-    pass
+class _TooLarge(HTTPException):
+    """Passes through FastAPI, which takes any other error for a body that cannot be read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, _TOO_LARGE.format(limit))
 
 
 class _Bounded:
@@ -220,11 +260,11 @@ class _Bounded:
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
-        self._left = limit
+        self._limit = self._left = limit
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            raise _TooLarge
+            raise _TooLarge(self._limit)
         return message

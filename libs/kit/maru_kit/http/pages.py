@@ -11,6 +11,8 @@ from maru_kit.errors import BadRequest
 
 T = TypeVar("T")
 
+_INT64 = 2**63
+
 
 class Page(BaseModel, Generic[T]):
     """Some items, and the cursor of the next page (null on the last one)."""
@@ -32,6 +34,19 @@ def decode_cursor(cursor: str, *kinds: type) -> tuple[Any, ...]:
         raise BadRequest("The cursor is not one that this list has given out") from error
     if not isinstance(values, list) or len(values) != len(kinds):
         raise BadRequest("The cursor is not one that this list has given out")
-    if not all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True)):
+    if not all(_fits(value, kind) for value, kind in zip(values, kinds, strict=True)):
         raise BadRequest("The cursor belongs to a list in another order")
     return tuple(values)
+
+
+def _fits(value: object, kind: type) -> bool:
+    """Whether a value is of a kind, and one that a database can compare with."""
+    match value:
+        case bool():
+            return kind is bool
+        case int():
+            return kind is int and -_INT64 <= value < _INT64
+        case str():
+            return kind is str and "\x00" not in value
+        case _:
+            return isinstance(value, kind)

@@ -35,7 +35,8 @@ _ANY_WRAPPING = 47
 _KEPT = "!#$%&'()*+,/:;=?@[]~"
 """What stands for itself in an address, and what is escaped already."""
 
-_PRIVATE_HEADERS = frozenset({"authorization", "cookie"})
+_PUBLIC_HEADERS = frozenset({"accept", "accept-language"})
+"""What a host that was redirected to may see; any other header may hold a secret."""
 
 
 class TooLarge(OutboundError):
@@ -109,7 +110,7 @@ class Outbound:
             following = _joined(url, target)
             self._check_redirect(url, following)
             if _origin(following) != _origin(url):
-                headers = {k: v for k, v in headers.items() if k.lower() not in _PRIVATE_HEADERS}
+                headers = {k: v for k, v in headers.items() if k.lower() in _PUBLIC_HEADERS}
             url = following
         raise Unreachable(f"{_host(url)} redirects more than {_MAX_HOPS} times")
 
@@ -258,20 +259,19 @@ async def _decoded(
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise Unreachable(f"{host} answers in the encoding {encoding!r}, which was not asked for")
-    decode = _plain if encoding in ("", "identity") else _Inflate(host).feed
+    inflate = None if encoding in ("", "identity") else _Inflate(host)
     parts: list[bytes] = []
-    size = 0
+    size = received = 0
     async for chunk in response.aiter_stream():
-        for part in decode(chunk, max_bytes):
+        received += len(chunk)
+        for part in (chunk,) if inflate is None else inflate.feed(chunk, max_bytes):
             size += len(part)
-            if size > max_bytes:
+            if max(size, received) > max_bytes:
                 raise TooLarge(f"The answer of {host} is larger than {max_bytes:,} bytes")
             parts.append(part)
+    if inflate is not None and received and not inflate.complete:
+        raise Unreachable(f"{host} broke off in the middle of its answer")
     return b"".join(parts)
-
-
-def _plain(chunk: bytes, _most: int) -> Iterable[bytes]:
-    return (chunk,)
 
 
 class _Inflate:
@@ -282,6 +282,11 @@ class _Inflate:
     def __init__(self, host: str) -> None:
         self._host = host
         self._stream = zlib.decompressobj(_ANY_WRAPPING)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the compressed data has come to its end."""
+        return self._stream.eof
 
     def feed(self, chunk: bytes, most: int) -> Iterable[bytes]:
         try:
