@@ -60,8 +60,8 @@ class Written:
     created_at: datetime
 
 
-def written(seed: int, count: int) -> list[Written]:
-    """What `count` posts the customers of world `seed` wrote, in order."""
+def written(seed: int | str, count: int) -> list[Written]:
+    """What `count` posts the customers of world `seed` wrote, in order; no other world has them."""
     rng = random.Random(seed)
     posts = []
     for number in range(count):

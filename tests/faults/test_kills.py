@@ -77,7 +77,7 @@ def test_an_import_that_is_killed_goes_on_where_it_was(world: World) -> None:
 @pytest.mark.parametrize("service", ["ingest", "sentiment", "ideas"])
 def test_a_killed_service_goes_on_as_soon_as_it_is_back(world: World, service: str) -> None:
     product = f"back-{service}"
-    truth = written(seed=4, count=400)
+    truth = written(seed=product, count=400)
     with Site([truth], seconds=20, window=400) as site:
         world.follow(site, product)
         world.resumes(product, within=20)

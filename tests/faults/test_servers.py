@@ -18,7 +18,7 @@ def test_flow_resumes_after_a_server_was_restarted(
     world: World, server: str, how: signal.Signals, seconds: float
 ) -> None:
     product = f"{server}-{how.name}"
-    truth = written(seed=5, count=300)
+    truth = written(seed=product, count=300)
     restarted = world.broker if server == "broker" else world.postgres
     assert restarted is not None
     with Site([truth], seconds=15, window=300) as site:

@@ -17,7 +17,7 @@ _BATCH = {"ingest": 0, "sentiment": 128, "ideas": 0, "gateway": 0}
 @pytest.mark.parametrize("service", ["ingest", "sentiment", "ideas", "gateway"])
 def test_a_stop_under_load_ends_in_time_and_in_good_order(world: World, service: str) -> None:
     product = f"stop-{service}"
-    truth = written(seed=8, count=400)
+    truth = written(seed=product, count=400)
     file = world.home / f"{product}.ndjson"
     write_ndjson(file, truth)
     importing = world.start_import(file, product)
