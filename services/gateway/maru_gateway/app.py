@@ -19,10 +19,10 @@ from maru_gateway.service import Keys
 from maru_gateway.settings import Settings
 from maru_gateway.streams import Streams
 from maru_gateway.upstream import InProcess, Upstream, document_of, open_upstreams
-from maru_kit.bus import Bus, open_bus
-from maru_kit.database import Database, open_database
+from maru_kit.bus import open_bus
+from maru_kit.database import open_database
 from maru_kit.errors import Unavailable
-from maru_kit.http import Check
+from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.migrate import migrate
 
@@ -76,8 +76,8 @@ def create_app(
         house: House = app.state.house
         missing = sorted(house.upstreams.keys() - house.table.services)
         return [
-            await _answers("log", app.state.bus),
-            await _answers("database", app.state.database),
+            await answers("log", app.state.bus),
+            await answers("database", app.state.database),
             Check(
                 "services",
                 ok=not missing,
@@ -168,11 +168,3 @@ async def _save_uses(keys: Keys) -> None:
     while True:
         await asyncio.sleep(_SAVE_SECONDS)
         await keys.save_uses()
-
-
-async def _answers(name: str, what: Bus | Database) -> Check:
-    try:
-        await what.ping()
-    except Unavailable as error:
-        return Check(name, ok=False, reason=str(error))
-    return Check(name, ok=True)

@@ -21,8 +21,7 @@ from maru_ideas.store.ideas import IdeaStore
 from maru_ideas.store.positions import StoredPositions
 from maru_kit.bus import Bus, open_bus
 from maru_kit.database import Database, open_database
-from maru_kit.errors import Unavailable
-from maru_kit.http import Check
+from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.migrate import migrate
 from maru_kit.stream import StreamHealth, consume
@@ -66,8 +65,8 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
     async def checks() -> Sequence[Check]:
         parts: Parts = app.state.parts
         return [
-            await _answers("log", parts.bus),
-            await _answers("database", parts.database),
+            await answers("log", parts.bus),
+            await answers("database", parts.database),
             Check("stream", health.ready, health.reason),
         ]
 
@@ -135,11 +134,3 @@ async def _working(settings: Settings, parts: Parts) -> AsyncIterator[None]:
             yield
         finally:
             stop.set()
-
-
-async def _answers(name: str, what: Bus | Database) -> Check:
-    try:
-        await what.ping()
-    except Unavailable as error:
-        return Check(name, ok=False, reason=str(error))
-    return Check(name, ok=True)

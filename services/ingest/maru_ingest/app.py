@@ -14,10 +14,9 @@ from maru_ingest.service.publishing import DEAD, Publisher
 from maru_ingest.service.receiving import Receiver
 from maru_ingest.service.sources import Sources
 from maru_ingest.settings import Settings
-from maru_kit.bus import Bus, open_bus
-from maru_kit.database import Database, open_database
-from maru_kit.errors import Unavailable
-from maru_kit.http import Check
+from maru_kit.bus import open_bus
+from maru_kit.database import open_database
+from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.migrate import migrate
 from maru_kit.outbound import open_outbound
@@ -46,7 +45,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             yield
 
     async def checks() -> list[Check]:
-        return [await _check("log", app.state.bus), await _check("database", app.state.database)]
+        return [await answers("log", app.state.bus), await answers("database", app.state.database)]
 
     app = create_http_app(
         title="Maru ingest",
@@ -79,11 +78,3 @@ async def _collecting(settings: Settings, publisher: Publisher) -> AsyncIterator
             yield
         finally:
             stop.set()
-
-
-async def _check(name: str, answers: Bus | Database) -> Check:
-    try:
-        await answers.ping()
-    except Unavailable as error:
-        return Check(name, ok=False, reason=str(error))
-    return Check(name, ok=True)

@@ -9,8 +9,7 @@ from fastapi import FastAPI
 
 from maru_contracts.topics import POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED
 from maru_kit.bus import Bus, open_bus
-from maru_kit.errors import Unavailable
-from maru_kit.http import Check
+from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.stream import StreamHealth, consume
 from maru_sentiment import api, metrics
@@ -43,7 +42,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
     async def checks() -> list[Check]:
         loaded = bool(app.state.inference.models)
         return [
-            await _log_answers(app.state.bus),
+            await answers("log", app.state.bus),
             Check("model", loaded, "" if loaded else "The models are loading"),
             Check("stream", health.ready, health.reason),
         ]
@@ -104,11 +103,3 @@ async def _load(inference: Inference) -> None:
     for model in inference.models:
         metrics.MODEL.labels(model.head, model.name, model.version).set(1)
     log.info("models.loaded", models=[f"{m.head}={m.name}@{m.version}" for m in inference.models])
-
-
-async def _log_answers(bus: Bus) -> Check:
-    try:
-        await bus.ping()
-    except Unavailable as error:
-        return Check("log", ok=False, reason=str(error))
-    return Check("log", ok=True)

@@ -1,7 +1,7 @@
 """How a service speaks HTTP: one application factory, problems, roles, pages, probes."""
 
 from maru_kit.http.access import Caller, Role, caller, requires, role_of
-from maru_kit.http.app import Check, create_app
+from maru_kit.http.app import Check, answers, create_app
 from maru_kit.http.pages import Page, decode_cursor, encode_cursor
 from maru_kit.http.problems import problem_response
 from maru_kit.http.server import serve
@@ -11,6 +11,7 @@ __all__ = [
     "Check",
     "Page",
     "Role",
+    "answers",
     "caller",
     "create_app",
     "decode_cursor",

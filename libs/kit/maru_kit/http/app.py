@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPMethod, HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_plus
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from maru_kit import metrics
-from maru_kit.errors import ConfigError
+from maru_kit.errors import ConfigError, Unavailable
 from maru_kit.http import problems
 from maru_kit.http.access import role_of
 
@@ -54,6 +54,22 @@ class Check:
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Checks = Callable[[], Awaitable[Sequence[Check]]]
+
+
+class Answering(Protocol):
+    """A log or a database: what can be asked whether it answers."""
+
+    async def ping(self) -> None:
+        """Return when it answers; raises Unavailable when it does not."""
+
+
+async def answers(name: str, what: Answering) -> Check:
+    """Ask a log or a database whether it answers."""
+    try:
+        await what.ping()
+    except Unavailable as error:
+        return Check(name, ok=False, reason=str(error))
+    return Check(name, ok=True)
 
 
 def create_app(
