@@ -32,7 +32,7 @@ async def test_posts_become_ideas_and_events(database_url: str, tmp_path: Path) 
 
         async with asyncio.timeout(20):
             # Nothing tells a stranger that all is through.
-            while await _evidence(client) < 30 or await _length(bus, IDEAS_CHANGED.name) < 30:  # noqa: ASYNC110
+            while await _evidence(client) < 30 or await _length(bus, IDEAS_CHANGED.name) < 30:
                 await asyncio.sleep(0.05)
         ready = await client.get("/readyz")
         metrics = (await client.get("/metrics")).text
