@@ -61,8 +61,8 @@ async def serve(
     """Serve until SIGTERM or SIGINT; open connections then get `DRAIN_SECONDS` to finish.
 
     `on_ready` is called once the port is open. If the application has an event
-    `app.state.draining`, it is set when the signal comes. Raises SystemExit (1) when the port is
-    taken or the start fails; the log says why.
+    `app.state.draining`, it is set when the signal comes. Raises SystemExit, with a code other than
+    0, when the port is taken or the start fails; the log says why.
     """
     config = uvicorn.Config(
         app,
