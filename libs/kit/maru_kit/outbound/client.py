@@ -168,13 +168,17 @@ class Outbound:
 
 @asynccontextmanager
 async def open_outbound(
-    *, allow: Iterable[str] = (), resolver: Resolve = resolve
+    *,
+    allow: Iterable[str] = (),
+    resolver: Resolve = resolve,
+    network: httpcore.AsyncNetworkBackend | None = None,
 ) -> AsyncIterator[Outbound]:
     """Open the way out, and close its connections at the end.
 
     `allow` names hosts of the own network that may be asked all the same (`host` or `host:port`).
+    `network` opens the connections to addresses that were found to be outside.
     """
-    guard = Guard(allow, resolver=resolver)
+    guard = Guard(allow, resolver=resolver, network=network)
     async with httpcore.AsyncConnectionPool(
         max_connections=100,
         max_keepalive_connections=20,

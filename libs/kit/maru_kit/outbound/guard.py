@@ -36,10 +36,16 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 class Guard(AsyncNetworkBackend):
     """The network as outbound requests see it. `allow` names own hosts (`host` or `host:port`)."""
 
-    def __init__(self, allow: Iterable[str], *, resolver: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        allow: Iterable[str],
+        *,
+        resolver: Resolve = resolve,
+        network: AsyncNetworkBackend | None = None,
+    ) -> None:
         self._allow = frozenset(allow)
         self._resolve = resolver
-        self._network = AnyIOBackend()
+        self._network = network or AnyIOBackend()
 
     def allows(self, host: str, port: int) -> bool:
         """Whether this host of the own network was expressly allowed."""
