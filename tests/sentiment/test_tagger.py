@@ -157,4 +157,4 @@ def test_hostile_texts_take_a_bounded_time(tagger: Tagger, text: str) -> None:
 
     tag(tagger, text)
 
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 4  # 0.1 s on a machine with nothing else to do

@@ -41,7 +41,7 @@ def test_a_huge_token_is_read_at_once() -> None:
 
     feed.parse(b'<rss version="2.0"><channel><a b="' + b"x" * 5 * _MB + b'"/></channel></rss>')
 
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 4
 
 
 def test_markup_within_sections_and_comments_is_no_depth() -> None:
