@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ from maru_kit.migrate import migrate
 from maru_kit.settings import Common
 
 _POLL_SECONDS = 0.2
+_LOOK_SECONDS = 5.0
+"""How often `--wait` looks whether somebody still processes the posts."""
+_PATIENCE_SECONDS = 30.0
+"""How long nobody may be there: a restart takes less."""
 _STAGES: tuple[tuple[Topic[Any], str, str], ...] = (
     (POSTS_COLLECTED, "sentiment", "tagged"),
     (POSTS_TAGGED, "ideas", "matched to ideas"),
@@ -111,7 +116,7 @@ async def _run(
         open_database(common.database_url, "ingest") as database,
     ):
         await bus.create([*TOPICS, DEAD])
-        async with _workers(common, bus, wanted=wait):
+        async with _workers(common, bus, wanted=wait) as ours:
             with _bar(quiet=quiet) as bar:
                 task = bar.add_task("Importing", total=None, posts=0, rejected=0, rate=0)
                 summary = await import_file(
@@ -126,7 +131,7 @@ async def _run(
                     on_reject=rejects.add,
                 )
                 if wait:
-                    await _drained(bus, bar)
+                    await _drained(common, bus, bar, ours=ours)
     return summary
 
 
@@ -160,42 +165,66 @@ def _advance(bar: Progress, task: Any, step: Step, rejects: Rejects) -> None:
 
 
 @asynccontextmanager
-async def _workers(common: Common, bus: Bus, *, wanted: bool) -> AsyncIterator[None]:
-    """See that somebody processes the posts: the Maru that runs, or, on a laptop, we do."""
-    if not wanted or (common.bus_url.startswith("sqlite") and is_running(common.home)):
-        yield
+async def _workers(common: Common, bus: Bus, *, wanted: bool) -> AsyncIterator[bool]:
+    """See that somebody processes the posts, and say whether it is us, as on a quiet laptop."""
+    if not wanted or (_is_embedded(common) and is_running(common.home)):
+        yield False
         return
-    if not common.bus_url.startswith("sqlite"):
-        await _demand_services(bus)
-        yield
+    if not _is_embedded(common):
+        for topic, group, _ in _STAGES:
+            if not await bus.members(topic.name, group):
+                raise _nobody(common, topic, group)
+        yield False
         return
     services = compose(work=True).services
     with locked(common.home):
         async with running({name: services[name] for name in ("sentiment", "ideas")}):
-            yield
+            yield True
 
 
-async def _demand_services(bus: Bus) -> None:
-    for topic, group, _ in _STAGES:
-        if not await bus.members(topic.name, group):
-            raise ConfigError(
-                f"No {group} service reads {topic.name}, so --wait would wait for ever: start it "
-                f"with `maru serve {group}`, or leave --wait out"
-            )
+def _is_embedded(common: Common) -> bool:
+    return common.bus_url.startswith("sqlite")
 
 
-async def _drained(bus: Bus, bar: Progress) -> None:
-    """Wait until everything that is on the log by now has come through."""
+def _nobody(common: Common, topic: Topic[Any], group: str) -> ConfigError:
+    start = (
+        f"No Maru runs in {common.home} any more: start it with `maru up`"
+        if _is_embedded(common)
+        else f"No {group} service reads {topic.name}: start it with `maru serve {group}`"
+    )
+    return ConfigError(
+        f"{start}. Posts that are on the log go on from there; --wait would wait for ever"
+    )
+
+
+async def _drained(common: Common, bus: Bus, bar: Progress, *, ours: bool) -> None:
+    """Wait until everything that is on the log by now has come through.
+
+    Raises ConfigError when those who should process it are gone for longer than a restart takes.
+    """
     for topic, group, done in _STAGES:
         ends = await bus.ends(topic.name)
         task = bar.add_task(done.capitalize(), total=None, posts=0, rejected=0, rate=0)
-        start = await _behind(bus, topic.name, group, ends)
-        left = start
+        start = left = await _behind(bus, topic.name, group, ends)
+        seen = looked = time.monotonic()
         while left:
             left = await _behind(bus, topic.name, group, ends)
             passed = start - left
             bar.update(task, total=start, completed=passed, posts=passed)
+            now = time.monotonic()
+            if not ours and now - looked >= _LOOK_SECONDS:
+                looked = now
+                if await _somebody(common, bus, topic, group):
+                    seen = now
+                elif now - seen >= _PATIENCE_SECONDS:
+                    raise _nobody(common, topic, group)
             await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _somebody(common: Common, bus: Bus, topic: Topic[Any], group: str) -> bool:
+    if _is_embedded(common):
+        return is_running(common.home)
+    return await bus.members(topic.name, group) > 0
 
 
 async def _behind(bus: Bus, topic: str, group: str, ends: dict[int, int]) -> int:

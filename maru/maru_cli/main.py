@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from pydantic import ValidationError
 
 from maru_cli.output import err, out, print_json, print_table
 from maru_contracts.posts import Channel
@@ -453,14 +454,23 @@ def _log_as(service: str, level: str | None = None) -> None:
 def main() -> None:
     """Run a command; an error is one sentence on standard error and a status that is not 0."""
     quiet = sys.argv[1:2] not in (["up"], ["train"])
-    _log_as("maru", "error" if quiet else None)
     try:
+        _log_as("maru", "error" if quiet else None)
         app()
     except* MaruError as errors:
         if os.environ.get("MARU_DEBUG"):
             raise
         for error in _leaves(errors):
             err.print(f"maru: {error}", markup=False)
+        sys.exit(1)
+    except* ValidationError:
+        from maru_cli import shown_settings
+
+        refused = shown_settings.refused()
+        if not refused or os.environ.get("MARU_DEBUG"):
+            raise
+        for text in refused:
+            err.print(f"maru: {text}", markup=False)
         sys.exit(1)
 
 

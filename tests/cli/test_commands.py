@@ -16,6 +16,18 @@ def test_settings_are_listed_and_secrets_hidden(tmp_path: Path) -> None:
     assert rows["MARU_LOG_LEVEL"]["source"] == "default"
 
 
+@pytest.mark.parametrize(
+    ("env", "value"),
+    [("MARU_PORT", "web"), ("MARU_LOG_LEVEL", "loud"), ("MARU_INGEST_CONCURRENCY", "many")],
+)
+def test_a_setting_that_cannot_be_is_one_sentence(tmp_path: Path, env: str, value: str) -> None:
+    done = Maru(tmp_path, {env: value}).run("settings")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"maru: {env}: ".encode())
+    assert done.stderr.count(b"\n") == 1
+
+
 def test_sources_are_added_paused_resumed_and_removed(maru: Maru) -> None:
     added = maru.json("sources", "add", "feed", "Blog", "--url", "https://example.com/feed")
 

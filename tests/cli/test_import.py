@@ -1,7 +1,15 @@
 import json
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from cli.conftest import Maru
+from maru_cli import importing
+from maru_cli.home import locked
+from maru_contracts.posts import Channel
+from maru_kit.errors import ConfigError
 
 ROWS = [
     {"id": "1", "text": "Please add a dark mode", "author": "ann"},
@@ -81,3 +89,20 @@ def test_a_missing_file_is_named(maru: Maru) -> None:
 
     assert done.returncode == 1
     assert done.stderr.startswith(b"maru: nothing.csv can't be read")
+
+
+def test_waiting_ends_when_the_maru_that_ran_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path / "posts.ndjson", ROWS)
+    monkeypatch.setenv("MARU_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(importing, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(importing, "_PATIENCE_SECONDS", 0.5)
+
+    with ExitStack() as other:
+        other.enter_context(locked(tmp_path / "home"))
+        threading.Timer(5, other.close).start()
+        with pytest.raises(ConfigError, match="start it with `maru up`"):
+            importing.run(
+                str(file), source="x", channel=Channel.OTHER, product="", wait=True, as_json=True
+            )
