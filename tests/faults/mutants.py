@@ -71,7 +71,11 @@ MUTANTS = (
         "services/ingest/maru_ingest/service/publishing.py",
         "        await self._append(origin, decisions, now)\n        news",
         """        async with self.database.transaction() as connection:
-            await self._settle(connection, origin, decisions, Counts(), now=now, cursor=cursor)
+            if announcement is not None:
+                await history.acknowledge(connection, announcement)
+            await sources.save_progress(
+                connection, origin.source_id, Counts(), now=now, cursor=cursor
+            )
         crash_point("after_cursor")
         await self._append(origin, decisions, now)
         news""",

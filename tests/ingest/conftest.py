@@ -11,7 +11,7 @@ from maru_contracts.posts import Channel, Post
 from maru_contracts.topics import POSTS_COLLECTED, TOPICS
 from maru_ingest.domain import Origin, utc_now
 from maru_ingest.service.publishing import DEAD, Publisher
-from maru_ingest.store import Source
+from maru_ingest.store.sources import Source
 from maru_kit.bus import Bus, LogTopic, Outgoing, Record, Span, open_bus
 from maru_kit.database import Database, open_database
 from maru_kit.migrate import migrate

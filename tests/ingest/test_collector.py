@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from maru_contracts.posts import Post
-from maru_ingest import connectors, store
+from maru_ingest import connectors
 from maru_ingest.collector import Collector
 from maru_ingest.connector import SourceBroken, Tools
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.sources import NewSource, Sources
-from maru_ingest.store import Source
+from maru_ingest.store import sources as stored_sources
+from maru_ingest.store.sources import Source
 from maru_kit.database import Database
 from maru_kit.outbound import open_outbound
 from upstreams.feed import FeedServer, feed_server
@@ -62,7 +63,9 @@ async def until(
 
 async def make_due(database: Database, source: Source) -> None:
     async with database.transaction() as connection:
-        await store.set_state(connection, source.id, "active", next_poll_at=source.created_at)
+        await stored_sources.set_state(
+            connection, source.id, "active", next_poll_at=source.created_at
+        )
 
 
 async def test_a_feed_arrives_oldest_first_and_only_once(

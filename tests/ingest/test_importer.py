@@ -13,7 +13,8 @@ import pytest
 from maru_contracts.posts import Post
 from maru_ingest.formats.parsed import BadRow, Unreadable
 from maru_ingest.importer import Progress, Summary, import_file
-from maru_ingest.store import Counts
+from maru_ingest.service.publishing import BATCH
+from maru_ingest.store.sources import Counts
 from maru_kit.bus import Bus
 from maru_kit.database import Database
 
@@ -121,12 +122,16 @@ async def test_every_format_comes_from_a_file_or_a_stream(
 
 
 async def test_progress_is_reported(tmp_path: Path, run_import: Import) -> None:
-    path = write_rows(tmp_path / "rows.ndjson", 2_100)
+    path = write_rows(tmp_path / "rows.ndjson", 2 * BATCH + 100)
     reported: list[Progress] = []
 
     await run_import(path, on_progress=reported.append)
 
-    assert [progress.counts.published for progress in reported] == [1_000, 2_000, 2_100]
+    assert [progress.counts.published for progress in reported] == [
+        BATCH,
+        2 * BATCH,
+        2 * BATCH + 100,
+    ]
     assert reported[-1].done == reported[-1].total == path.stat().st_size
 
 
@@ -142,7 +147,7 @@ async def test_what_is_no_format_of_ours_is_refused(tmp_path: Path, run_import: 
 async def test_a_kill_in_the_middle_loses_nothing_and_doubles_nothing(
     tmp_path: Path, run_import: Import, collected: Read, at: int
 ) -> None:
-    path = write_rows(tmp_path / "rows.ndjson", 5_000)
+    path = write_rows(tmp_path / "rows.ndjson", 5 * BATCH)
     killed = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", _CUT_OFF, str(tmp_path), str(path)],
@@ -155,10 +160,10 @@ async def test_a_kill_in_the_middle_loses_nothing_and_doubles_nothing(
     summary = await run_import(path)
 
     arrived = await collected()
-    assert before == at * 1_000
-    assert summary.counts.published == 5_000 - (at - 1) * 1_000
-    assert len({post.id for post in arrived}) == 5_000
+    assert before == at * BATCH
+    assert summary.counts.published == (6 - at) * BATCH
+    assert len({post.id for post in arrived}) == 5 * BATCH
     assert {post.revision for post in arrived} == {0}
     assert [post.native_id for post in arrived[before:]] == [
-        f"r-{number}" for number in range((at - 1) * 1_000, 5_000)
+        f"r-{number}" for number in range((at - 1) * BATCH, 5 * BATCH)
     ]

@@ -8,11 +8,11 @@ import pytest
 from ingest.conftest import OwnTopics
 from maru_contracts.posts import Post
 from maru_contracts.topics import POSTS_COLLECTED
-from maru_ingest import store
 from maru_ingest.domain import Origin
 from maru_ingest.formats.parsed import BadRow, ParsedPost
 from maru_ingest.service.publishing import BATCH, DEAD, Publisher
-from maru_ingest.store import Counts, Source
+from maru_ingest.store import sources as stored_sources
+from maru_ingest.store.sources import Counts, Source
 from maru_kit.bus import Bus, Outgoing
 from maru_kit.database import Database
 from maru_kit.errors import Unavailable
@@ -96,13 +96,13 @@ async def test_without_acknowledgement_nothing_counts_and_the_next_try_is_the_sa
 ) -> None:
     log, ingest_database = publisher.bus, publisher.database
     async with ingest_database.transaction() as connection:
-        await store.add_source(connection, a_source())
+        await stored_sources.add_source(connection, a_source())
     failing = Publisher(Failing(log, writes), ingest_database)  # type: ignore[arg-type]
 
     with pytest.raises(Unavailable):
         await failing.publish(an_origin(), posts(3), cursor={"at": 3})
     async with ingest_database.reading() as connection:
-        source = await store.source_by_id(connection, "s1")
+        source = await stored_sources.source_by_id(connection, "s1")
     assert source is not None
     assert (source.cursor, source.posts) == ({}, 0)
 

@@ -152,6 +152,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "foreign_keys = ON",
         "busy_timeout = 10000",
         "cache_size = -16000",
+        # 16 MB: rows that are found by random ids dirty the same pages again and again until then.
+        "wal_autocheckpoint = 4000",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

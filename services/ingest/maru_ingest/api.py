@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from maru_contracts.posts import Channel
-from maru_ingest import store
 from maru_ingest.domain import State
 from maru_ingest.service.sources import NewSource, Sources, shown_settings
+from maru_ingest.store.sources import Source as Stored
+from maru_ingest.tables import micros
 from maru_kit.http import Caller, Page, caller, decode_cursor, encode_cursor, requires
 
 router = APIRouter(prefix="/api/v1", tags=["sources"])
@@ -88,7 +89,7 @@ async def list_sources(
     last = shown[-1] if more else None
     return Page(
         items=[_shown(source, use) for source in shown],
-        next=encode_cursor(store.micros(last.created_at), last.id) if last else None,
+        next=encode_cursor(micros(last.created_at), last.id) if last else None,
     )
 
 
@@ -147,7 +148,7 @@ async def list_connectors(use: Use) -> list[Connector]:
     ]
 
 
-def _shown(source: store.Source, use: Sources) -> Source:
+def _shown(source: Stored, use: Sources) -> Source:
     fields = {name: getattr(source, name) for name in Source.model_fields if name != "settings"}
     kind = use.kinds.get(source.kind)
     return Source(settings=shown_settings(kind, source.settings), **fields)

@@ -10,11 +10,12 @@ from datetime import timedelta
 
 import structlog
 
-from maru_ingest import domain, store
+from maru_ingest import domain
 from maru_ingest.connector import ConnectorKind, SourceBroken, SourceBusy, Tools
 from maru_ingest.metrics import OLDEST_SUCCESS, POLL_SECONDS, POLLS, SOURCES
 from maru_ingest.service.publishing import Publisher
-from maru_ingest.store import Source
+from maru_ingest.store import sources
+from maru_ingest.store.sources import Source
 from maru_kit.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -66,14 +67,14 @@ class Collector:
 
     async def _tick(self, group: asyncio.TaskGroup) -> None:
         async with self.publisher.database.reading() as connection:
-            due = await store.due_sources(
+            due = await sources.due_sources(
                 connection,
                 self._followed.keys(),
                 now=domain.utc_now(),
                 instance=self.instance,
                 limit=_MAX_DUE,
             )
-            live = await store.live_sources(connection, self._running.keys())
+            live = await sources.live_sources(connection, self._running.keys())
         for source_id, task in self._running.items():
             if source_id not in live:
                 task.cancel()
@@ -126,7 +127,7 @@ class Collector:
         now = domain.utc_now()
         until = now + timedelta(seconds=self.poll_seconds) + _LEASE_SPARE
         async with self.publisher.database.transaction() as connection:
-            return await store.lease(
+            return await sources.lease(
                 connection, source.id, instance=self.instance, now=now, until=until
             )
 
@@ -151,13 +152,13 @@ class Collector:
         now = domain.utc_now()
         due = now + domain.next_due(kind.interval(settings), hint, dice=self.dice)
         async with self.publisher.database.transaction() as connection:
-            await store.poll_succeeded(connection, source.id, now=now, next_poll_at=due)
+            await sources.poll_succeeded(connection, source.id, now=now, next_poll_at=due)
         POLLS.labels(source.kind, "ok").inc()
 
     async def _note_failure(self, source: Source, reason: str, retry_after: float) -> None:
         wait = domain.backoff(source.failures + 1, retry_after=retry_after, dice=self.dice)
         async with self.publisher.database.transaction() as connection:
-            await store.poll_failed(
+            await sources.poll_failed(
                 connection, source.id, reason, next_poll_at=domain.utc_now() + wait
             )
         POLLS.labels(source.kind, "failed").inc()
@@ -165,7 +166,7 @@ class Collector:
 
     async def _set_gauges(self) -> None:
         async with self.publisher.database.reading() as connection:
-            states, oldest = await store.health(connection, self._followed.keys())
+            states, oldest = await sources.health(connection, self._followed.keys())
         for state in ("active", "paused", "broken"):
             SOURCES.labels(state).set(states.get(state, 0))
         OLDEST_SUCCESS.set((domain.utc_now() - oldest).total_seconds() if oldest else 0.0)

@@ -7,7 +7,7 @@ revision and a second look becomes nothing.
 
 import hashlib
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -262,8 +262,3 @@ def next_due(interval: timedelta, hint: timedelta | None, *, dice: random.Random
 def utc_now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
-
-
-def ids_of(decisions: Sequence[Decision]) -> list[str]:
-    """The ids of the posts that were decided on."""
-    return [decision.named.id for decision in decisions]

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from sqlalchemy.exc import IntegrityError
 
 from maru_contracts.posts import Channel
-from maru_ingest import domain, store
+from maru_ingest import domain
 from maru_ingest.domain import Named, Origin
 from maru_ingest.formats import csv, documents, lines, ndjson
 from maru_ingest.formats.detect import HEAD, Format, detect
@@ -27,12 +27,15 @@ from maru_ingest.formats.ids import content_hash
 from maru_ingest.formats.lines import Line
 from maru_ingest.formats.parsed import BadRow, ParsedPost, Row, Unreadable
 from maru_ingest.service.publishing import BATCH, Publisher
-from maru_ingest.store import Counts, Source
+from maru_ingest.store import sources
+from maru_ingest.store.sources import Counts, Source
 from maru_kit.bus import Bus
 from maru_kit.database import Database
 
 KIND = "import"
 _HASHED = 1024 * 1024
+_BATCH_BYTES = 8 * 1024 * 1024
+"""Bytes of rows after which a batch is full, however few they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +208,16 @@ class _Reading:
         again: Counter[str] = Counter()
         posts: list[Named] = []
         bad: list[BadRow] = []
+        begin = self.place
         for row, line in self._rows():
             if isinstance(row, ParsedPost):
                 posts.append(self._named(row, again))
             elif row is not None:
                 bad.append(row)
             self.place, self.line = line.end, line.number
-            if len(posts) + len(bad) >= BATCH:
+            if len(posts) + len(bad) >= BATCH or line.end - begin >= _BATCH_BYTES:
                 yield self._batch(posts, bad)
-                posts, bad = [], []
+                posts, bad, begin = [], [], line.end
         yield self._batch(posts, bad)
 
     def _named(self, post: ParsedPost, again: Counter[str]) -> Named:
@@ -281,9 +285,9 @@ async def _stored(database: Database, new: Source) -> Source:
     """Return the source that stands for all imports under that name, made when it is new."""
     with suppress(IntegrityError):  # another import under that name began in this moment
         async with database.transaction() as connection:
-            known = await store.source_by_id(connection, new.id)
+            known = await sources.source_by_id(connection, new.id)
             if known is None:
-                await store.add_source(connection, new)
+                await sources.add_source(connection, new)
             return known or new
     async with database.reading() as connection:
-        return await store.source_by_id(connection, new.id) or new
+        return await sources.source_by_id(connection, new.id) or new

@@ -3,6 +3,9 @@
 Moments are whole microseconds since 1970 (UTC), which both databases keep exactly.
 """
 
+from datetime import UTC, datetime, timedelta
+from typing import overload
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -54,9 +57,9 @@ seen = Table(
     Column("fingerprint", String(32), nullable=False),
     Column("revision", Integer, nullable=False),
     Column("owner", String(100)),
-    Column("published", Integer, nullable=False),
     Column("collected_at", BigInteger, nullable=False),
     Column("edited_at", BigInteger),
+    Column("announcement", BigInteger),
     UniqueConstraint("id", name="uq_seen_id"),
 )
 """What is known of every post that was ever announced; `domain.Seen` is a row.
@@ -64,6 +67,15 @@ seen = Table(
 Rows lie in the order of their announcement, so that a batch fills and later touches few pages:
 by their random ids it would dirty every page of the table (measured: 3 times slower on SQLite).
 """
+
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+)
+"""Batches of posts that the log has not acknowledged: those in `seen` that name one of these are
+published again when they are met. One row to delete for a batch, where a mark on each post would
+cost as much as writing it did."""
 
 rejects = Table(
     "rejects",
@@ -85,3 +97,24 @@ deliveries = Table(
     Index("ix_deliveries_at", "at"),
 )
 """Webhook messages that were accepted; kept for a day, longer than any sender retries in a row."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@overload
+def micros(moment: datetime) -> int: ...
+@overload
+def micros(moment: datetime | None) -> int | None: ...
+def micros(moment: datetime | None) -> int | None:
+    """Return a moment as the tables hold it: microseconds since 1970."""
+    return None if moment is None else (moment - _EPOCH) // _MICROSECOND
+
+
+@overload
+def moment(micros: int) -> datetime: ...
+@overload
+def moment(micros: int | None) -> datetime | None: ...
+def moment(micros: int | None) -> datetime | None:
+    """Return the moment that a table holds as microseconds since 1970."""
+    return None if micros is None else _EPOCH + micros * _MICROSECOND

@@ -1,8 +1,10 @@
 """Links: made absolute, kept only when a reader may safely follow them, and made comparable."""
 
+import re
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 _MAX_URL = 8_000
+_PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?:[/?#]|$)")
 _TRACKING = ("utm_", "fbclid", "gclid", "mc_cid", "mc_eid", "igshid")
 
 
@@ -35,6 +37,8 @@ def canonical(url: str) -> str:
 
 
 def _has_host(url: str) -> bool:
+    if _PLAIN.match(url):
+        return True
     try:
         return bool(urlsplit(url).netloc)
     except ValueError:

@@ -50,8 +50,8 @@ def clean(text: str) -> str:
 
     Runs of spaces become one, runs of empty lines one empty line.
     """
-    if not text:
-        return text
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     text = unicodedata.normalize("NFC", text)  # returns at once what is composed already
     if not (_ROUGH.search(text) or _has_rough_runs(text)):
         return text.strip()

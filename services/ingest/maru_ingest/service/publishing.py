@@ -18,14 +18,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.topics import POSTS_COLLECTED
-from maru_ingest import domain, store
+from maru_ingest import domain
 from maru_ingest.domain import Decision, Named, Origin
 from maru_ingest.formats.parsed import BadRow, ParsedPost, Row
 from maru_ingest.metrics import POSTS
-from maru_ingest.store import Counts
+from maru_ingest.store import history, sources
+from maru_ingest.store.sources import Counts
 from maru_kit.bus import Bus, Outgoing
 from maru_kit.crash import crash_point
 from maru_kit.database import Database
@@ -34,7 +34,7 @@ from maru_kit.stream.letters import DeadTopic
 GROUP = "ingest"
 """Whose dead letters the rejected rows are."""
 
-BATCH = 1_000
+BATCH = 2_000
 """Posts that are decided on and appended together."""
 
 _SCHEMA = (("schema", POSTS_COLLECTED.name.encode()),)
@@ -89,38 +89,47 @@ class Publisher:
     ) -> Counts:
         """Publish one batch of posts that have their ids; `rejected` more were dealt with."""
         now = domain.utc_now()
-        decisions, duplicates = await self._announce(origin, posts, now)
+        decisions, duplicates, announcement = await self._announce(origin, posts, now)
         await self._append(origin, decisions, now)
         news = await self._bury(origin, bad, now)
         crash_point("after_produce_before_cursor")
         counts = Counts(len(decisions), duplicates, len(news) + rejected)
         async with self.database.transaction() as connection:
-            await self._settle(connection, origin, decisions, counts, now=now, cursor=cursor)
-            await store.add_rejects(connection, origin.source_id, news, now=now)
+            if announcement is not None:
+                await history.acknowledge(connection, announcement)
+            if cursor is not None or counts != Counts():
+                await sources.save_progress(
+                    connection, origin.source_id, counts, now=now, cursor=cursor
+                )
+            await history.add_rejects(connection, origin.source_id, news, now=now)
             if delivery is not None:
-                await store.add_delivery(connection, origin.source_id, delivery, now=now)
+                await history.add_delivery(connection, origin.source_id, delivery, now=now)
         crash_point("after_cursor")
         _count(origin.kind, counts)
         return counts
 
     async def _announce(
         self, origin: Origin, posts: Sequence[Named], now: datetime
-    ) -> tuple[list[Decision], int]:
-        """Decide and write down; again when another process was first with one of the posts."""
+    ) -> tuple[list[Decision], int, int | None]:
+        """Decide and write down; again when another process was first with one of the posts.
+
+        Returns what is to be published, the number of duplicates, and the announcement's number
+        when there is something to publish.
+        """
         attempt = 0
         while posts:
             attempt += 1
             try:
                 async with self.database.transaction() as connection:
-                    known = await store.seen_posts(connection, [post.id for post in posts])
+                    known = await history.seen_posts(connection, [post.id for post in posts])
                     decisions, duplicates = domain.decide(origin, posts, known, now=now)
-                    await store.announce(connection, decisions)
+                    number = await history.announce(connection, decisions) if decisions else None
             except IntegrityError:
                 if attempt == _ATTEMPTS:
                     raise
             else:
-                return decisions, duplicates
-        return [], 0
+                return decisions, duplicates, number
+        return [], 0, None
 
     async def _append(self, origin: Origin, decisions: Sequence[Decision], now: datetime) -> None:
         if decisions:
@@ -136,27 +145,11 @@ class Publisher:
         if not by_id:
             return []
         async with self.database.reading() as connection:
-            known = await store.known_rejects(connection, by_id.keys())
+            known = await history.known_rejects(connection, by_id.keys())
         new = {name: row for name, row in by_id.items() if name not in known}
         if new:
             await self.bus.append(DEAD.name, [_letter(origin, row, now) for row in new.values()])
         return list(new)
-
-    async def _settle(
-        self,
-        connection: AsyncConnection,
-        origin: Origin,
-        decisions: Sequence[Decision],
-        counts: Counts,
-        *,
-        now: datetime,
-        cursor: Mapping[str, Any] | None,
-    ) -> None:
-        ids = domain.ids_of(decisions)
-        if ids:
-            await store.acknowledge(connection, ids)
-        if cursor is not None or counts != Counts():
-            await store.save_progress(connection, origin.source_id, counts, now=now, cursor=cursor)
 
 
 def _reject_id(origin: Origin, row: BadRow) -> str:

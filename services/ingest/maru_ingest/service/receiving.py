@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from maru_ingest import store
 from maru_ingest.formats import ndjson
 from maru_ingest.formats.lines import Line
 from maru_ingest.formats.parsed import ParsedPost, Row
 from maru_ingest.service.publishing import Publisher
-from maru_ingest.store import Counts, Source
+from maru_ingest.store import history, sources
+from maru_ingest.store.sources import Counts, Source
 from maru_kit.errors import BadRequest, NotFound, Unauthorized, Unavailable
 
 _PAUSED_SECONDS = 300.0
@@ -41,7 +41,7 @@ class Receiver:
             _row(number, value, delivery) for number, value in enumerate(_values(body), start=1)
         ]
         async with self.publisher.database.reading() as connection:
-            if await store.is_delivered(connection, source.id, delivery):
+            if await history.is_delivered(connection, source.id, delivery):
                 return Counts(duplicates=len(rows))
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
@@ -53,7 +53,7 @@ class Receiver:
 
     async def _source(self, source_id: str) -> Source:
         async with self.publisher.database.reading() as connection:
-            source = await store.source_by_id(connection, source_id)
+            source = await sources.source_by_id(connection, source_id)
         if source is None or source.secret is None:
             raise NotFound("There is no webhook at this address.")
         return source

@@ -12,9 +12,10 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from maru_contracts.posts import Channel
-from maru_ingest import domain, store
+from maru_ingest import domain
 from maru_ingest.connector import ConnectorKind
-from maru_ingest.store import Source
+from maru_ingest.store import sources
+from maru_ingest.store.sources import Source
 from maru_kit.database import Database
 from maru_kit.errors import Conflict, NotFound, Unprocessable
 
@@ -50,7 +51,7 @@ class Sources:
         source = self._new(wanted)
         try:
             async with self.database.transaction() as connection:
-                await store.add_source(connection, source)
+                await sources.add_source(connection, source)
         except IntegrityError as error:
             raise Conflict(f"There is a {wanted.kind} source called {wanted.name!r}.") from error
         return source
@@ -58,7 +59,7 @@ class Sources:
     async def find(self, workspace: str, source_id: str) -> Source:
         """Return a workspace's source. Raises NotFound."""
         async with self.database.reading() as connection:
-            source = await store.source_by_id(connection, source_id, workspace=workspace)
+            source = await sources.source_by_id(connection, source_id, workspace=workspace)
         return _found(source, source_id)
 
     async def page(
@@ -66,13 +67,13 @@ class Sources:
     ) -> Sequence[Source]:
         """Return a workspace's sources, oldest first."""
         async with self.database.reading() as connection:
-            return await store.sources_of(connection, workspace, after=after, limit=limit)
+            return await sources.sources_of(connection, workspace, after=after, limit=limit)
 
     async def remove(self, workspace: str, source_id: str) -> None:
         """Forget a source; what it brought stays. Raises NotFound."""
         async with self.database.transaction() as connection:
-            found = await store.source_by_id(connection, source_id, workspace=workspace)
-            await store.remove_source(connection, _found(found, source_id).id)
+            found = await sources.source_by_id(connection, source_id, workspace=workspace)
+            await sources.remove_source(connection, _found(found, source_id).id)
 
     async def pause(self, workspace: str, source_id: str) -> Source:
         """Stop polling a source and taking its webhooks. Raises NotFound."""
@@ -86,13 +87,13 @@ class Sources:
         self, workspace: str, source_id: str, state: domain.State, *, due: datetime | None
     ) -> Source:
         async with self.database.transaction() as connection:
-            found = await store.source_by_id(connection, source_id, workspace=workspace)
+            found = await sources.source_by_id(connection, source_id, workspace=workspace)
             kind = self.kinds.get(_found(found, source_id).kind)
             polled = kind is not None and kind.open is not None
-            await store.set_state(
+            await sources.set_state(
                 connection, source_id, state, next_poll_at=due if polled else None
             )
-            return _found(await store.source_by_id(connection, source_id), source_id)
+            return _found(await sources.source_by_id(connection, source_id), source_id)
 
     def _new(self, wanted: NewSource) -> Source:
         kind = self.kinds.get(wanted.kind)

@@ -1,46 +1,28 @@
-"""All SQL of the ingest service. Every function runs within its caller's transaction."""
+"""SQL of sources: what they are, when they are due, who polls them, how they fare."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import (
-    Insert,
     Row,
-    Table,
     case,
     delete,
     func,
     insert,
     or_,
     select,
-    text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.posts import Channel
-from maru_ingest.domain import Decision, Origin, Seen, State
-from maru_ingest.tables import deliveries, rejects, seen, sources
+from maru_ingest.domain import Origin, State
+from maru_ingest.tables import deliveries, micros, moment, rejects, seen, sources
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _MAX_REASON = 500
-_SEEN_TYPES = {
-    "id": "TEXT",
-    "fingerprint": "TEXT",
-    "revision": "INTEGER",
-    "owner": "TEXT",
-    "published": "INTEGER",
-    "collected_at": "BIGINT",
-    "edited_at": "BIGINT",
-}
-_SEEN = ", ".join(_SEEN_TYPES)
-# S608 is silenced where a statement is put together from these constants only.
-_REMEMBERED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,72 +278,7 @@ async def health(
             sources.c.kind.in_(kinds), sources.c.state != "paused"
         )
     )
-    return counted, _moment(oldest)
-
-
-async def seen_posts(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Seen]:
-    """What is known of these posts."""
-    statement = text(f"SELECT {_SEEN} FROM seen WHERE id IN ({_given(connection, 1)})")  # noqa: S608
-    rows = await connection.execute(statement, {"given": _listed(ids)})
-    return {row.id: _seen(row) for row in rows}
-
-
-async def announce(connection: AsyncConnection, decisions: Sequence[Decision]) -> None:
-    """Write down what is about to be published.
-
-    Raises IntegrityError when another process announced one of the new posts meanwhile: decide
-    again.
-    """
-    new = [_values(one.seen) for one in decisions if one.was is None]
-    if new:
-        statement = text(f"INSERT INTO seen ({_SEEN}) {_given(connection, len(_SEEN_TYPES))}")
-        await connection.execute(statement, {"given": orjson.dumps(new).decode()})
-    edited = [one.seen for one in decisions if one.was is not None and one.was is not one.seen]
-    for known in edited:
-        values = dict(zip(_SEEN_TYPES, _values(known), strict=True))
-        await connection.execute(update(seen).where(seen.c.id == known.id).values(values))
-
-
-async def acknowledge(connection: AsyncConnection, ids: Sequence[str]) -> None:
-    """Note that the log has these posts."""
-    statement = text(f"UPDATE seen SET published = 1 WHERE id IN ({_given(connection, 1)})")  # noqa: S608
-    await connection.execute(statement, {"given": _listed(ids)})
-
-
-async def known_rejects(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
-    """Which of these bad rows are in the dead letters already."""
-    return set(await connection.scalars(select(rejects.c.id).where(rejects.c.id.in_(ids))))
-
-
-async def add_rejects(
-    connection: AsyncConnection, source_id: str, ids: Collection[str], *, now: datetime
-) -> None:
-    """Remember bad rows; those that are known already stay as they are."""
-    if ids:
-        rows = [{"id": one, "source_id": source_id, "at": micros(now)} for one in ids]
-        await connection.execute(_insert_new(connection, rejects), rows)
-
-
-async def is_delivered(connection: AsyncConnection, source_id: str, delivery_id: str) -> bool:
-    """Whether that webhook message was accepted before."""
-    query = select(deliveries.c.at).where(
-        deliveries.c.source_id == source_id, deliveries.c.delivery_id == delivery_id
-    )
-    return await connection.scalar(query) is not None
-
-
-async def add_delivery(
-    connection: AsyncConnection, source_id: str, delivery_id: str, *, now: datetime
-) -> None:
-    """Remember a webhook message that was accepted, and forget those of more than a day ago."""
-    await connection.execute(delete(deliveries).where(deliveries.c.at < micros(now - _REMEMBERED)))
-    row = {"source_id": source_id, "delivery_id": delivery_id, "at": micros(now)}
-    await connection.execute(_insert_new(connection, deliveries), [row])
-
-
-def _insert_new(connection: AsyncConnection, table: Table) -> Insert:
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return make(table).on_conflict_do_nothing()
+    return counted, moment(oldest)
 
 
 def _is_free(now: datetime, instance: str) -> Any:
@@ -369,48 +286,6 @@ def _is_free(now: datetime, instance: str) -> Any:
         sources.c.leased_until.is_(None),
         sources.c.leased_until < micros(now),
         sources.c.leased_by == instance,
-    )
-
-
-def _given(connection: AsyncConnection, columns: int) -> str:
-    """Return a SELECT over the parameter `given`, a JSON array of arrays in the order of `_SEEN`.
-
-    One statement with one parameter for a whole batch: SQLite's driver lets go of the
-    interpreter's lock once, not once a row (measured: half the time of `executemany` beside a
-    busy thread), and PostgreSQL's makes one round trip.
-    """
-    types = list(_SEEN_TYPES.values())[:columns]
-    casts = ", ".join(f"CAST(value->>{place} AS {kind})" for place, kind in enumerate(types))
-    if connection.dialect.name == "sqlite":
-        return f"SELECT {casts} FROM json_each(:given)"  # noqa: S608
-    return f"SELECT {casts} FROM jsonb_array_elements(CAST(:given AS jsonb)) AS given(value)"  # noqa: S608
-
-
-def _listed(ids: Sequence[str]) -> str:
-    return orjson.dumps([(one,) for one in ids]).decode()
-
-
-def _values(known: Seen) -> tuple[object, ...]:
-    return (
-        known.id,
-        known.fingerprint,
-        known.revision,
-        known.owner,
-        int(known.published),
-        micros(known.collected_at),
-        micros(known.edited_at),
-    )
-
-
-def _seen(row: Row[Any]) -> Seen:
-    return Seen(
-        id=row.id,
-        fingerprint=row.fingerprint,
-        revision=row.revision,
-        owner=row.owner,
-        published=bool(row.published),
-        collected_at=_EPOCH + timedelta(microseconds=row.collected_at),
-        edited_at=_moment(row.edited_at),
     )
 
 
@@ -431,18 +306,9 @@ def _source(row: Row[Any]) -> Source:
         posts=row.posts,
         duplicates=row.duplicates,
         rejected=row.rejected,
-        created_at=_EPOCH + timedelta(microseconds=row.created_at),
-        last_polled_at=_moment(row.last_polled_at),
-        last_success_at=_moment(row.last_success_at),
-        last_post_at=_moment(row.last_post_at),
-        next_poll_at=_moment(row.next_poll_at),
+        created_at=moment(row.created_at),
+        last_polled_at=moment(row.last_polled_at),
+        last_success_at=moment(row.last_success_at),
+        last_post_at=moment(row.last_post_at),
+        next_poll_at=moment(row.next_poll_at),
     )
-
-
-def micros(moment: datetime | None) -> int | None:
-    """Return a moment as the tables hold it: microseconds since 1970."""
-    return None if moment is None else (moment - _EPOCH) // _MICROSECOND
-
-
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else _EPOCH + timedelta(microseconds=micros)
