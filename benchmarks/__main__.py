@@ -1,7 +1,6 @@
 """Runs the benchmarks and writes docs/benchmarks.md."""
 
 import argparse
-import asyncio
 import importlib
 import signal
 import sys
@@ -18,6 +17,7 @@ def main() -> None:
     from benchmarks.figures import Figure, table
     from benchmarks.page import written
     from benchmarks.stage import Stage
+    from maru_kit.loop import run
 
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure Maru.")
     parser.add_argument("--only", choices=NAMES, action="append", help="measure this alone")
@@ -29,7 +29,7 @@ def main() -> None:
         for name in asked.only or NAMES:
             print(f"{name} …", file=sys.stderr, flush=True)
             module = importlib.import_module(f"benchmarks.{name}")
-            figures = asyncio.run(module.figures(stage, quick=asked.quick))
+            figures = run(module.figures(stage, quick=asked.quick))
             print(table(figures), file=sys.stderr, flush=True)
             found += figures
     print(table(found))

@@ -28,6 +28,7 @@ from maru_ingest.formats.parsed import BadRow, Unreadable
 from maru_ingest.importer import Progress as Step
 from maru_ingest.importer import Summary, import_file
 from maru_ingest.service.publishing import DEAD
+from maru_kit import loop
 from maru_kit.bus import Bus, open_bus
 from maru_kit.database import open_database
 from maru_kit.errors import ConfigError, MaruError
@@ -81,9 +82,7 @@ def run(
     """Import a file and return the exit status: 1 when rows were rejected."""
     rejects = Rejects(_rejects_path(file))
     try:
-        summary = asyncio.run(
-            _run(file, rejects, source, channel, product, wait=wait, quiet=as_json)
-        )
+        summary = loop.run(_run(file, rejects, source, channel, product, wait=wait, quiet=as_json))
     except Unreadable as error:
         raise MaruError(f"{file}: {error}") from error
     except OSError as error:

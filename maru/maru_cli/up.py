@@ -11,6 +11,7 @@ from maru_cli.home import admin_key, locked
 from maru_cli.output import out
 from maru_kit.errors import ConfigError
 from maru_kit.http import serve
+from maru_kit.loop import run
 
 SERVICES = ("ingest", "sentiment", "ideas", "gateway")
 
@@ -24,7 +25,7 @@ def up(*, with_sample: bool) -> None:
     composition = compose(work=True)
     _demand_port(composition.common.host, composition.port)
     with locked(composition.common.home):
-        asyncio.run(_up(composition, began, with_sample=with_sample))
+        run(_up(composition, began, with_sample=with_sample))
 
 
 async def _up(composition: Composition, began: float, *, with_sample: bool) -> None:
@@ -71,4 +72,4 @@ def serve_one(service: str) -> None:
     """Run one service alone, as in production."""
     app = importlib.import_module(f"maru_{service}.app")
     settings = importlib.import_module(f"maru_{service}.settings").Settings()
-    asyncio.run(serve(app.create_app(settings), host=settings.common.host, port=settings.port))
+    run(serve(app.create_app(settings), host=settings.common.host, port=settings.port))

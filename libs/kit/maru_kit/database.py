@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -49,6 +49,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, schema: str) -> None:
         self.engine = engine
+        self._reader = engine.execution_options(**_READ_OPTIONS[engine.dialect.name])
         self.schema = schema
         self.dialect = cast("Literal['sqlite', 'postgresql']", engine.dialect.name)
 
@@ -65,10 +66,8 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Read what is committed; takes no write lock, and nothing may be written in it."""
-        options = _READ_OPTIONS[self.dialect]
         with _passing_as_unavailable():
-            async with self.engine.connect() as connection:
-                await connection.execution_options(**options)
+            async with self._reader.connect() as connection:
                 yield connection
 
     def insert(self, table: Table) -> "sqlite.Insert | postgresql.Insert":
@@ -165,12 +164,11 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 def _postgresql_engine(url: URL, schema: str, statement_seconds: float) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
         pool_size=10,
         max_overflow=0,
         pool_timeout=2,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
             "timeout": 5,
@@ -184,6 +182,15 @@ def _postgresql_engine(url: URL, schema: str, statement_seconds: float) -> Async
             },
         },
     )
+    event.listen(engine.sync_engine, "checkout", _demand_open)
+    return engine
+
+
+def _demand_open(connection: Any, _record: object, _proxy: object) -> None:
+    # The driver watches the socket, so it knows of a server that went away; asking the server
+    # before every use would cost as much as most statements do.
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 @contextmanager

@@ -1,14 +1,13 @@
 """Runs the gateway."""
 
-import asyncio
-
 from maru_gateway.app import create_app
 from maru_gateway.settings import Settings
 from maru_kit.http import serve
 from maru_kit.logs import configure
+from maru_kit.loop import run
 
 if __name__ == "__main__":
     settings = Settings()
     common = settings.common
     configure("gateway", level=common.log_level, format=common.log_format)
-    asyncio.run(serve(create_app(settings), host=common.host, port=settings.port))
+    run(serve(create_app(settings), host=common.host, port=settings.port))

@@ -5,19 +5,22 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import httpcore
+import aiohttp
 import orjson
 import structlog
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Message, Scope
+from yarl import URL
 
 from maru_gateway.openapi import Document
 from maru_kit.errors import Unavailable
 
-_TIMEOUTS = {"timeout": {"connect": 2.0, "read": 30.0, "write": 30.0, "pool": 2.0}}
 _DEADLINE = 35.0
+_TIMEOUTS = aiohttp.ClientTimeout(total=_DEADLINE, sock_connect=2.0, sock_read=30.0)
+_CONNECTIONS = 200
+_KEPT_SECONDS = 15
 _HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"}
 )
@@ -109,44 +112,41 @@ class OverHttp:
     """A service in another process."""
 
     def __init__(
-        self, name: str, pool: httpcore.AsyncConnectionPool, url: str, token: SecretStr | None
+        self, name: str, session: aiohttp.ClientSession, url: str, token: SecretStr | None
     ) -> None:
         self._name = name
-        self._pool = pool
+        self._session = session
         self._url = url.rstrip("/")
-        self._host = urlsplit(url).netloc.encode()
-        self._token = token.get_secret_value().encode() if token else None
+        self._token = token.get_secret_value() if token else None
 
     async def ask(
         self, method: str, path: str, query: bytes, headers: Headers, body: bytes
     ) -> Answer:
         """Send the request over a kept connection."""
         # As in process, the service sees the host that the client asked for.
-        named = any(name == b"host" for name, _ in headers)
-        sent = [*headers] if named else [(b"host", self._host), *headers]
+        sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
         if self._token is not None:
-            sent.append((b"x-maru-service-token", self._token))
-        if body or method != "GET":
-            sent.append((b"content-length", str(len(body)).encode()))
-        target = f"{self._url}{quote(path)}".encode() + (b"?" + query if query else b"")
-        request = httpcore.Request(method, target, headers=sent, content=body, extensions=_TIMEOUTS)
+            sent.append(("x-maru-service-token", self._token))
+        target = f"{self._url}{quote(path)}" + (f"?{query.decode('latin-1')}" if query else "")
         try:
-            async with _deadline():
-                response = await self._pool.handle_async_request(request)
-                try:
-                    content = await self._whole(response)
-                finally:
-                    await response.aclose()
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+            async with self._session.request(
+                method,
+                URL(target, encoded=True),
+                headers=sent,
+                data=body or None,
+                allow_redirects=False,
+            ) as response:
+                content = await self._whole(response)
+        except (aiohttp.ClientError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             log.warning("service.silent", upstream=self._name, url=self._url, reason=reason)
             raise Unavailable(f"The {self._name} service does not answer") from error
-        kept = [(name.lower(), value) for name, value in response.headers]
+        kept = [(name.lower(), value) for name, value in response.raw_headers]
         return Answer(response.status, [h for h in kept if h[0] not in _HOP_BY_HOP], content)
 
-    async def _whole(self, response: httpcore.Response) -> bytes:
+    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
         content = bytearray()
-        async for part in response.aiter_stream():
+        async for part in response.content.iter_any():
             content += part
             if len(content) > MAX_ANSWER:
                 raise Unavailable(f"The {self._name} service's answer has no end")
@@ -158,8 +158,15 @@ async def open_upstreams(
     urls: Mapping[str, str], token: SecretStr | None
 ) -> AsyncIterator[dict[str, Upstream]]:
     """Open connections to services in other processes."""
-    async with httpcore.AsyncConnectionPool(max_connections=200, keepalive_expiry=15) as pool:
-        yield {name: OverHttp(name, pool, url, token) for name, url in urls.items()}
+    connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEPT_SECONDS)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=_TIMEOUTS,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+    ) as session:
+        yield {name: OverHttp(name, session, url, token) for name, url in urls.items()}
 
 
 @asynccontextmanager

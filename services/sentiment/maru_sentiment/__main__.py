@@ -1,9 +1,8 @@
 """Runs the sentiment service."""
 
-import asyncio
-
 from maru_kit.http import serve
 from maru_kit.logs import configure
+from maru_kit.loop import run
 from maru_sentiment.app import create_app
 from maru_sentiment.settings import Settings
 
@@ -11,4 +10,4 @@ if __name__ == "__main__":
     settings = Settings()
     common = settings.common
     configure("sentiment", level=common.log_level, format=common.log_format)
-    asyncio.run(serve(create_app(settings), host=common.host, port=settings.port))
+    run(serve(create_app(settings), host=common.host, port=settings.port))
