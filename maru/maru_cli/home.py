@@ -44,6 +44,11 @@ async def admin_key(home: Path, keys: Keys) -> str:
         if await keys.find(secret) is not None:
             return secret
     _, secret = await keys.create(workspace=WORKSPACE, role="admin", name="first admin")
+    _keep(path, secret)
+    return secret
+
+
+def _keep(path: Path, secret: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(secret + "\n", "utf-8")
-    return secret

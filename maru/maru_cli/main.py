@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 
-from maru_cli.output import err, out, print_json, print_table
+from maru_cli.output import err, out, print_json, print_table, sentences
 from maru_contracts.posts import Channel
 from maru_kit.errors import ConfigError, MaruError
 
@@ -460,8 +460,8 @@ def main() -> None:
     except* MaruError as errors:
         if os.environ.get("MARU_DEBUG"):
             raise
-        for error in _leaves(errors):
-            err.print(f"maru: {error}", markup=False)
+        for text in sentences(errors):
+            err.print(f"maru: {text}", markup=False)
         sys.exit(1)
     except* ValidationError:
         from maru_cli import shown_settings
@@ -472,10 +472,3 @@ def main() -> None:
         for text in refused:
             err.print(f"maru: {text}", markup=False)
         sys.exit(1)
-
-
-def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from maru_kit.errors import MaruError
+
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -40,3 +42,12 @@ def shown(value: object) -> str:
         return ", ".join(map(str, value))
     text = str(value)
     return "".join(character for character in text if character.isprintable())
+
+
+def sentences(error: BaseException) -> list[str]:
+    """Say what an error says, or each error of a group; what is not Maru's own is named too."""
+    if isinstance(error, BaseExceptionGroup):
+        return [text for inner in error.exceptions for text in sentences(inner)]
+    if isinstance(error, MaruError):
+        return [str(error)]
+    return [f"{type(error).__name__}: {error}" if str(error) else type(error).__name__]

@@ -67,24 +67,6 @@ def test_keys_are_made_listed_and_revoked(maru: Maru) -> None:
     assert "an app" not in {key["name"] for key in maru.json("keys", "list")}
 
 
-def test_doctor_finds_a_new_home_well(maru: Maru) -> None:
-    findings = {finding["name"]: finding for finding in maru.json("doctor")}
-
-    assert all(finding["ok"] for finding in findings.values())
-    assert findings.keys() >= {"disk", "log", "model", "port", "board", "database: ideas"}
-
-
-def test_doctor_says_what_to_do(tmp_path: Path) -> None:
-    maru = Maru(tmp_path, {"MARU_BUS_URL": "kafka://127.0.0.1:1"})
-
-    done = maru.run("doctor", "--json")
-
-    findings = {finding["name"]: finding for finding in json.loads(done.stdout)}
-    assert done.returncode == 1
-    assert not findings["log"]["ok"]
-    assert "MARU_BUS_URL" in findings["log"]["advice"]
-
-
 @pytest.mark.parametrize("since", ["beginning", "0", "2026-01-01", "2100-01-01T00:00:00Z"])
 def test_replay_takes_a_time_an_offset_or_the_beginning(maru: Maru, since: str) -> None:
     maru.run("import", "-", "--source", "x", stdin=b'{"id":"1","text":"Add a widget please"}\n')

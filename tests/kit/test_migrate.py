@@ -14,7 +14,8 @@ from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from maru_kit.database import open_database
-from maru_kit.migrate import migrate
+from maru_kit.errors import ConfigError
+from maru_kit.migrate import migrate, standing
 
 SERVICES = ["gateway", "ideas", "ingest"]
 STEP = """
@@ -85,6 +86,26 @@ async def test_a_step_that_fails_leaves_nothing(database_url: str, steps: Path) 
 async def test_replicas_may_start_at_once(database_url: str) -> None:
     await asyncio.gather(*(migrate(database_url, "sample", "sample_service") for _ in range(4)))
 
+    assert await tables(database_url) == {"schema_version", "t0001", "t0002"}
+
+
+@pytest.mark.usefixtures("steps")
+async def test_tables_are_new_behind_or_current(database_url: str) -> None:
+    seen = [await standing(database_url, "sample", "sample_service")]
+    for to in ("0001", "head", "base"):
+        await migrate(database_url, "sample", "sample_service", to=to)
+        seen.append(await standing(database_url, "sample", "sample_service"))
+
+    assert seen == ["new", "behind", "current", "behind"]
+
+
+async def test_tables_of_newer_code_are_told_and_left_alone(database_url: str, steps: Path) -> None:
+    await migrate(database_url, "sample", "sample_service")
+    (steps / "0002_step.py").unlink()
+
+    assert await standing(database_url, "sample", "sample_service") == "ahead"
+    with pytest.raises(ConfigError, match="newer Maru has made the tables of sample"):
+        await migrate(database_url, "sample", "sample_service")
     assert await tables(database_url) == {"schema_version", "t0001", "t0002"}
 
 
