@@ -1,8 +1,8 @@
-"""The folder that holds an installation: its lock, its admin key."""
+"""The folder that holds an installation: its locks, its admin key."""
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from maru_gateway.service import Keys
@@ -13,12 +13,18 @@ WORKSPACE = "default"
 
 _KEY_FILE = "admin.key"
 
+_LOCK = "maru.lock"
+"""Held by who runs, and touched by nobody who does not want to."""
+
+_RUNNING = "running.lock"
+"""Held too by who runs; who only looks shares it for a moment."""
+
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
     """Hold an installation's lock; raises ConfigError when a running Maru holds it."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "maru.lock").open("a") as lock:
+    with (home / _LOCK).open("a") as lock, (home / _RUNNING).open("a") as running:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -26,14 +32,20 @@ def locked(home: Path) -> Iterator[None]:
                 f"Maru is running in {home} already: stop it, or choose another folder with "
                 "MARU_HOME"
             ) from error
+        fcntl.flock(running, fcntl.LOCK_EX)  # waits for those who look, which takes no time
         yield
 
 
 def is_running(home: Path) -> bool:
-    """Whether a Maru runs in this folder."""
-    with suppress(ConfigError), locked(home):
+    """Whether a Maru runs in this folder. Looking keeps nobody from starting one."""
+    try:
+        with (home / _RUNNING).open() as running:
+            fcntl.flock(running, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
         return False
-    return True
+    except BlockingIOError:
+        return True
+    return False
 
 
 async def admin_key(home: Path, keys: Keys) -> str:
