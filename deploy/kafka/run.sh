@@ -3,7 +3,9 @@
 #
 #   deploy/kafka/run.sh DATA_FOLDER [PORT] [CONTROLLER_PORT]
 #   deploy/kafka/run.sh --fetch          only fetches the jars
+#   deploy/kafka/run.sh --tool CLASS …   runs one of Kafka's own tools, such as kafka.admin.ConfigCommand
 #
+# Settings of your own may stand in DATA_FOLDER/extra.properties: they win over those below.
 # Needs Java 17 and Maven. The jars are kept in $MARU_CACHE (default ~/.cache/maru). The process
 # that runs in the end is the broker itself: signals reach it. One node keeps one copy, so what
 # it acknowledges survives its own end, not the loss of power.
@@ -49,11 +51,15 @@ group.min.session.timeout.ms=1000
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 END
+  if [ -e "$data/extra.properties" ]; then cat "$data/extra.properties" >>"$data/server.properties"; fi
 }
 
 need java openjdk-17-jre-headless
 fetch_jars
 [ "${1:-}" = --fetch ] && exit
+if [ "${1:-}" = --tool ]; then
+  exec java -Dlog4j2.configurationFile="$here/log4j2.properties" -cp "$jars/*" "${@:2}"
+fi
 
 data=$(mkdir -p "${1:?name a folder for the data}" && cd "$1" && pwd)
 port=${2:-9092}

@@ -20,7 +20,7 @@ from maru_kit.stream import Batch, StreamHealth, consume, publish
 from servers.kafka import Broker
 
 pytestmark = pytest.mark.kafka
-NOBODY = "127.0.0.1:1"
+NOBODY = "kafka://127.0.0.1:1"
 
 
 async def test_a_producer_acknowledges_by_all_replicas_and_writes_once() -> None:
@@ -106,7 +106,7 @@ async def test_without_a_broker_opening_says_so_in_time() -> None:
     begun = time.monotonic()
 
     with pytest.raises(Unavailable, match="Kafka"):
-        async with open_bus(f"kafka://{NOBODY}"):
+        async with open_bus(NOBODY):
             pass
     assert time.monotonic() - begun < 12
 

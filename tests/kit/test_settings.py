@@ -6,6 +6,8 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from maru_kit.errors import ConfigError
+from maru_kit.kafka.address import connection
 from maru_kit.settings import Common, describe
 
 
@@ -20,7 +22,14 @@ class Own(BaseSettings):
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("BUS_URL", "DATABASE_URL", "SERVICE_TOKEN", "INSTANCE"):
+    for name in (
+        "BUS_URL",
+        "DATABASE_URL",
+        "SERVICE_TOKEN",
+        "INSTANCE",
+        "BUS_USER",
+        "BUS_PASSWORD",
+    ):
         monkeypatch.delenv(f"MARU_{name}", raising=False)
     monkeypatch.setenv("MARU_HOME", str(tmp_path))
 
@@ -73,3 +82,57 @@ def test_no_secret_shows_in_a_description_or_a_repr(monkeypatch: pytest.MonkeyPa
     assert "canary" not in repr(describe(settings))
     assert "canary" not in repr(settings)
     assert settings.common.database_url == "postgresql://maru:canary@db/maru"
+
+
+def test_kafkas_user_may_stand_in_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARU_BUS_URL", "kafka+ssl://one:9092,two:9092?sasl_mechanism=SCRAM-SHA-512")
+    monkeypatch.setenv("MARU_BUS_USER", "me@here")
+    monkeypatch.setenv("MARU_BUS_PASSWORD", "can/ary@1")
+    common = Common()
+
+    asked = connection(common.bus_url)
+
+    assert asked["bootstrap_servers"] == "one:9092,two:9092"
+    assert (asked["sasl_plain_username"], asked["sasl_plain_password"]) == ("me@here", "can/ary@1")
+    assert asked["sasl_mechanism"] == "SCRAM-SHA-512"
+    assert Common(**common.model_dump()) == common
+    assert "ary" not in repr(describe(common)) + repr(common)
+
+
+@pytest.mark.parametrize(
+    ("url", "user", "password"),
+    [
+        ("kafka+ssl://one:9092", "me", ""),
+        ("kafka+ssl://one:9092", "", "canary"),
+        ("kafka+ssl://her:own@one:9092", "me", "canary"),
+        ("", "me", "canary"),
+    ],
+)
+def test_a_user_without_a_place_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str, user: str, password: str
+) -> None:
+    monkeypatch.setenv("MARU_BUS_URL", url)
+    monkeypatch.setenv("MARU_BUS_USER", user)
+    monkeypatch.setenv("MARU_BUS_PASSWORD", password)
+
+    with pytest.raises(ConfigError, match="MARU_BUS_USER") as refused:
+        Common()
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://maru:can/ary@db/maru",
+        "postgresql://maru:can@ary@db/maru?sslmode=require",
+        "kafka+ssl://maru:can/ary@one:1",
+        "kafka+ssl://maru:can%2Fary@one:1,two:2",
+    ],
+)
+@pytest.mark.parametrize("variable", ["MARU_BUS_URL", "MARU_DATABASE_URL"])
+def test_a_password_is_hidden_however_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str
+) -> None:
+    monkeypatch.setenv(variable, url)
+
+    assert "ary" not in repr(describe(Common()))

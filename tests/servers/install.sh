@@ -14,6 +14,7 @@ want mvn maven
 want initdb postgresql
 want chromium chromium
 want promtool prometheus
+want openssl openssl
 
 if ((${#missing[@]})); then
   sudo=()

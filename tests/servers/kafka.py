@@ -1,6 +1,7 @@
 """A real Kafka broker as a child process."""
 
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +22,24 @@ class Broker:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port, self._controller = free_ports(2)
+        self._port, self._controller = self.ports = free_ports(2)
         self._log = folder / "broker.log"
         self.url = f"kafka://127.0.0.1:{self._port}"
         self.pid = 0
+
+    def settings(self, text: str) -> None:
+        """Give it settings of its own, before it starts."""
+        (self._folder / "data").mkdir(parents=True, exist_ok=True)
+        (self._folder / "data" / "extra.properties").write_text(text)
+
+    def tool(self, *arguments: str) -> None:
+        """Run one of Kafka's own tools on it."""
+        server = ["--bootstrap-server", f"127.0.0.1:{self._port}"]
+        subprocess.run(
+            [str(_RUN), "--tool", arguments[0], *server, *arguments[1:]],
+            check=True,
+            capture_output=True,
+        )
 
     def start(self) -> None:
         """Start it, and return when it serves."""

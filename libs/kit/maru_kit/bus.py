@@ -183,15 +183,15 @@ class Bus(Protocol):
 async def open_bus(url: str) -> AsyncIterator[Bus]:
     """Open the log that `url` names, and close it at the end.
 
-    `sqlite:////absolute/path/log.db` or `kafka://host:port[,host:port]`. Raises ConfigError for
-    any other, Unavailable when a broker does not answer.
+    `sqlite:////absolute/path/log.db`, `kafka://host:port[,host:port]`, or `kafka+ssl://` for TLS
+    and SASL. Raises ConfigError for any other, Unavailable when a broker does not answer.
     """
     async with _opener(url) as bus:
         yield bus
 
 
 def _opener(url: str) -> AbstractAsyncContextManager[Bus]:
-    if url.startswith("kafka://"):
+    if url.startswith(("kafka://", "kafka+ssl://")):
         from maru_kit.kafka import open_kafka
 
         return open_kafka(url)

@@ -17,7 +17,7 @@ from structlog.typing import Processor
 _SECRET = re.compile(
     r"token|secret|password|authorization|cookie|api_?key|signature", re.IGNORECASE
 )
-_CREDENTIALS = re.compile(r"(://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(://)(?:[^/@\s]+|[^/:@\s]*:[^@\s]*)@")  # a password may hold a slash
 _KEYS = re.compile(r"\bmaru_[\w-]{43}|(?<=\bBearer )\S+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _HIDDEN = "********"

@@ -3,17 +3,23 @@
 Values come from the environment (`MARU_*`), then from the default, which works on a laptop.
 """
 
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qsl, quote, urlencode
 
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from maru_kit.errors import ConfigError
 from maru_kit.logs import hide_credentials
+
+_USER = re.compile(r"^(\w[\w+]*://)[^?\s]*@")
+"""A value that is one URL: what stands before its last @ is hidden, also where it is mistyped."""
 
 
 class Common(BaseSettings):
@@ -25,9 +31,11 @@ class Common(BaseSettings):
     bus_url: str = Field(
         "",
         repr=False,
-        description="The log: `sqlite:////path/log.db` or `kafka://host:port,host:port`. "
-        "Default: a file in MARU_HOME.",
+        description="The log: `sqlite:////path/log.db`, `kafka://host:port,host:port`, or "
+        "`kafka+ssl://user:password@host:port` for TLS and SASL. Default: a file in MARU_HOME.",
     )
+    bus_user: str = Field("", description="The user for Kafka, unless MARU_BUS_URL names one.")
+    bus_password: SecretStr | None = Field(None, description="That user's password.")
     database_url: str = Field(
         "",
         repr=False,
@@ -56,9 +64,41 @@ class Common(BaseSettings):
         return {
             **values,
             "home": home,
-            "bus_url": values.get("bus_url") or f"sqlite:///{home}/log.db",
-            "database_url": values.get("database_url") or f"sqlite:///{home}",
+            "bus_url": _with_user(str(values.get("bus_url") or f"sqlite:///{home}/log.db"), values),
+            "database_url": _for_driver(str(values.get("database_url") or f"sqlite:///{home}")),
         }
+
+
+def _with_user(url: str, values: Mapping[str, object]) -> str:
+    """Put the user and the password that stand in settings of their own into Kafka's URL."""
+    user, secret = values.get("bus_user"), values.get("bus_password")
+    if not user and not secret:
+        return url
+    password = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+    scheme, found, rest = url.partition("://")
+    if not user or not password or not found or not scheme.startswith("kafka"):
+        raise ConfigError("MARU_BUS_USER and MARU_BUS_PASSWORD go together, and with Kafka alone")
+    told = f"{quote(str(user), safe='')}:{quote(str(password), safe='')}"
+    if rest.startswith(f"{told}@"):
+        return url
+    if "@" in rest.partition("?")[0]:
+        raise ConfigError("Kafka's user stands in MARU_BUS_URL and in MARU_BUS_USER: keep one")
+    return f"{scheme}://{told}@{rest}"
+
+
+def _for_driver(url: str) -> str:
+    """Hand what libpq reads from PostgreSQL's URL (`sslmode`, `sslrootcert`, …) to asyncpg.
+
+    SQLAlchemy makes every parameter an argument of asyncpg's `connect`, which knows none of these;
+    but it reads them from a `dsn`, and takes everything else from the arguments.
+    """
+    base, _, query = url.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    tls = [pair for pair in pairs if pair[0].startswith("ssl") and pair[0] != "ssl"]
+    if not tls or not base.startswith("postgresql"):
+        return url
+    others = [pair for pair in pairs if pair not in tls]
+    return f"{base}?{urlencode([*others, ('dsn', f'postgresql://?{urlencode(tls)}')])}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +143,7 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, (list, tuple, set, frozenset)):
         return ",".join(map(str, value))
-    return hide_credentials(str(value))
+    return hide_credentials(_USER.sub(r"\1********@", str(value)))
 
 
 def _default(field: FieldInfo) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from maru_kit.bus import (
     MAX_RECORD,
@@ -25,6 +25,7 @@ from maru_kit.bus import (
 )
 from maru_kit.errors import ConfigError, Unavailable
 from maru_kit.kafka import clients
+from maru_kit.kafka.address import servers
 from maru_kit.kafka.closing import ended, stop_consumer
 from maru_kit.kafka.errors import deadline
 from maru_kit.kafka.producing import Appender
@@ -38,18 +39,24 @@ _DAY = timedelta(days=1)
 class KafkaLog:
     """The `Bus` on a Kafka cluster."""
 
-    def __init__(self, servers: str) -> None:
-        self._servers = servers
-        self._admin = clients.admin(servers)
-        self._offsets = clients.reader(servers)
-        self._appender = Appender(servers)
-        self._readers = Readers(servers)
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._admin = clients.admin(url)
+        self._offsets = clients.reader(url)
+        self._appender = Appender(url)
+        self._readers = Readers(url)
         self._partitions: dict[str, int] = {}
 
     async def open(self) -> None:
         """Connect. Raises Unavailable."""
-        async with deadline(f"connect to {self._servers}"):
-            await self._admin.start()
+        async with deadline(f"connect to {servers(self._url)}"):
+            try:
+                await self._admin.start()
+            except KafkaConnectionError as error:
+                reason = await clients.refusal(self._url)
+                raise Unavailable(
+                    f"Kafka at {servers(self._url)} does not let us in: {reason}"
+                ) from error
             await self._offsets.start()
 
     async def create(self, topics: Iterable[LogTopic]) -> None:
@@ -95,7 +102,7 @@ class KafkaLog:
     ) -> AsyncIterator[Subscription]:
         await self._count(topic)
         subscription = KafkaSubscription(
-            self._servers, topic, kafka_group(topic, group), instance, positions
+            self._url, topic, kafka_group(topic, group), instance, positions
         )
         async with subscription.joined():
             yield subscription
@@ -219,8 +226,8 @@ def _settings(topic: LogTopic) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_kafka(url: str) -> AsyncIterator[KafkaLog]:
-    """Open the cluster at `kafka://host:port[,host:port]`. Raises Unavailable."""
-    bus = KafkaLog(url.removeprefix("kafka://").rstrip("/"))
+    """Open the cluster that `url` names (see `address`). Raises ConfigError and Unavailable."""
+    bus = KafkaLog(url)
     try:
         await bus.open()
         yield bus

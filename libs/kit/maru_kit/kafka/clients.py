@@ -1,13 +1,18 @@
 """Every aiokafka client that Maru makes, with every setting that matters written out.
 
 aiokafka's own defaults lose messages (auto-commit on, acks=1, offset reset to the end), so none
-is relied upon.
+is relied upon. Each is made from the cluster's URL, of which `address` tells host, TLS and SASL.
 """
+
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaError
 
 from maru_kit.bus import MAX_RECORD
+from maru_kit.kafka.address import connection
 
 REQUEST_MS = 5_000
 """How long one request may take; the producer repeats it until the append's own deadline."""
@@ -23,10 +28,10 @@ OVERHEAD = 64 * 1024
 """Room for a record's headers and its batch's frame beside MAX_RECORD."""
 
 
-def producer(servers: str) -> AIOKafkaProducer:
+def producer(url: str) -> AIOKafkaProducer:
     """An idempotent producer: what is acknowledged is on all in-sync replicas, once, in order."""
     return AIOKafkaProducer(
-        bootstrap_servers=servers,
+        **connection(url),
         client_id="maru",
         acks="all",
         enable_idempotence=True,
@@ -39,10 +44,10 @@ def producer(servers: str) -> AIOKafkaProducer:
     )
 
 
-def member(servers: str, group: str, instance: str) -> AIOKafkaConsumer:
+def member(url: str, group: str, instance: str) -> AIOKafkaConsumer:
     """A static member of a group: one that comes back under its name is not waited out."""
     return AIOKafkaConsumer(
-        bootstrap_servers=servers,
+        **connection(url),
         client_id=instance,
         group_id=group,
         group_instance_id=f"{group}-{instance}",
@@ -62,10 +67,10 @@ def member(servers: str, group: str, instance: str) -> AIOKafkaConsumer:
     )
 
 
-def reader(servers: str) -> AIOKafkaConsumer:
+def reader(url: str) -> AIOKafkaConsumer:
     """A consumer without a group."""
     return AIOKafkaConsumer(
-        bootstrap_servers=servers,
+        **connection(url),
         client_id="maru-reader",
         group_id=None,
         enable_auto_commit=False,
@@ -79,8 +84,23 @@ def reader(servers: str) -> AIOKafkaConsumer:
     )
 
 
-def admin(servers: str) -> AIOKafkaAdminClient:
+def admin(url: str) -> AIOKafkaAdminClient:
     """A client for topics and groups."""
     return AIOKafkaAdminClient(
-        bootstrap_servers=servers, client_id="maru-admin", request_timeout_ms=REQUEST_MS
+        **connection(url), client_id="maru-admin", request_timeout_ms=REQUEST_MS
     )
+
+
+async def refusal(url: str) -> str:
+    """Say why no client gets in: aiokafka only says that none does."""
+    asked: dict[str, Any] = dict(connection(url))
+    reason = ""
+    for host, port, _ in collect_hosts(asked.pop("bootstrap_servers")):
+        try:
+            made = await create_conn(host, port, request_timeout_ms=REQUEST_MS, **asked)
+        except (OSError, KafkaError) as error:
+            reason = str(error) or type(error).__name__
+        else:
+            made.close()
+            return "it takes connections, and does not describe itself"
+    return reason

@@ -19,8 +19,8 @@ _IDLE = 4
 class _Reader:
     """A consumer that stands somewhere in a topic."""
 
-    def __init__(self, servers: str, topic: str, start: Mapping[int, int]) -> None:
-        self.consumer: AIOKafkaConsumer = clients.reader(servers)
+    def __init__(self, url: str, topic: str, start: Mapping[int, int]) -> None:
+        self.consumer: AIOKafkaConsumer = clients.reader(url)
         self.topic = topic
         self.at = dict(start)
 
@@ -50,8 +50,8 @@ class Readers:
     A reader is never moved: the request that it has under way would be waited for first.
     """
 
-    def __init__(self, servers: str) -> None:
-        self._servers = servers
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._idle: list[_Reader] = []
 
     async def read(
@@ -88,7 +88,7 @@ class Readers:
             if reader.topic == topic and reader.at == start:
                 self._idle.remove(reader)
                 return reader
-        reader = _Reader(self._servers, topic, start)
+        reader = _Reader(self._url, topic, start)
         try:
             async with deadline("start a reader"):
                 await reader.start()

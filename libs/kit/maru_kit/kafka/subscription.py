@@ -29,9 +29,9 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
     """
 
     def __init__(
-        self, servers: str, topic: str, group: str, instance: str, positions: Positions | None
+        self, url: str, topic: str, group: str, instance: str, positions: Positions | None
     ) -> None:
-        self._consumer = clients.member(servers, group, instance)
+        self._consumer = clients.member(url, group, instance)
         self._topic = topic
         self._group = group
         self._positions = positions

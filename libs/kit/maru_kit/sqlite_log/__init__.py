@@ -13,6 +13,7 @@ import structlog
 
 from maru_kit.bus import LogTopic, Outgoing, Positions, Span, Subscription, refuse_oversized
 from maru_kit.errors import ConfigError, Unavailable
+from maru_kit.logs import hide_credentials
 from maru_kit.sqlite_log import groups, records
 from maru_kit.sqlite_log.file import SqliteFile
 from maru_kit.sqlite_log.groups import Member
@@ -174,6 +175,7 @@ def _path(url: str) -> Path:
     scheme, _, path = url.partition(":///")
     if scheme != "sqlite" or not path.startswith("/"):
         raise ConfigError(
-            f"{url!r} names no log. Use sqlite:////absolute/path/log.db or kafka://host:port."
+            f"{hide_credentials(url)!r} names no log. Use sqlite:////absolute/path/log.db, "
+            "kafka://host:port or kafka+ssl://user:password@host:port."
         )
     return Path(path)
