@@ -287,9 +287,9 @@ def keys_create(
 @keys_app.command("list")
 def keys_list(as_json: Json = False) -> None:
     """List the API keys."""
-    page = _ask(lambda client: client.call("GET", "/api/v1/keys"))
+    rows = _ask(lambda client: client.items("/api/v1/keys", most=10_000))
     columns = {"id": "ID", "name": "Name", "role": "Role", "prefix": "Begins", "used_at": "Used"}
-    _show(page["items"], columns, "No keys.", as_json=as_json)
+    _show(rows, columns, "No keys.", as_json=as_json)
 
 
 @keys_app.command("revoke")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from itertools import product
 from pathlib import Path
 from typing import get_args
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi import APIRouter
@@ -15,7 +15,7 @@ from ideas.factories import a_tagged
 from maru_contracts.posts import Channel
 from maru_gateway import pages
 from maru_kit.errors import ConfigError
-from maru_kit.http import Role, create_app
+from maru_kit.http import Role, create_app, encode_cursor
 
 ROLES: tuple[Role, ...] = get_args(Role)
 STREAMS = {"/api/v1/live/ideas", "/board/live"}
@@ -117,6 +117,29 @@ async def test_a_revoked_key_ends_at_once(api: Api) -> None:
     await api.http.delete(f"/api/v1/keys/{key['id']}", headers=admin)
 
     assert (await api.http.get("/api/v1/me", headers=reader)).status_code == 401
+
+
+async def test_keys_are_listed_page_by_page(api: Api) -> None:
+    admin = await api.key("admin")
+    made = {
+        str((await api.keys.create(workspace="default", role="reader", name=str(n)))[0].id)
+        for n in range(24)
+    }
+    await api.key("admin", "other")
+
+    found, cursor, pages = [], None, 0
+    while pages == 0 or cursor:
+        asked = {"limit": 10} | ({"cursor": cursor} if cursor else {})
+        page = (await api.http.get("/api/v1/keys", params=asked, headers=admin)).json()
+        found += [key["id"] for key in page["items"]]
+        cursor, pages = page["next"], pages + 1
+
+    assert pages == 3
+    assert len(found) == len(set(found)) == 25
+    assert made < set(found)
+    for odd in ("nonsense", encode_cursor(1, "no id"), encode_cursor(2**62, str(uuid4()))):
+        refused = await api.http.get("/api/v1/keys", params={"cursor": odd}, headers=admin)
+        assert refused.status_code == 400
 
 
 async def test_a_client_cannot_say_who_it_is(api: Api) -> None:

@@ -124,6 +124,49 @@ async def test_the_feed_is_atom_with_the_customers_words_escaped(api: Api) -> No
     assert again.status_code == 304
 
 
+async def test_a_reader_without_tags_is_told_by_date_what_is_new(api: Api) -> None:
+    await api.take(a_tagged("1"))
+    owner = await api.key("owner")
+    first = await api.http.get("/feeds/ideas.atom", headers=owner)
+    known = {"If-Modified-Since": first.headers["last-modified"]}
+
+    same = await api.http.get("/feeds/ideas.atom", headers=owner | known)
+    tagged = await api.http.get("/feeds/ideas.atom", headers=owner | known | {"If-None-Match": "x"})
+    await asyncio.sleep(1.1)  # HTTP's dates are whole seconds
+    (idea,) = (await api.http.get("/api/v1/ideas", headers=owner)).json()["items"]
+    status = {"status": "under_review"}
+    await api.http.post(f"/api/v1/ideas/{idea['id']}/status", json=status, headers=owner)
+    changed = await api.http.get("/feeds/ideas.atom", headers=owner | known)
+    odd = await api.http.get("/feeds/ideas.atom", headers=owner | {"If-Modified-Since": "soon"})
+
+    assert (same.status_code, tagged.status_code) == (304, 200)
+    assert same.headers["last-modified"] == first.headers["last-modified"]
+    assert (changed.status_code, odd.status_code) == (200, 200)
+    assert "under review" in changed.text
+
+
+async def test_a_long_feed_is_read_page_by_page(api: Api) -> None:
+    await api.take(*(a_tagged(str(n), product=f"product {n}") for n in range(60)))
+    reader = await api.key("reader")
+    listed = await api.http.get("/api/v1/ideas", headers=reader)
+
+    address, ids, pages = "/feeds/ideas.atom", [], 0
+    while address and pages < 10:
+        feed = ElementTree.fromstring((await api.http.get(address, headers=reader)).content)
+        links = {link.get("rel"): link.get("href") for link in feed.findall(f"{ATOM}link")}
+        assert links["self"].endswith(address.removeprefix("http://maru"))
+        assert links["first"] == feed.findtext(f"{ATOM}id") == "http://maru/feeds/ideas.atom"
+        ids += [entry.findtext(f"{ATOM}id") for entry in feed.findall(f"{ATOM}entry")]
+        address, pages = links.get("next", ""), pages + 1
+
+    assert len(ids) == len(set(ids)) == listed.json()["total"]
+    assert pages == -(-len(ids) // 50)
+    assert pages > 1
+    for cursor in ("nonsense", "", "%00"):
+        odd = await api.http.get(f"/feeds/ideas.atom?cursor={cursor}", headers=reader)
+        assert odd.status_code == (400 if cursor else 200)
+
+
 async def test_feed_readers_send_the_key_as_a_password(api: Api) -> None:
     secret = (await api.key("reader"))["Authorization"].removeprefix("Bearer ")
 

@@ -2,31 +2,41 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from maru_gateway.cache import is_known
-from maru_gateway.domain import Key
+from maru_gateway.domain import Key, from_micros, to_micros
 from maru_gateway.door import House
-from maru_gateway.feeds import atom, entity_tag
+from maru_gateway.feeds import Changes, atom, entity_tag, http_date, is_older
 from maru_gateway.live import Live
 from maru_gateway.service import Keys
 from maru_gateway.settings import Settings
 from maru_gateway.streams import Streams
 from maru_gateway.upstream import Upstream
-from maru_kit.errors import Unavailable
-from maru_kit.http import Caller, Page, Role, caller, requires
+from maru_kit.errors import BadRequest, Unavailable
+from maru_kit.http import (
+    Caller,
+    Page,
+    Role,
+    caller,
+    decode_cursor,
+    encode_cursor,
+    requires,
+)
 
 router = APIRouter()
 
 Who = Annotated[Caller, Depends(caller)]
+Cursor = Annotated[str | None, Query(max_length=500)]
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=500)]
 
 _FEED_LENGTH = 50
@@ -83,9 +93,29 @@ async def me(who: Who) -> Caller:
 
 
 @router.get("/api/v1/keys", tags=["keys"], openapi_extra=requires("admin"))
-async def list_keys(request: Request, who: Who) -> Page[KeyShown]:
-    """List the workspace's keys."""
-    return Page(items=[_shown(key) for key in await _keys(request).list(who.workspace)])
+async def list_keys(
+    request: Request,
+    who: Who,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> Page[KeyShown]:
+    """List the workspace's keys, the oldest first."""
+    after = None if cursor is None else _place(cursor)
+    found = await _keys(request).page(who.workspace, after=after, limit=limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    last = shown[-1] if more else None
+    return Page(
+        items=[_shown(key) for key in shown],
+        next=encode_cursor(to_micros(last.created_at), last.id) if last else None,
+    )
+
+
+def _place(cursor: str) -> tuple[datetime, UUID]:
+    micros, key_id = decode_cursor(cursor, int, str)
+    try:
+        return from_micros(micros), UUID(key_id)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest("The cursor is not one that this list has given out") from error
 
 
 @router.post("/api/v1/keys", status_code=201, tags=["keys"], openapi_extra=requires("admin"))
@@ -146,17 +176,17 @@ async def live_board(request: Request, who: Who, after: LastEventId = None) -> S
 @router.get(
     "/feeds/ideas.atom", tags=["feeds"], openapi_extra=requires("reader"), response_class=Response
 )
-async def ideas_feed(request: Request, who: Who) -> Response:
+async def ideas_feed(request: Request, who: Who, cursor: Cursor = None) -> Response:
     """Show the ideas that changed last as an Atom feed. Takes the key as a Basic password too."""
-    return await _feed(request, who, "/api/v1/ideas")
+    return await _feed(request, who, "/api/v1/ideas", cursor)
 
 
 @router.get(
     "/board/ideas.atom", tags=["board"], openapi_extra=requires("public"), response_class=Response
 )
-async def board_feed(request: Request, who: Who) -> Response:
+async def board_feed(request: Request, who: Who, cursor: Cursor = None) -> Response:
     """Show the public ideas that changed last as an Atom feed."""
-    return await _feed(request, who, "/board/ideas")
+    return await _feed(request, who, "/board/ideas", cursor)
 
 
 def _house(request: Request) -> House:
@@ -212,22 +242,53 @@ def _stream(request: Request, who: Caller, *, public: bool, after: str | None) -
     )
 
 
-async def _feed(request: Request, who: Caller, path: str) -> Response:
+async def _feed(request: Request, who: Caller, path: str, cursor: str | None) -> Response:
     headers = [
         (b"x-maru-workspace", who.workspace.encode()),
         (b"x-maru-actor", who.actor.encode()),
         (b"x-maru-role", who.role.encode()),
     ]
-    query = f"sort=last_seen&limit={_FEED_LENGTH}".encode()
-    answer = await _house(request).upstreams["ideas"].ask("GET", path, query, headers, b"")
+    query = {"sort": "last_seen", "limit": _FEED_LENGTH} | ({"cursor": cursor} if cursor else {})
+    ask = _house(request).upstreams["ideas"].ask
+    answer = await ask("GET", path, urlencode(query).encode(), headers, b"")
+    if answer.status == HTTPStatus.BAD_REQUEST:
+        raise BadRequest("The cursor is not one that this feed has given out")
     if answer.status != HTTPStatus.OK:
         raise Unavailable("The ideas service did not list its ideas")
     settings: Settings = request.app.state.settings
-    base = settings.public_url or str(request.base_url)
-    ideas = orjson.loads(answer.body)["items"]
-    body = atom(ideas, address=base.rstrip("/") + request.url.path, board=base.rstrip("/") + "/")
+    base = (settings.public_url or str(request.base_url)).rstrip("/")
+    first = base + request.url.path
+    page = orjson.loads(answer.body)
+    body = atom(
+        page["items"],
+        first=first,
+        address=_page(first, cursor),
+        next=_page(first, page["next"]) if page["next"] else None,
+        board=f"{base}/",
+    )
+    return _unless_known(request, who, body)
+
+
+def _page(first: str, cursor: str | None) -> str:
+    return f"{first}?{urlencode({'cursor': cursor})}" if cursor else first
+
+
+def _unless_known(request: Request, who: Caller, body: bytes) -> Response:
+    """Answer with a feed, or say that the reader has it already (RFC 9110, 13.2.2)."""
     tag = entity_tag(body)
-    shared = {"ETag": tag, "Cache-Control": "private, max-age=60"}
-    if is_known(tag.encode(), request.headers.get("if-none-match", "").encode() or None):
+    changes: Changes = request.app.state.changes
+    page = (who.workspace, str(request.url))
+    changed = changes.since(page, tag, datetime.now(UTC))
+    shared = {
+        "ETag": tag,
+        "Last-Modified": http_date(changed),
+        "Cache-Control": "private, max-age=60",
+    }
+    tags = request.headers.get("if-none-match")
+    if tags is None:
+        is_there = is_older(changed, request.headers.get("if-modified-since"))
+    else:
+        is_there = is_known(tag.encode(), tags.encode())
+    if is_there:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=shared)
     return Response(body, media_type="application/atom+xml", headers=shared)

@@ -13,6 +13,7 @@ from maru_contracts.topics import IDEAS_CHANGED
 from maru_gateway import api, pages
 from maru_gateway.cache import AnswerCache
 from maru_gateway.door import OWN, Door, House
+from maru_gateway.feeds import Changes
 from maru_gateway.live import Live
 from maru_gateway.openapi import Document, Operation, RouteTable, merged, operations
 from maru_gateway.service import Keys
@@ -97,6 +98,7 @@ def create_app(
     own = app.openapi()
     app.openapi = lambda: app.state.house.document  # type: ignore[method-assign]
     app.state.settings = settings
+    app.state.changes = Changes()
     app.state.streams = Streams(most=settings.streams, most_per_key=settings.streams_per_key)
     return app
 

@@ -65,10 +65,12 @@ class Keys:
             self._known.clear()
         self._known[mark] = (key, time.monotonic() + _TRUSTED_SECONDS)
 
-    async def list(self, workspace: str) -> Sequence[Key]:
-        """List a workspace's valid keys."""
+    async def page(
+        self, workspace: str, *, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[Key]:
+        """List a workspace's valid keys, the oldest first, from behind `after` on."""
         async with self._database.reading() as connection:
-            return await store.keys_of(connection, workspace)
+            return await store.keys_of(connection, workspace, after=after, limit=limit)
 
     async def revoke(self, workspace: str, key_id: UUID) -> None:
         """End a key for good; raises NotFound when the workspace has no such key."""

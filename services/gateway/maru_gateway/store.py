@@ -44,13 +44,25 @@ async def key_by_digest(connection: AsyncConnection, digest: bytes) -> Key | Non
     return None if row is None else _key(row)
 
 
-async def keys_of(connection: AsyncConnection, workspace: str) -> Sequence[Key]:
-    """List a workspace's valid keys, the oldest first."""
+async def keys_of(
+    connection: AsyncConnection,
+    workspace: str,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> Sequence[Key]:
+    """List a workspace's valid keys, the oldest first, from behind `after` on."""
     query = (
         select(*_COLUMNS)
         .where(keys.c.workspace == workspace, keys.c.revoked_at.is_(None))
         .order_by(keys.c.created_at, keys.c.id)
+        .limit(limit)
     )
+    if after is not None:
+        created, last = to_micros(after[0]), after[1]
+        query = query.where(
+            (keys.c.created_at > created) | ((keys.c.created_at == created) & (keys.c.id > last))
+        )
     return [_key(row) for row in await connection.execute(query)]
 
 
