@@ -26,6 +26,7 @@ VIOLATIONS = {
     "Floors of sentiment": ("services/sentiment/maru_sentiment/common.py", ""),
     "Floors of ideas": ("services/ideas/maru_ideas/domain/terms.py", "import maru_ideas.store"),
     "Floors of the gateway": ("services/gateway/maru_gateway/live.py", "import maru_gateway.store"),
+    "Floors of the command line": ("maru/maru_cli/utils.py", ""),
     "A plug-in knows none of its siblings": (
         "services/ingest/maru_ingest/connectors/feed.py",
         "import maru_ingest.connectors.file",

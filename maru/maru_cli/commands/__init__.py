@@ -1,0 +1,1 @@
+"""The commands of `maru`, a file for each or for a group of them."""

@@ -1,0 +1,34 @@
+"""`maru posts`: what is typed, and what is printed."""
+
+from typing import Annotated
+
+import typer
+
+from maru_cli.asking import ROWS, Json, Limit, ask, show
+
+app = typer.Typer()
+
+
+@app.command()
+def posts(
+    limit: Limit = ROWS,
+    language: str | None = None,
+    sentiment: str | None = None,
+    intent: str | None = None,
+    query: Annotated[str | None, typer.Option("--query", "-q")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the newest posts with their tags."""
+    asked = {"language": language, "sentiment": sentiment, "intent": intent, "q": query}
+    params = {name: value for name, value in asked.items() if value is not None}
+    rows = ask(lambda client: client.items("/api/v1/posts", most=limit, **params))
+    show(rows, _POST_COLUMNS, "No posts yet.", as_json=as_json)
+
+
+_POST_COLUMNS = {
+    "created_at": "When",
+    "channel": "Channel",
+    "language": "Language",
+    "text": "Text",
+    "id": "ID",
+}
