@@ -25,6 +25,14 @@ def eval_intent(file: Path) -> None:
     print_json(evaluate("intent", file))
 
 
+@app.command("language")
+def eval_language(file: Path) -> None:
+    """Measure languages on a TSV file with the columns text and label (`ko`, `en`, … or `und`)."""
+    from maru_sentiment.evaluation import evaluate
+
+    print_json(evaluate("language", file))
+
+
 @app.command("clusters")
 def eval_clusters(file: Path) -> None:
     """Measure the matching of posts to ideas on a TSV file: text and gold cluster."""

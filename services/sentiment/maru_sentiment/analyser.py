@@ -15,11 +15,15 @@ Tag_co = TypeVar("Tag_co", covariant=True)
 
 @dataclass(frozen=True)
 class Batch:
-    """n texts with what every head reads: n-grams, and vectors as 512 signed bytes each."""
+    """n texts with what every head reads: n-grams, and vectors as 512 signed bytes each.
+
+    `hints` says of each text which language its source names (a BCP 47 tag), if any.
+    """
 
     texts: Sequence[str]
     bags: Bags
     embeddings: npt.NDArray[np.int8]
+    hints: Sequence[str | None]
 
 
 class Analyser(Protocol, Generic[Tag_co]):

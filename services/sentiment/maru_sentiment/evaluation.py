@@ -1,4 +1,4 @@
-"""Measures the heads on labelled files: `maru eval sentiment|intent FILE.tsv`.
+"""Measures the heads on labelled files: `maru eval sentiment|intent|language FILE.tsv`.
 
 Precision, recall and F1 are the usual ones for each label; the macro figures are plain means over
 the labels that occur in the file.
@@ -11,15 +11,17 @@ from typing import Any, Literal
 
 from maru_contracts.tags import Intent, Sentiment
 from maru_kit.errors import ConfigError
+from maru_sentiment.analysers.language import LANGUAGES, UNKNOWN, LanguageHead
 from maru_sentiment.dataset import rows
 from maru_sentiment.tagger import Tagger
 
-Kind = Literal["sentiment", "intent"]
+Kind = Literal["sentiment", "intent", "language"]
 
 _BATCH = 512
 _LABELS: Mapping[Kind, frozenset[str]] = {
     "sentiment": frozenset({"negative", "neutral", "positive"}),
     "intent": frozenset({"suggestion", "other"}),
+    "language": LANGUAGES | {UNKNOWN},
 }
 
 REPORT: Mapping[str, tuple[Kind, str]] = {
@@ -99,6 +101,9 @@ def _pairs(
 
 def measure(kind: Kind, texts: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
     """Tag texts and compare with their labels."""
+    if kind == "language":
+        head = LanguageHead()
+        return scores(labels, [head.language(text) for text in texts])
     tagger = Tagger()
     tags = [
         tag

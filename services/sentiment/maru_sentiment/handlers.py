@@ -37,7 +37,8 @@ class Posts:
     async def _tagged(self, workspace: str, posts: Sequence[Post]) -> list[TaggedPost]:
         began = time.perf_counter()
         texts = [analysed_text(post) for post in posts]
-        all_tags = await self._inference.tag(texts, self._subjects.of(workspace))
+        hints = [post.lang_hint for post in posts]
+        all_tags = await self._inference.tag(texts, self._subjects.of(workspace), hints)
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - began)
         now = datetime.now(UTC)
         return [

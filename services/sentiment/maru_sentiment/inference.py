@@ -45,9 +45,14 @@ class Inference:
         """Load the models; raises what loading them raises."""
         self._models = await self._run(_models)
 
-    async def tag(self, texts: Sequence[str], subjects: tuple[Subject, ...]) -> "list[Tags]":
+    async def tag(
+        self,
+        texts: Sequence[str],
+        subjects: tuple[Subject, ...],
+        hints: Sequence[str | None] = (),
+    ) -> "list[Tags]":
         """Tag texts of one workspace, in order; raises Unavailable when the worker dies."""
-        return await self._run(_tag, list(texts), subjects)
+        return await self._run(_tag, list(texts), subjects, list(hints))
 
     async def close(self) -> None:
         """End the workers; what they have in hand is finished first."""
@@ -108,5 +113,7 @@ def _models() -> tuple[ModelVersion, ...]:
     return _loaded().models
 
 
-def _tag(texts: Sequence[str], subjects: tuple[Subject, ...]) -> "list[Tags]":
-    return _loaded().tag(texts, subjects)
+def _tag(
+    texts: Sequence[str], subjects: tuple[Subject, ...], hints: Sequence[str | None]
+) -> "list[Tags]":
+    return _loaded().tag(texts, subjects, hints)

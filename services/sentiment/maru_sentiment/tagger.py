@@ -48,12 +48,18 @@ class Tagger:
             self._topics(()).model,
         )
 
-    def tag(self, texts: Sequence[str], subjects: tuple[Subject, ...]) -> list[Tags]:
-        """Tag texts of one workspace, which has these subjects."""
+    def tag(
+        self,
+        texts: Sequence[str],
+        subjects: tuple[Subject, ...],
+        hints: Sequence[str | None] = (),
+    ) -> list[Tags]:
+        """Tag texts of one workspace, which has these subjects; `hints` are as in `Batch`."""
         if not texts:
             return []
         embeddings = quantise(self._encoder.encode(texts))
-        batch = Batch(texts, bags([normalise(text) for text in texts]), embeddings)
+        grams = bags([normalise(text) for text in texts])
+        batch = Batch(texts, grams, embeddings, hints or [None] * len(texts))
         return [
             Tags(language, sentiment, intent, topics, b64encode(embedding.tobytes()).decode())
             for language, sentiment, intent, topics, embedding in zip(

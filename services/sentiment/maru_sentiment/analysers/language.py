@@ -1,79 +1,156 @@
 """The language of a post, among the encoder's sixteen; `und` where there is nothing to go by.
 
-A script that one language alone uses decides at once, and any real share of Hangul makes a post
-Korean, however much English, ㅋㅋ or emoji stands around it. The Latin alphabet goes to lingua
-(n-gram models, https://github.com/pemistahl/lingua-rs) with a leaning towards English, which
-short posts need: "add dark mode" looks Turkish to trigrams.
+The script decides first: any real share of Hangul makes a post Korean, however much English, ㅋㅋ
+or emoji stands around it, and so for the others. Among the languages of one script decide the
+n-grams of eldc (https://github.com/nitotm/eldc) and `telling_words`, and where these leave it
+open, what the source said. docs/decisions/0012 compares the libraries.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from lingua import ConfidenceValue, Language, LanguageDetector, LanguageDetectorBuilder
+import eldc
 
 from maru_contracts.tags import ModelVersion
 from maru_sentiment.analyser import Batch
+from maru_sentiment.scripts import han_language, script
+from maru_sentiment.telling_words import CHAT, NAMES, SHARED
 
 HEAD = "language"
 UNKNOWN = "und"
+_RULES = 1
+"""Grows with every change to the rules here, to `scripts` or to `telling_words`."""
 
-_LATIN = (
-    Language.ENGLISH,
-    Language.FRENCH,
-    Language.GERMAN,
-    Language.ITALIAN,
-    Language.SPANISH,
-    Language.PORTUGUESE,
-    Language.DUTCH,
-    Language.POLISH,
-    Language.TURKISH,
+LANGUAGES = frozenset(
+    ("ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh")
 )
-_LEANING = {Language.ENGLISH: 6.0}
-_MAX_CHARACTERS = 400
-_NO_WORDS = re.compile(r"https?://\S+|www\.\S+|[@#]\w+|[\d_\W]+")
-_SCRIPTS = (
-    ("ko", re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]"), 0.15),
-    ("ja", re.compile(r"[\u3040-\u30ff]"), 0.1),
-    ("zh", re.compile(r"[\u3400-\u9fff]"), 0.3),
-    ("th", re.compile(r"[\u0e00-\u0e7f]"), 0.3),
-    ("ar", re.compile(r"[\u0600-\u06ff\u0750-\u077f]"), 0.3),
-    ("ru", re.compile(r"[\u0400-\u04ff]"), 0.3),
+_BY_SCRIPT = {
+    "Hangul": ("ko",),
+    "Kana": ("ja",),
+    "Han": ("zh", "ja"),
+    "Thai": ("th",),
+    "Arabic": ("ar",),
+    "Cyrillic": ("ru",),
+    "Latin": ("en", "de", "es", "fr", "it", "nl", "pl", "pt", "tr"),
+    "other": (UNKNOWN,),
+}
+_ALONE = frozenset({"Hangul", "Kana", "Thai", "other"})
+"""Scripts after which no question is left."""
+
+_READ, _JUDGED = 2_000, 400
+"""Characters of a post that are cleaned, and of these, that are judged."""
+
+_PRIOR, _LEAST, _AHEAD = 0.15, 0.2, 0.25
+"""What the source's word adds to a similarity (0 to 1), the least similarity that counts, and by
+how much a language outside the sixteen has to lead to be believed: read off the tuning cases."""
+
+_NO_WORDS = re.compile(
+    r"https?://\S+|www\.\S+|[\w.+-]{1,64}@[\w-]+\.[\w.-]+|(?<![\w/])(?:[@#]|/?[ru]/)[\w./-]+"
 )
-"""Scripts in the order in which they are asked for, each with the share of letters it needs."""
+_HASHTAG = re.compile(r"#(\w+)")
+_LONG_RUN = re.compile(r"(.)\1{2,}", re.DOTALL)
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_DIGITS = re.compile(r"\d+")
 
 
 class LanguageHead:
-    """Scripts first, then n-grams."""
+    """Scripts first, then n-grams and telling words, then the source's word."""
 
     def __init__(self) -> None:
-        self._detector: LanguageDetector = (
-            LanguageDetectorBuilder.from_languages(*_LATIN).with_low_accuracy_mode().build()
-        )
+        eldc.init()
+        self._ngrams = eldc.instance()
+        self._ngrams.set_scores(eldc.MAX_SCORES)
 
     @property
     def model(self) -> ModelVersion:
-        """The detector's version."""
+        """The n-grams' version, and that of our rules and words."""
         return ModelVersion(
-            head=HEAD, name="lingua-low", version=version("lingua-language-detector")
+            head=HEAD, name="maru-scripts-eldc", version=f"{version('eldc')}+{_RULES}"
         )
 
     def tag(self, batch: Batch) -> Sequence[str]:
         """Name each text's language by its ISO 639-1 code."""
-        return [self._language(text) for text in batch.texts]
+        return [
+            self.language(text, hint) for text, hint in zip(batch.texts, batch.hints, strict=True)
+        ]
 
-    def _language(self, text: str) -> str:
-        letters = _NO_WORDS.sub(" ", text[:_MAX_CHARACTERS]).strip()
-        if not letters:
-            return UNKNOWN
-        count = len(letters.replace(" ", ""))
-        for code, script, share in _SCRIPTS:
-            if len(script.findall(letters)) >= share * count:
-                return code
-        values = self._detector.compute_language_confidence_values(letters)
-        best = max(values, key=_weight)
-        return best.language.iso_code_639_1.name.lower() if best.value > 0 else UNKNOWN
+    def language(self, text: str, hint: str | None = None) -> str:
+        """Name one text's language; `hint`, the source's word, counts where the text is open."""
+        expected = hinted(hint)
+        readable, decisive = _readable(text)
+        if decisive is None:
+            return expected or UNKNOWN
+        if decisive in _ALONE:
+            return _BY_SCRIPT[decisive][0]
+        if decisive == "Han" and (found := han_language(readable)):
+            return found
+        if decisive == "Latin":
+            return self._latin(readable, expected)
+        if decisive == "Han" and expected in _BY_SCRIPT["Han"]:
+            return expected
+        codes = _BY_SCRIPT[decisive]
+        return self._nearest(readable, codes, {}, expected) or codes[0]
+
+    def _latin(self, text: str, expected: str | None) -> str:
+        words = _telling(text)
+        if not words:
+            return expected or UNKNOWN
+        said: dict[str, float] = {}
+        for word in words:
+            if code := CHAT.get(word):
+                said[code] = said.get(code, 0) + 1 / len(words)
+        found = self._nearest(" ".join(words), _BY_SCRIPT["Latin"], said, expected)
+        return found or expected or UNKNOWN
+
+    def _nearest(
+        self, text: str, codes: Sequence[str], said: dict[str, float], expected: str | None
+    ) -> str | None:
+        similar = self._ngrams.detect_details(text.encode("utf-8", "ignore").decode()).scores
+        scores = {code: similar.get(code, 0.0) for code in codes}
+        foreign = max(similar.values(), default=0.0) - max(scores.values())
+        for code, share in said.items():
+            scores[code] = scores.get(code, 0.0) + share
+        if expected in scores:
+            scores[expected] += _PRIOR
+        best = max(scores, key=scores.__getitem__)
+        if scores[best] < _LEAST:
+            return None
+        return UNKNOWN if foreign >= _AHEAD and not said else best
 
 
-def _weight(confidence: ConfidenceValue) -> float:
-    return confidence.value * _LEANING.get(confidence.language, 1.0)
+def hinted(hint: str | None) -> str | None:
+    """Read the language off a BCP 47 tag such as `ko-KR`; None for one that we do not know."""
+    code = re.split(r"[-_]", hint.strip().lower(), maxsplit=1)[0] if hint else ""
+    return code if code in LANGUAGES else None
+
+
+def _readable(text: str) -> tuple[str, str | None]:
+    """Leave out links, addresses, handles and hashtags, which carry no language; name the script.
+
+    Hashtags of another script than Latin do: they are read where nothing else is there.
+    """
+    text = text[:_READ]
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)[:_READ]
+    left = _NO_WORDS.sub(" ", text)[:_JUDGED]
+    if decisive := script(left):
+        return left, decisive
+    tags = [tag for tag in _HASHTAG.findall(text) if script(tag) not in {None, "Latin"}]
+    left = " ".join(tags)[:_JUDGED]
+    return left, script(left)
+
+
+def _telling(text: str) -> list[str]:
+    """Return the words that may tell a language, in small letters and without long-drawn vowels.
+
+    Empty when the text is made of names, of words that all languages share and of single letters.
+    """
+    words: list[str] = []
+    for raw in _WORD.findall(text.lower()):
+        plain = [raw] if raw in CHAT else _DIGITS.sub(" ", _LONG_RUN.sub(r"\1", raw)).split()
+        words += [word for word in plain if word not in NAMES]
+    if all(len(word) == 1 or word in SHARED for word in words):
+        return []
+    return words
