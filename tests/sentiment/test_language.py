@@ -2,7 +2,7 @@
 
 `languages.tsv` was written by us: short posts in sixteen languages (`plain`), Korean with English
 (`mixed`), and what is hard or has no language (`hard`). The CRC-32 of a text says which half it is
-in: an even one may be looked at while tuning, an odd one counts for the figure alone.
+in: errors on an even one may be read while tuning, on an odd one never; it counts for the figure.
 """
 
 import csv
