@@ -37,6 +37,24 @@ def test_a_post_that_is_on_the_log_when_it_stops_is_an_idea_after_the_next_start
         until(lambda: client.get("/api/v1/ideas").json()["total"] == 1, seconds=60)
 
 
+def test_personal_data_is_on_the_raw_log_alone(tmp_path: Path) -> None:
+    maru = Maru(tmp_path / "home")
+    row = b'{"id":"1","text":"Please add a widget, write to kim@example.com or 010-2345-6789"}\n'
+    maru.run("import", "-", "--source", "x", stdin=row)
+
+    with maru.up() as client:
+        until(lambda: client.get("/api/v1/ideas").json()["total"] == 1, seconds=60)
+        answers = [client.get(path).text for path in ("/api/v1/ideas", "/api/v1/posts")]
+
+    assert all("[email]" in answer or "[phone]" in answer for answer in answers)
+    kept = {file: file.read_bytes() for file in (tmp_path / "home").rglob("*") if file.is_file()}
+    holders = {file.name for file, bytes_ in kept.items() if b"kim@example.com" in bytes_}
+    assert {name.split(".")[0] for name in holders} == {"log"}
+    for said in (*answers, maru.output()):
+        assert "kim@example.com" not in said
+        assert "2345-6789" not in said
+
+
 def test_two_in_one_home_do_not_start(tmp_path: Path) -> None:
     maru = Maru(tmp_path / "home")
     with maru.up():

@@ -44,8 +44,29 @@ class ModelVersion(Message):
     version: str
 
 
+PiiKind = Literal[
+    "email", "phone", "resident", "card", "iban", "ip", "handle", "address", "passport"
+]
+"""Personal data that is replaced in posts; `resident` is a Korean resident or foreigner number."""
+
+
+class Pii(Message):
+    """Where `[kind]` stands in a field of the post instead of what its author wrote there.
+
+    `start` and `end` count the characters of the redacted field; what was replaced is not kept.
+    """
+
+    field: Literal["title", "text"]
+    kind: PiiKind
+    start: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=0)]
+
+
 class TaggedPost(Message):
     """A post with all its tags.
+
+    The post is redacted: personal data in it was replaced before any model saw it, unless that is
+    turned off; `pii` says where in title and text.
 
     `language` is an ISO 639-1 code, or `und`. `embedding` is base64 of 512 signed bytes: the
     unit-length sentence vector times 127, rounded. Dot products of such vectors are exact in
@@ -58,6 +79,7 @@ class TaggedPost(Message):
     sentiment: Sentiment
     intent: Intent
     topics: tuple[TopicTag, ...] = ()
+    pii: tuple[Pii, ...] = ()
     embedding: Annotated[str, Field(min_length=684, max_length=684)]
     models: tuple[ModelVersion, ...]
     tagged_at: Moment

@@ -89,7 +89,7 @@ async def _tag(
                 bus,
                 POSTS_COLLECTED,
                 GROUP,
-                Posts(bus, inference, subjects).on_posts,
+                Posts(bus, inference, subjects, redact=settings.redact_pii).on_posts,
                 instance=settings.common.instance,
                 stop=stop,
                 batch_size=settings.batch_size,

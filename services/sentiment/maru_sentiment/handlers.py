@@ -6,22 +6,24 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from maru_contracts.posts import Post
-from maru_contracts.tags import TaggedPost
+from maru_contracts.tags import Pii, TaggedPost
 from maru_contracts.topics import POSTS_TAGGED
 from maru_kit.bus import Bus
 from maru_kit.stream import Batch, publish
 from maru_sentiment import metrics
 from maru_sentiment.inference import Inference
+from maru_sentiment.redaction import redacted
 from maru_sentiment.subjects import Subjects
 
 
 class Posts:
     """Tags batches of posts and publishes them; what it publishes twice has the same ids."""
 
-    def __init__(self, bus: Bus, inference: Inference, subjects: Subjects) -> None:
+    def __init__(self, bus: Bus, inference: Inference, subjects: Subjects, *, redact: bool) -> None:
         self._bus = bus
         self._inference = inference
         self._subjects = subjects
+        self._redact = redact
 
     async def on_posts(self, batch: Batch[Post]) -> None:
         """Tag a batch; returns when the log has acknowledged all of it."""
@@ -36,7 +38,8 @@ class Posts:
 
     async def _tagged(self, workspace: str, posts: Sequence[Post]) -> list[TaggedPost]:
         began = time.perf_counter()
-        texts = [analysed_text(post) for post in posts]
+        cleaned = [redacted(post) if self._redact else _as_it_is(post) for post in posts]
+        texts = [analysed_text(post) for post, _ in cleaned]
         hints = [post.lang_hint for post in posts]
         all_tags = await self._inference.tag(texts, self._subjects.of(workspace), hints)
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - began)
@@ -48,12 +51,17 @@ class Posts:
                 sentiment=tags.sentiment,
                 intent=tags.intent,
                 topics=tags.topics,
+                pii=pii,
                 embedding=tags.embedding,
                 models=self._inference.models,
                 tagged_at=now,
             )
-            for post, tags in zip(posts, all_tags, strict=True)
+            for (post, pii), tags in zip(cleaned, all_tags, strict=True)
         ]
+
+
+def _as_it_is(post: Post) -> tuple[Post, tuple[Pii, ...]]:
+    return post, ()
 
 
 def analysed_text(post: Post) -> str:

@@ -16,6 +16,11 @@ class Settings(BaseSettings):
     workers: int = Field(
         1, ge=1, le=64, description="Processes that run the models; each takes about 200 MB."
     )
+    redact_pii: bool = Field(
+        True,  # noqa: FBT003 - the default of a setting
+        description="Replace e-mail addresses, phone numbers and other personal data in posts "
+        "before models see them and services store them.",
+    )
     batch_size: int = Field(
         128, ge=1, le=2_000, description="Posts that go through the models together."
     )
