@@ -88,3 +88,7 @@ def test_only_sentiment_is_installed_with_the_encoder(service: str) -> None:
 
     assert closure(service) & heavy == set()
     assert closure("maru-sentiment") & heavy
+
+
+def test_the_database_driver_comes_with_what_it_needs_at_run_time() -> None:
+    assert {"greenlet", "asyncpg", "aiosqlite"} <= closure("maru-kit")

@@ -26,12 +26,13 @@ _DRAIN = 900.0
 
 
 def truth_of(files: Sequence[Path], posts: int | None) -> dict[str, tuple[str, str]]:
-    """Native id to author and text; every row has a name of its own."""
+    """Native id to author and text; every row has a name of its own, rows without words are none."""
     truth: dict[str, tuple[str, str]] = {}
     for file in files:
         for number, line in enumerate(file.read_text("utf-8").splitlines()):
             text = str(json.loads(line)["text"])
-            truth[f"{file.stem}-{number}"] = (f"author-{number % 997}", text)
+            if text.strip():
+                truth[f"{file.stem}-{number}"] = (f"author-{number % 997}", text)
     return dict(list(truth.items())[:posts])
 
 

@@ -16,7 +16,7 @@ import maru_gateway.app
 from gateway.conftest import Api
 from ideas.factories import a_tagged
 from maru_gateway.settings import Settings
-from maru_gateway.upstream import MAX_ANSWER, document_of, open_upstreams
+from maru_gateway.upstream import MAX_ANSWER, InProcess, document_of, open_upstreams
 from maru_kit.errors import Unavailable
 from maru_kit.settings import Common
 from servers.ports import free_ports
@@ -128,7 +128,10 @@ async def test_services_are_told_the_token() -> None:
     async with served(odd) as url, open_upstreams({"ideas": url}, token) as upstreams:
         answer = await upstreams["ideas"].ask("GET", "/echo", b"", [], b"")
 
-    assert b"b'x-maru-service-token': b'between us'" in answer.body
+    in_process = await InProcess(odd, token).ask("GET", "/echo", b"", [], b"")
+
+    for one in (answer, in_process):
+        assert b"b'x-maru-service-token': b'between us'" in one.body
 
 
 @pytest.mark.parametrize(

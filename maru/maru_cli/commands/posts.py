@@ -22,6 +22,8 @@ def posts(
     asked = {"language": language, "sentiment": sentiment, "intent": intent, "q": query}
     params = {name: value for name, value in asked.items() if value is not None}
     rows = ask(lambda client: client.items("/api/v1/posts", most=limit, **params))
+    if not as_json:
+        rows = [{**row["post"], "language": row["language"]} for row in rows]
     show(rows, _POST_COLUMNS, "No posts yet.", as_json=as_json)
 
 

@@ -107,7 +107,8 @@ async def _upstreams(
     settings: Settings, services: Mapping[str, ASGIApp] | None, stack: AsyncExitStack
 ) -> dict[str, Upstream]:
     if services is not None:
-        return {name: InProcess(app) for name, app in services.items()}
+        token = settings.common.service_token
+        return {name: InProcess(app, token) for name, app in services.items()}
     urls = {
         "ingest": settings.ingest_url,
         "sentiment": settings.sentiment_url,

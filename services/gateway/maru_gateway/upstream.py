@@ -65,8 +65,9 @@ async def document_of(upstream: Upstream) -> Document:
 class InProcess:
     """A service in this process: its ASGI application is called directly."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, token: SecretStr | None = None) -> None:
         self._app = app
+        self._token = _token_header(token)
 
     async def ask(
         self, method: str, path: str, query: bytes, headers: Headers, body: bytes
@@ -82,7 +83,7 @@ class InProcess:
             "raw_path": path.encode(),
             "root_path": "",
             "query_string": query,
-            "headers": headers,
+            "headers": [*headers, *self._token],
             "server": ("maru", None),
             "client": ("127.0.0.1", 0),
             "state": {},
@@ -117,16 +118,17 @@ class OverHttp:
         self._name = name
         self._session = session
         self._url = url.rstrip("/")
-        self._token = token.get_secret_value() if token else None
+        self._token = _token_header(token)
 
     async def ask(
         self, method: str, path: str, query: bytes, headers: Headers, body: bytes
     ) -> Answer:
         """Send the request over a kept connection."""
         # As in process, the service sees the host that the client asked for.
-        sent = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-        if self._token is not None:
-            sent.append(("x-maru-service-token", self._token))
+        sent = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in (*headers, *self._token)
+        ]
         target = f"{self._url}{quote(path)}" + (f"?{query.decode('latin-1')}" if query else "")
         try:
             async with self._session.request(
@@ -167,6 +169,10 @@ async def open_upstreams(
         skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
     ) as session:
         yield {name: OverHttp(name, session, url, token) for name, url in urls.items()}
+
+
+def _token_header(token: SecretStr | None) -> Headers:
+    return [(b"x-maru-service-token", token.get_secret_value().encode())] if token else []
 
 
 @asynccontextmanager
