@@ -26,7 +26,7 @@ _DRAIN = 900.0
 
 
 def truth_of(files: Sequence[Path], posts: int | None) -> dict[str, tuple[str, str]]:
-    """Native id to author and text; every row has a name of its own, rows without words are none."""
+    """Native id to author and text of every row that has words; each has a name of its own."""
     truth: dict[str, tuple[str, str]] = {}
     for file in files:
         for number, line in enumerate(file.read_text("utf-8").splitlines()):
