@@ -22,13 +22,14 @@ $(VENV)/bin/uv: requirements/build.txt
 
 $(VENV)/.runtime: $(VENV)/bin/uv requirements/runtime.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@echo "Installing Maru into $(VENV) …"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/runtime.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/runtime.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(DISTRIBUTIONS))
+	@$(BIN)/python -m compileall -q $(wildcard $(addsuffix /maru_*,$(DISTRIBUTIONS)))
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@echo "Installing what tests and checks need …"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@touch $@
 
 run: setup ## run all of Maru with a sample workspace, until Ctrl-C

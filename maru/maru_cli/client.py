@@ -51,6 +51,16 @@ class Client:
         return found
 
 
+async def gateway_answers(host: str, port: int) -> bool:
+    """Whether a Maru gateway is what listens there."""
+    try:
+        async with httpx.AsyncClient(timeout=5) as http:
+            answer = await http.get(f"http://{host}:{port}/healthz")
+            return bool(answer.json() == {"status": "alive"})
+    except (httpx.HTTPError, ValueError):
+        return False
+
+
 def _problem(response: httpx.Response) -> str:
     try:
         return str(response.json()["detail"])

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from maru_cli import shown_settings
+from maru_cli.client import gateway_answers
 from maru_cli.home import is_running
 from maru_cli.output import out, print_json, sentences
 from maru_kit.bus import open_bus
@@ -146,6 +147,8 @@ async def _port() -> str:
         try:
             probe.bind((settings.common.host, settings.port))
         except OSError as error:
+            if await gateway_answers(settings.common.host, settings.port):
+                return f"{settings.port}, where a gateway answers"
             raise MaruError(f"{settings.port}: {error.strerror}") from error
     return f"{settings.port} is free"
 

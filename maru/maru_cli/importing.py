@@ -244,9 +244,12 @@ def _tell(summary: Summary, rejects: Rejects, *, as_json: bool) -> None:
                 "rejects_file": str(rejects.path) if rejects.count else None,
                 "bytes": summary.bytes,
                 "seconds": round(summary.seconds, 3),
+                "resumed_after_lines": summary.resumed_after,
             }
         )
         return
+    if summary.resumed_after:
+        out.print(f"The first {summary.resumed_after:,} lines were imported before.")
     out.print(
         f"{counts.published:,} posts imported, {counts.duplicates:,} known already, "
         f"{rejects.count:,} rejected, in {summary.seconds:.1f} s"

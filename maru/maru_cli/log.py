@@ -35,6 +35,8 @@ async def replay_dead(topic: str | None, group: str | None, ids: Collection[int]
             "the mended rows"
         )
     async with _bus() as bus:
+        if topic is not None:
+            await _demand(bus, topic)
         return sum(
             [
                 await letters.dead_replay(bus, of_topic, of_group, ids or None)
@@ -47,10 +49,14 @@ async def replay_dead(topic: str | None, group: str | None, ids: Collection[int]
 async def replay(topic: str, since: datetime | int | Literal["beginning"]) -> int:
     """Publish a topic's records again, to the same topic, and return how many."""
     async with _bus() as bus:
-        known = await bus.topics()
-        if topic not in known:
-            raise ConfigError(f"There is no topic {topic}: there are {', '.join(sorted(known))}")
+        await _demand(bus, topic)
         return await letters.replay(bus, topic, since)
+
+
+async def _demand(bus: Bus, topic: str) -> None:
+    known = await bus.topics()
+    if topic not in known:
+        raise ConfigError(f"There is no topic {topic}: there are {', '.join(sorted(known))}")
 
 
 @asynccontextmanager

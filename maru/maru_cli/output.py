@@ -26,7 +26,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], e
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in columns.values():
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading == "ID", overflow="fold")  # people copy ids
     for row in rows:
         table.add_row(*(Text(shown(row.get(field))) for field in columns))
     Console(highlight=False).print(table)

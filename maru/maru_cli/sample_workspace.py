@@ -24,6 +24,9 @@ SOURCES = (
 async def load(composition: Composition, key: str) -> None:
     """Add the sample sources, once, and tell when their first ideas are there."""
     files = composition.common.home / FILES / "sample"
+    loaded = files / ".loaded"
+    if loaded.exists():  # whoever removes a sample source does not want it back
+        return
     await asyncio.to_thread(shutil.copytree, FOLDER, files, dirs_exist_ok=True)
     transport = httpx.ASGITransport(composition.gateway)
     headers = {"Authorization": f"Bearer {key}"}
@@ -35,6 +38,7 @@ async def load(composition: Composition, key: str) -> None:
         missing = [source for source in SOURCES if source[1] not in known]
         for kind, name, channel, file in missing:
             await _add(http, kind, name, channel, files / file)
+        loaded.touch()
         if missing:
             await _await_ideas(http)
 

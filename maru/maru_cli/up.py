@@ -5,7 +5,7 @@ import importlib
 import socket
 import time
 
-from maru_cli import sample_workspace
+from maru_cli import STARTED, sample_workspace
 from maru_cli.composition import Composition, compose, running
 from maru_cli.home import admin_key, locked
 from maru_cli.output import out
@@ -21,20 +21,19 @@ def up(*, with_sample: bool) -> None:
 
     Raises ConfigError when the port is taken or a Maru runs in the same folder.
     """
-    began = time.monotonic()
     composition = compose(work=True)
     _demand_port(composition.common.host, composition.port)
     with locked(composition.common.home):
-        run(_up(composition, began, with_sample=with_sample))
+        run(_up(composition, with_sample=with_sample))
 
 
-async def _up(composition: Composition, began: float, *, with_sample: bool) -> None:
+async def _up(composition: Composition, *, with_sample: bool) -> None:
     host, port = composition.common.host, composition.port
     async with running(composition.services), asyncio.TaskGroup() as tasks:
         greeting: list[asyncio.Task[None]] = []
 
         def greet() -> None:
-            greeting.append(tasks.create_task(_greet(composition, began, with_sample=with_sample)))
+            greeting.append(tasks.create_task(_greet(composition, with_sample=with_sample)))
 
         await serve(composition.gateway, host=host, port=port, on_ready=greet)
         for task in greeting:
@@ -42,12 +41,12 @@ async def _up(composition: Composition, began: float, *, with_sample: bool) -> N
     out.print("Maru has stopped. The next start goes on from here.")
 
 
-async def _greet(composition: Composition, began: float, *, with_sample: bool) -> None:
+async def _greet(composition: Composition, *, with_sample: bool) -> None:
     home = composition.common.home
     key = await admin_key(home, composition.gateway.state.house.keys)
     address = f"http://{composition.common.host}:{composition.port}"
     out.print(
-        f"\n  [bold]Maru[/] is ready after {time.monotonic() - began:.1f} s. Data: {home}\n\n"
+        f"\n  [bold]Maru[/] is ready after {time.monotonic() - STARTED:.1f} s. Data: {home}\n\n"
         f"  Board      {address}/#key={key}\n"
         f"  API        {address}/docs\n"
         f"  Admin key  {key}\n\n"

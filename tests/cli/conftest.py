@@ -61,6 +61,7 @@ class Maru:
         address = f"http://127.0.0.1:{port}"
         try:
             until(lambda: answers(f"{address}/readyz"), seconds=60)
+            until((self.home / "admin.key").is_file, seconds=10)
             key = (self.home / "admin.key").read_text().strip()
             with httpx.Client(
                 base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=30

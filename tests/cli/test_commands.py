@@ -88,3 +88,49 @@ def test_replay_names_the_topics_there_are(maru: Maru) -> None:
 def test_no_dead_letters_in_a_new_home(maru: Maru) -> None:
     assert maru.json("dead", "list") == []
     assert maru.json("dead", "replay") == {"replayed": 0}
+
+
+def test_people_see_posts_with_their_words_and_whole_ids(maru: Maru) -> None:
+    row = b'{"id":"1","text":"Please add a widget","author":"ann"}\n'
+    maru.run("import", "-", "--source", "x", "--wait", stdin=row)
+    [post] = maru.json("posts")
+    [idea] = maru.json("ideas", "list")
+    narrow = Maru(maru.home, {"COLUMNS": "80"})
+
+    posts = narrow.run("posts").stdout.decode()
+
+    assert "widget" in posts
+    assert post["post"]["id"] in posts
+    assert idea["id"] in narrow.run("ideas", "list").stdout.decode()
+
+
+def test_a_filter_that_nothing_fits_is_not_an_empty_house(maru: Maru) -> None:
+    assert b"No ideas yet" in maru.run("ideas", "list").stdout
+    assert b"No idea fits that" in maru.run("ideas", "list", "--language", "xx").stdout
+    assert b"No post fits that" in maru.run("posts", "-q", "nothing").stdout
+
+
+def test_dead_letters_of_a_topic_that_is_not_there_are_refused(maru: Maru) -> None:
+    maru.json("sources", "list")
+
+    done = maru.run("dead", "replay", "--topic", "nosuch")
+
+    assert done.returncode == 1
+    assert b"There is no topic nosuch" in done.stderr
+
+
+def test_a_file_that_is_no_text_is_one_sentence(maru: Maru, tmp_path: Path) -> None:
+    (tmp_path / "junk.tsv").write_bytes(b"\x00\xff\xfe" * 50)
+
+    done = maru.run("eval", "sentiment", str(tmp_path / "junk.tsv"))
+
+    assert done.returncode == 1
+    assert b"is no TSV file in UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_commands_work_where_services_ask_for_a_token(tmp_path: Path) -> None:
+    maru = Maru(tmp_path, {"MARU_SERVICE_TOKEN": "between-services"})
+
+    assert maru.json("keys", "create", "me", "--role", "admin")["key"].startswith("maru_")
+    assert maru.json("sources", "list") == []

@@ -159,3 +159,11 @@ async def test_whatever_a_check_raises_is_its_finding(error: BaseException) -> N
     for leaf in leaves:
         assert type(leaf).__name__ in found.detail
         assert str(leaf) in found.detail
+
+
+def test_a_port_where_a_gateway_answers_is_well(maru: Maru, tmp_path: Path) -> None:
+    with maru.up() as client:
+        beside = Maru(tmp_path / "other", {"MARU_PORT": str(client.base_url.port)})
+        found = findings(beside, status=0)
+
+    assert "a gateway answers" in found["port"]["detail"]

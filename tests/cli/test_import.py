@@ -50,7 +50,7 @@ def test_importing_twice_adds_nothing(maru: Maru, tmp_path: Path) -> None:
 
     again = maru.json("import", str(file), "--wait")
 
-    assert again["published"] == 0
+    assert (again["published"], again["resumed_after_lines"]) == (0, 5)
     assert maru.json("ideas", "list") == before
 
 
@@ -82,13 +82,26 @@ def test_a_file_that_is_no_format_is_one_sentence_and_no_trace(maru: Maru, tmp_p
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
     assert b"picture.png" in done.stderr
+    assert maru.json("sources", "list") == []
 
 
-def test_a_missing_file_is_named(maru: Maru) -> None:
-    done = maru.run("import", "nothing.csv")
+@pytest.mark.parametrize("name", ["nothing.csv", "."])
+def test_what_can_not_be_read_is_named_and_leaves_no_source(maru: Maru, name: str) -> None:
+    done = maru.run("import", name)
 
     assert done.returncode == 1
-    assert done.stderr.startswith(b"maru: nothing.csv can't be read")
+    assert done.stderr.startswith(f"maru: {name} can't be read".encode())
+    assert maru.json("sources", "list") == []
+
+
+def test_a_broken_feed_leaves_no_source(maru: Maru, tmp_path: Path) -> None:
+    (tmp_path / "feed.xml").write_text("<rss><channel><item><title>half")
+
+    done = maru.run("import", str(tmp_path / "feed.xml"))
+
+    assert done.returncode == 1
+    assert b"feed.xml: broken XML" in done.stderr
+    assert maru.json("sources", "list") == []
 
 
 def test_waiting_ends_when_the_maru_that_ran_is_gone(

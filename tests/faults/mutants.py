@@ -2,8 +2,9 @@
 
     PYTHONPATH=tests python -m faults.mutants [NAME...]
 
-Each is put into a copy of the sources, and the tests named with it are run on that copy. Ends
-with status 1 when a mutant survives.
+Each is put into a copy of the sources, and the tests named with it are run on that copy, and once
+on a copy without a bug, where they must pass. A mutant is killed by a test that fails, not by one
+that can't begin. Ends with status 1 when a mutant survives.
 """
 
 import os
@@ -12,8 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from defusedxml import ElementTree
 
 ROOT = Path(__file__).parents[2]
 _CRASHES = ("tests/faults/test_kills.py", "named_place and embedded")
@@ -93,47 +97,64 @@ MUTANTS = (
         "services/ingest/maru_ingest/migrations/versions/0001_sources_and_seen_posts.py",
         '        sa.UniqueConstraint("id", name="uq_seen_id"),\n',
         "",
-        _TWICE,
+        ("tests/ingest/test_publishing.py", "two_publishers_at_once"),
     ),
 )
 
 
-def survives(mutant: Mutant) -> bool:
-    """Whether the tests stay green with this bug in the code."""
+def killer(mutant: Mutant) -> str:
+    """Name the test that fails with this bug in the code, and how; empty if none does."""
+    return _run(mutant.name, mutant.tests, {mutant.file: (mutant.old, mutant.new)})
+
+
+def demand_green(tests: tuple[str, str]) -> None:
+    """Raise RuntimeError when the tests fail on sources without a bug."""
+    if failed := _run("no bug", tests, {}):
+        raise RuntimeError(f"The tests are red without any mutant: {failed}")
+
+
+def _run(name: str, tests: tuple[str, str], changes: Mapping[str, tuple[str, str]]) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
+        copy, report = Path(folder), Path(folder) / "report.xml"
         for part in ("libs", "services"):
             skipped = shutil.ignore_patterns("node_modules", "__pycache__", "web")
             shutil.copytree(ROOT / part, copy / part, ignore=skipped)
-        text = mutant.source(copy).replace(mutant.old, mutant.new)
-        (copy / mutant.file).write_text(text, "utf-8")
+        for file, (old, new) in changes.items():
+            text = (copy / file).read_text("utf-8")
+            (copy / file).write_text(text.replace(old, new), "utf-8")
         parents = {path.parent for path in copy.glob("*/*/maru_*/__init__.py")}
         path = os.pathsep.join(str(parent.parent) for parent in parents)
-        file, expression = mutant.tests
+        file, expression = tests
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", file]
         done = subprocess.run(
-            [*command, "-k", expression],
+            [*command, "-k", expression, f"--junitxml={report}"],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": path},
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
             check=False,
         )
-    if done.returncode not in {0, 1}:
-        raise RuntimeError(f"{mutant.name}: the tests did not run (status {done.returncode})")
-    return done.returncode == 0
+        if done.returncode == 0:
+            return ""
+        failed = report.is_file() and ElementTree.parse(report).find(".//failure/..")
+        if failed is None or failed is False:
+            raise RuntimeError(f"{name}: the tests did not run:\n{done.stdout[-2000:]}")
+        message = (failed.find("failure") or failed[0]).get("message", "")
+        return f"{failed.get('name')}: {message.splitlines()[0][:100]}"
 
 
 def main() -> None:
     """Run all mutants, or those named."""
+    chosen = [it for it in MUTANTS if not sys.argv[1:] or it.name in sys.argv[1:]]
+    for tests in dict.fromkeys(mutant.tests for mutant in chosen):
+        demand_green(tests)
     alive = 0
-    for mutant in MUTANTS:
-        if sys.argv[1:] and mutant.name not in sys.argv[1:]:
-            continue
+    for mutant in chosen:
         begun = time.monotonic()
-        survived = survives(mutant)
-        alive += survived
-        verdict = "SURVIVED" if survived else "killed"
-        print(f"{mutant.name:40} {verdict:9} {time.monotonic() - begun:5.0f} s", flush=True)  # noqa: T201
+        by = killer(mutant)
+        alive += not by
+        told = f"killed by {by}" if by else "SURVIVED"
+        print(f"{mutant.name:40} {time.monotonic() - begun:5.0f} s  {told}", flush=True)  # noqa: T201
     sys.exit(bool(alive))
 
 

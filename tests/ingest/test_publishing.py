@@ -14,8 +14,9 @@ from maru_ingest.service.publishing import BATCH, DEAD, Publisher
 from maru_ingest.store import sources as stored_sources
 from maru_ingest.store.sources import Counts, Source
 from maru_kit.bus import Bus, Outgoing
-from maru_kit.database import Database
+from maru_kit.database import Database, open_database
 from maru_kit.errors import Unavailable
+from maru_kit.migrate import migrate
 
 Read = Callable[[], Awaitable[list[Post]]]
 ReadDead = Callable[[], Awaitable[list[tuple[str, bytes]]]]
@@ -129,19 +130,25 @@ async def test_an_edit_during_an_outage_is_not_lost(
 
 
 async def test_two_publishers_at_once_agree_on_who_was_first(
-    publisher: Publisher, an_origin: MakeOrigin, collected: Read
+    database_url: str, log: Bus, an_origin: MakeOrigin, collected: Read
 ) -> None:
+    await migrate(database_url, "ingest", "maru_ingest")
+    async with open_database(database_url, "ingest") as database:
+        await _publish_at_once(Publisher(log, database), an_origin)
+
+    arrived = await collected()
+    assert {post.revision for post in arrived} == {0}
+    assert len({post.id for post in arrived}) == 300
+    assert len({(post.id, post.text) for post in arrived}) == 300
+
+
+async def _publish_at_once(publisher: Publisher, an_origin: MakeOrigin) -> None:
     await asyncio.gather(
         *(
             publisher.publish(an_origin(source_id=f"s{n}"), posts(300, text=f"by {n}"))
             for n in range(4)
         )
     )
-
-    arrived = await collected()
-    assert {post.revision for post in arrived} == {0}
-    assert len({post.id for post in arrived}) == 300
-    assert len({(post.id, post.text) for post in arrived}) == 300
 
 
 async def test_bad_rows_go_to_the_dead_letters_once(

@@ -5,11 +5,13 @@ import gzip
 import hashlib
 import io
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from xml.sax.saxutils import escape
+
+from anyio.from_thread import start_blocking_portal
 
 
 @dataclass
@@ -17,13 +19,15 @@ class FeedServer:
     """Serves one feed at every path; `mode` says how.
 
     Modes: ok, gzip, unchanged (validators), status (with `status` and `answer_headers`), half,
-    bomb (gzip), endless, hang, cycle (redirects to itself), page (HTML).
+    bomb (gzip), endless, drip (endless, a few bytes at a time), hang, cycle (redirects to
+    itself), page (HTML), raw (`body` as it is).
     """
 
     mode: str = "ok"
     status: int = 500
     answer_headers: dict[str, str] = field(default_factory=dict)
     posts: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
     ttl: int = 0
     host: str = ""
     requests: Counter[str] = field(default_factory=Counter)
@@ -54,7 +58,7 @@ class FeedServer:
             await self._respond(writer, headers)
             await writer.drain()
 
-    async def _respond(  # noqa: C901 - one line a mode
+    async def _respond(  # noqa: C901, PLR0912 - one line a mode
         self, writer: asyncio.StreamWriter, asked: dict[str, str]
     ) -> None:
         body = self.feed()
@@ -85,6 +89,14 @@ class FeedServer:
                 while True:
                     writer.write(b"<a/>" * 10_000)
                     await writer.drain()
+            case "drip":
+                writer.write(b"HTTP/1.1 200 OK\r\n\r\n<rss>")
+                while True:
+                    writer.write(b"<a/>")
+                    await writer.drain()
+                    await asyncio.sleep(0.2)
+            case "raw":
+                send(writer, 200, self.body, self.answer_headers)
             case "hang":
                 await asyncio.sleep(3_600)
 
@@ -120,6 +132,16 @@ async def feed_server(posts: Sequence[tuple[str, str]] = ()) -> AsyncIterator[Fe
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def feed_server_beside(posts: Sequence[tuple[str, str]] = ()) -> Iterator[FeedServer]:
+    """The same in a thread of its own, for tests that do not run in an event loop."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(feed_server(posts)) as server,
+    ):
+        yield server
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The event loop of a process: uvloop where there is one, which halves the cost of every byte."""
+"""The event loop of a process: uvloop, which does in C what asyncio does in Python."""
 
 import asyncio
 import sys

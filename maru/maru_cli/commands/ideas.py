@@ -9,6 +9,8 @@ from maru_cli.output import out, print_json, print_table
 
 app = typer.Typer(help="The ideas that customers ask for.", no_args_is_help=True)
 
+_NONE = "No ideas yet: import posts with `maru import FILE --wait`."
+
 
 @app.command("list")
 def ideas_list(
@@ -43,7 +45,7 @@ def ideas_list(
             "title": "Title",
             "id": "ID",
         },
-        "No ideas yet: import posts with `maru import FILE --wait`.",
+        "No idea fits that." if params.keys() - {"sort"} else _NONE,
         as_json=as_json,
     )
 

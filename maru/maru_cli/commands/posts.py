@@ -24,7 +24,7 @@ def posts(
     rows = ask(lambda client: client.items("/api/v1/posts", most=limit, **params))
     if not as_json:
         rows = [{**row["post"], "language": row["language"]} for row in rows]
-    show(rows, _POST_COLUMNS, "No posts yet.", as_json=as_json)
+    show(rows, _POST_COLUMNS, "No post fits that." if params else "No posts yet.", as_json=as_json)
 
 
 _POST_COLUMNS = {

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,7 +51,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How an import ended. `resumed_at` is the byte at which it went on, 0 for the beginning."""
+    """How an import ended.
+
+    It went on at the byte `resumed_at` after `resumed_after` lines, which an earlier import had
+    published; both are 0 for the beginning.
+    """
 
     source_id: str
     format: Format
@@ -58,6 +63,7 @@ class Summary:
     bytes: int
     seconds: float
     resumed_at: int = 0
+    resumed_after: int = 0
 
 
 OnProgress = Callable[[Progress], None]
@@ -92,11 +98,20 @@ async def import_file(
         channel=channel,
         created_at=domain.utc_now(),
     )
-    cursor = (await _stored(database, new)).cursor
+    async with database.reading() as connection:
+        known = await sources.source_by_id(connection, new.id)
+    cursor = known.cursor if known else {}
     reading = await asyncio.to_thread(_Reading.open, source, new.origin(pushed=True), cursor)
     try:
+        batches = reading.batches()
+        first = await asyncio.to_thread(next, batches, None)
+        await _store(database, new)  # only now, since what can't be read leaves no source behind
         counts = await _publish_all(
-            Publisher(bus, database), reading, on_progress=on_progress, on_reject=on_reject
+            Publisher(bus, database),
+            reading,
+            chain([first] if first else [], batches),
+            on_progress=on_progress,
+            on_reject=on_reject,
         )
     finally:
         await asyncio.to_thread(reading.close)
@@ -107,6 +122,7 @@ async def import_file(
         bytes=reading.place,
         seconds=time.monotonic() - begun,
         resumed_at=reading.resumed_at,
+        resumed_after=reading.resumed_after,
     )
 
 
@@ -123,6 +139,7 @@ class _Parsed:
 async def _publish_all(
     publisher: Publisher,
     reading: "_Reading",
+    batches: Iterator[_Parsed],
     *,
     on_progress: OnProgress | None,
     on_reject: OnReject | None,
@@ -133,7 +150,6 @@ async def _publish_all(
     driver it would fight for the interpreter's lock (measured: a third slower).
     """
     begun, counts = time.monotonic(), Counts()
-    batches = reading.batches()
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
         counts += await _publish(publisher, reading.origin, batch, on_reject)
         if on_progress is not None:
@@ -168,6 +184,7 @@ class _Reading:
     place: int = 0
     line: int = 0
     resumed_at: int = 0
+    resumed_after: int = 0
     hash: Any = field(default_factory=hashlib.sha256)  # hashlib's objects have no public type
     nameless: bool = False
 
@@ -276,18 +293,14 @@ class _Reading:
             left -= len(piece)
         if offset and left == 0 and so_far.hexdigest() == cursor["sha256"]:
             self.hash, self.place, self.line = so_far, offset, int(cursor["line"])
-            self.resumed_at = offset
+            self.resumed_at, self.resumed_after = offset, self.line
         else:
             self.stream.seek(0)
 
 
-async def _stored(database: Database, new: Source) -> Source:
-    """Return the source that stands for all imports under that name, made when it is new."""
+async def _store(database: Database, new: Source) -> None:
+    """Add the source that stands for all imports under that name, unless it is there."""
     with suppress(IntegrityError):  # another import under that name began in this moment
         async with database.transaction() as connection:
-            known = await sources.source_by_id(connection, new.id)
-            if known is None:
+            if await sources.source_by_id(connection, new.id) is None:
                 await sources.add_source(connection, new)
-            return known or new
-    async with database.reading() as connection:
-        return await sources.source_by_id(connection, new.id) or new

@@ -69,13 +69,16 @@ def read_tsv(file: Path, known: frozenset[str] | None = None) -> tuple[list[str]
     """Read the columns `text` and `label` (or the last one); quotes mean nothing in the file."""
     if not file.is_file():
         raise ConfigError(f"{file} is not there: name a TSV file with a header line")
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        header = next(table, [])
-        if "text" not in header or "label" not in header:
-            raise ConfigError(f"{file} has the columns {header}; it needs `text` and `label`")
-        text, label = header.index("text"), header.index("label")
-        pairs = list(_pairs(file, table, text, label, known))
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+            header = next(table, [])
+            if "text" not in header or "label" not in header:
+                raise ConfigError(f"{file} has the columns {header}; it needs `text` and `label`")
+            text, label = header.index("text"), header.index("label")
+            pairs = list(_pairs(file, table, text, label, known))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{file} is no TSV file in UTF-8: {error}") from error
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 

@@ -68,13 +68,21 @@ def post_from(row: Mapping[str, object], *, line: int = 0, offset: int = 0) -> P
     body, cut = text.cut(_body(found))
     title = text.clean_line(text.from_maybe_html(_string(found, "title")))
     if not body and not title:
-        raise BadField("no text")
+        raise BadField(_no_text(row))
     post = ParsedPost(native_id=bounded_id(_string(found, "id")), text=body, title=title)
     post.truncated, post.line, post.offset = cut, line, offset
     _add_author(post, found)
     _add_where_and_when(post, found)
     _add_reach(post, found)
     return post
+
+
+def _no_text(row: Mapping[str, object]) -> str:
+    meanings = {meaning for meaning, _ in _plan(tuple(row))}
+    if meanings & {"text", "html", "title"}:
+        return "no text"
+    names = ", ".join(map(str, row))[:_MAX_SHOWN]
+    return f"no text: of its fields ({names}) none is called text, body, message, review, title …"
 
 
 def bounded_id(written: str) -> str:
