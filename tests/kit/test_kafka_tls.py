@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from kit.notes import Note, a_topic, everything, notes
@@ -85,6 +86,19 @@ def safe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Safe]:
         yield safe
     finally:
         broker.stop()
+
+
+@pytest.fixture(autouse=True)
+async def hung_up(safe: Safe) -> AsyncIterator[None]:
+    """Keep the event loop until TLS has said goodbye: aiokafka does not wait for it."""
+    yield
+    async with asyncio.timeout(40):
+        while any(
+            connection.raddr and connection.raddr.port in (safe.sasl, safe.mutual)
+            for connection in psutil.Process().net_connections()
+        ):
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.05)
 
 
 async def _through(url: str) -> list[str]:
