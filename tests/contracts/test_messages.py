@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from uuid import UUID, uuid5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from maru_contracts.json_schemas import EXAMPLES, FOLDER, rendered
 from maru_contracts.message import Message
-from maru_contracts.posts import Post, post_id
+from maru_contracts.posts import Post, post_id, post_name
 from maru_contracts.topics import TOPICS, Topic, dead_letters
 
 GOLDEN = [(topic, path) for topic in TOPICS for path in sorted((EXAMPLES / topic.name).iterdir())]
@@ -56,6 +59,14 @@ def test_a_post_has_the_same_id_wherever_it_is_computed() -> None:
     assert str(post_id("default", "file", "r-1042")) == str(post_id("default", "file", "r-1042"))
     assert post_id("default", "file", "1") != post_id("default", "feed", "1")
     assert post_id("a", "bc", "d") != post_id("ab", "c", "d")
+
+
+@given(st.text(max_size=9), st.text(max_size=9), st.text(max_size=99))
+def test_the_id_of_a_post_is_a_uuid_of_version_5(workspace: str, kind: str, native_id: str) -> None:
+    posts = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750001")
+    expected = uuid5(posts, f"{workspace}\x1f{kind}\x1f{native_id}")
+    assert post_name(workspace, kind, native_id) == str(expected)
+    assert post_id(workspace, kind, native_id) == expected
 
 
 def test_a_time_without_an_offset_is_refused() -> None:

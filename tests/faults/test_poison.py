@@ -28,9 +28,12 @@ _BUG = {
 """Something in ideas that fails for certain posts, every time, until it is mended."""
 
 
-def test_poison_is_set_aside_once_and_comes_back_when_the_bug_is_mended(world: World) -> None:
-    truth = written(seed="poison", count=500)
-    for number in (120, 260):
+def test_poison_is_set_aside_once_and_comes_back_when_the_bug_is_mended(
+    world: World, rounds: int
+) -> None:
+    truth = written(seed="poison", count=500 * rounds)
+    poisonous = range(100, len(truth), 100)
+    for number in poisonous:
         truth[number] = replace(truth[number], text=f"Please add poisonous ideas #{number}")
     file = world.home / "poison.ndjson"
     write_ndjson(file, truth)
@@ -38,16 +41,16 @@ def test_poison_is_set_aside_once_and_comes_back_when_the_bug_is_mended(world: W
     try:
         _append_unreadable(world)
         world.import_file(file, "poison")
-        world.drain("poison", len(truth) - 2)
+        world.drain("poison", len(truth) - len(poisonous))
     finally:
         _alter(world, mended=True)
 
     unreadable = _letters(world, _TOPIC, "sentiment")
     failed = _letters(world, POSTS_TAGGED.name, "ideas")
     assert sorted(unreadable) == ["schema", "schema", "unreadable"]
-    assert failed == ["failed", "failed"]
+    assert failed == ["failed"] * len(poisonous)
 
-    assert world.ask(lambda bus, _: dead_replay(bus, POSTS_TAGGED.name, "ideas")) == 2
+    assert world.ask(lambda bus, _: dead_replay(bus, POSTS_TAGGED.name, "ideas")) == len(poisonous)
     world.drain("poison", len(truth))
     found = world.judge("poison", truth)
     assert (found.lost, found.duplicate, found.miscounted) == ([], [], [])

@@ -15,8 +15,15 @@ _BATCH = {"ingest": 0, "sentiment": 128, "ideas": 0, "gateway": 0}
 
 
 @pytest.mark.parametrize("service", ["ingest", "sentiment", "ideas", "gateway"])
-def test_a_stop_under_load_ends_in_time_and_in_good_order(world: World, service: str) -> None:
-    product = f"stop-{service}"
+def test_a_stop_under_load_ends_in_time_and_in_good_order(
+    world: World, service: str, rounds: int
+) -> None:
+    for number in range(rounds):
+        world.up()
+        _stop_under_load(world, service, f"stop-{service}-{number}")
+
+
+def _stop_under_load(world: World, service: str, product: str) -> None:
     truth = written(seed=product, count=400)
     file = world.home / f"{product}.ndjson"
     write_ndjson(file, truth)
@@ -38,23 +45,28 @@ def test_a_stop_under_load_ends_in_time_and_in_good_order(world: World, service:
     assert world.judge(product, truth).faults() == {}
 
 
-def test_a_frozen_writer_is_replaced_and_fenced_when_it_wakes(world: World) -> None:
-    truth = written(seed=9, count=400)
-    file = world.home / "zombie.ndjson"
+def test_a_frozen_writer_is_replaced_and_fenced_when_it_wakes(world: World, rounds: int) -> None:
+    for number in range(rounds):
+        _freeze(world, f"zombie-{number}")
+
+
+def _freeze(world: World, product: str) -> None:
+    truth = written(seed=product, count=400)
+    file = world.home / f"{product}.ndjson"
     write_ndjson(file, truth)
     world.stack.kill("ideas")
     world.stack.start("ideas", MARU_CRASH_AT="after_fetch_before_handler:1:SIGSTOP")
     world.stack.wait_ready("ideas")
     fenced = world.stack.output("ideas").count("stream.fenced")
-    world.import_file(file, "zombie")
+    world.import_file(file, product)
 
     with world.second("ideas", free_port()) as second:
-        world.drain("zombie", len(truth), seconds=30)
+        world.drain(product, len(truth), seconds=30)
         world.stack.signal("ideas", signal.SIGCONT)
         world.waits_for(lambda: world.stack.output("ideas").count("stream.fenced") > fenced)
         assert world.stack.alive("ideas")
         second.terminate()
         assert second.wait(15) in {0, -signal.SIGTERM}
 
-    world.drain("zombie", len(truth))
-    assert world.judge("zombie", truth).faults() == {}
+    world.drain(product, len(truth))
+    assert world.judge(product, truth).faults() == {}

@@ -140,6 +140,14 @@ class World:
         ):
             yield bus, database
 
+    def settles(self, product: str) -> int:
+        """Wait until no more posts of a product arrive; return how many have."""
+        arrived, before = self.count(product), -1
+        while arrived != before:
+            time.sleep(0.5)
+            arrived, before = self.count(product), arrived
+        return arrived
+
     def resumes(self, product: str, *, within: float, arrived: int | None = None) -> float:
         """Wait for the next post of a product to arrive; return how many seconds it took."""
         return asyncio.run(self._resumes(product, within, arrived))

@@ -33,7 +33,9 @@ def seen(post: Named, **changes: object) -> Seen:
 def decide(
     posts: list[Named], *known: Seen, origin: Origin = _ORIGIN
 ) -> tuple[list[Decision], int]:
-    return domain.decide(origin, posts, {one.id: one for one in known}, now=_NOW)
+    latest = domain.latest(posts)
+    decisions = domain.decide(origin, latest, {one.id: one for one in known}, now=_NOW)
+    return decisions, len(posts) - len(decisions)
 
 
 def test_the_id_is_the_contracts() -> None:
@@ -122,7 +124,7 @@ def test_versions_with_edit_times_converge_in_any_order(order: list[int], repeat
     known: dict[str, Seen] = {}
     revisions = []
     for number in [*order, repeat]:
-        decisions, _ = domain.decide(_ORIGIN, [versions[number]], known, now=_NOW)
+        decisions = domain.decide(_ORIGIN, [versions[number]], known, now=_NOW)
         for one in decisions:
             revisions.append(one.seen.revision)
             known[one.seen.id] = seen(one.named, revision=one.seen.revision)

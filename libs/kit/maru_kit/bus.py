@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from maru_kit.errors import Rejected
 
@@ -36,8 +36,7 @@ class LogTopic(Protocol):
         """Whether only the newest record of each key is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A record on its way into the log. Records with one key keep their order."""
 
     key: bytes

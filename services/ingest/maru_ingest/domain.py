@@ -7,15 +7,15 @@ revision and a second look becomes nothing.
 
 import hashlib
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID, uuid5
 
 import orjson
 
-from maru_contracts.posts import Channel, post_id
+from maru_contracts.posts import Channel, post_name
 from maru_ingest.formats.ids import content_hash
 from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, ParsedPost, Row
 
@@ -48,8 +48,7 @@ class Origin:
     pushed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A parsed post with its id, the fingerprint of what it says, and its final native id."""
 
     id: str
@@ -58,8 +57,7 @@ class Named:
     post: ParsedPost
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What is known of a post. `published` is false until the log has acknowledged it.
 
     `owner` is the source whose edits count, None once that source was removed.
@@ -74,8 +72,7 @@ class Seen:
     edited_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What happens to one post: `seen` is what will be known of it, `was` what was before."""
 
     named: Named
@@ -103,8 +100,8 @@ def name_post(origin: Origin, post: ParsedPost, *, occurrence: int = 0) -> Named
         native_id = f"{native_id}#{occurrence}"
     if native_id.isdigit() and len(native_id) < _MIN_NUMBER_OF_THE_WORLD:
         native_id = f"{origin.name}/{native_id}"
-    name = post_id(origin.workspace, origin.kind, native_id)
-    return Named(id=str(name), native_id=native_id, fingerprint=fingerprint(post), post=post)
+    name = post_name(origin.workspace, origin.kind, native_id)
+    return Named(id=name, native_id=native_id, fingerprint=fingerprint(post), post=post)
 
 
 def as_row(post: ParsedPost) -> Row:
@@ -124,28 +121,28 @@ def fingerprint(post: ParsedPost) -> str:
     return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
+def latest(posts: Iterable[Named]) -> Collection[Named]:
+    """Return the last version of each post, in the order in which they came."""
+    found: dict[str, Named] = {}
+    for named in posts:
+        before = found.get(named.id)
+        if before is not None:
+            if _is_older(named.post.edited_at, before.post.edited_at):
+                continue
+            del found[named.id]
+        found[named.id] = named
+    return found.values()
+
+
 def decide(
     origin: Origin, posts: Iterable[Named], seen: Mapping[str, Seen], *, now: datetime
-) -> tuple[list[Decision], int]:
-    """Return what to publish, in order, and how many posts are duplicates.
+) -> list[Decision]:
+    """Return what to publish of `posts`, each of which is there once, in order.
 
-    A post that was announced but never acknowledged comes out with the revision it had; within
-    one batch only the last version of a post counts.
+    A post that was announced but never acknowledged comes out with the revision it had.
     """
-    latest: dict[str, Named] = {}
-    total = 0
-    for named in posts:
-        total += 1
-        before = latest.get(named.id)
-        if before is None or not _is_older(named.post.edited_at, before.post.edited_at):
-            latest.pop(named.id, None)
-            latest[named.id] = named
-    chosen = [
-        decision
-        for named in latest.values()
-        if (decision := _decide(origin, named, seen.get(named.id), now)) is not None
-    ]
-    return chosen, total - len(chosen)
+    decided = (_decide(origin, named, seen.get(named.id), now) for named in posts)
+    return [decision for decision in decided if decision is not None]
 
 
 def _decide(origin: Origin, named: Named, was: Seen | None, now: datetime) -> Decision | None:

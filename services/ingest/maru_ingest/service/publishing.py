@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-
 from maru_contracts.topics import POSTS_COLLECTED
 from maru_ingest import domain
 from maru_ingest.domain import Decision, Named, Origin
@@ -41,7 +39,6 @@ _SCHEMA = (("schema", POSTS_COLLECTED.name.encode()),)
 DEAD = DeadTopic(POSTS_COLLECTED.name, GROUP)
 """Takes the rows that are no posts, as they came."""
 
-_ATTEMPTS = 5
 _REJECT_SIZE = 16
 
 
@@ -111,25 +108,20 @@ class Publisher:
     async def _announce(
         self, origin: Origin, posts: Sequence[Named], now: datetime
     ) -> tuple[list[Decision], int, int | None]:
-        """Decide and write down; again when another process was first with one of the posts.
+        """Decide and write down.
 
         Returns what is to be published, the number of duplicates, and the announcement's number
         when there is something to publish.
         """
-        attempt = 0
-        while posts:
-            attempt += 1
-            try:
-                async with self.database.transaction() as connection:
-                    known = await history.seen_posts(connection, [post.id for post in posts])
-                    decisions, duplicates = domain.decide(origin, posts, known, now=now)
-                    number = await history.announce(connection, decisions) if decisions else None
-            except IntegrityError:
-                if attempt == _ATTEMPTS:
-                    raise
-            else:
-                return decisions, duplicates, number
-        return [], 0, None
+        if not posts:
+            return [], 0, None
+        latest = domain.latest(posts)
+        async with self.database.transaction() as connection:
+            number, known = await history.announce(connection, origin, latest, now=now)
+            decisions = domain.decide(origin, latest, known, now=now)
+            if decisions:
+                await history.keep(connection, number, decisions)
+        return decisions, len(posts) - len(decisions), number if decisions else None
 
     async def _append(self, origin: Origin, decisions: Sequence[Decision], now: datetime) -> None:
         if decisions:

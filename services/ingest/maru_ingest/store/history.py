@@ -6,54 +6,79 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Insert, Row, Table, delete, insert, select, text, update
+from sqlalchemy import Insert, Row, Table, bindparam, delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maru_ingest.domain import Decision, Seen
+from maru_ingest.domain import Decision, Named, Origin, Seen
 from maru_ingest.tables import announcements, deliveries, micros, moment, rejects, seen
 
-_SEEN_TYPES = {
-    "id": "TEXT",
-    "fingerprint": "TEXT",
-    "revision": "INTEGER",
-    "owner": "TEXT",
-    "collected_at": "BIGINT",
-    "edited_at": "BIGINT",
-    "announcement": "BIGINT",
+_KNOWN = (
+    "id, fingerprint, revision, owner, collected_at, edited_at, "
+    "NOT EXISTS (SELECT 1 FROM announcements AS a WHERE a.id = seen.announcement) AS published"
+)
+_EACH = {
+    "sqlite": "json_each(:given)",
+    "postgresql": "jsonb_array_elements(CAST(:given AS jsonb)) AS given(value)",
 }
-_SEEN = ", ".join(_SEEN_TYPES)
-_PUBLISHED = "NOT EXISTS (SELECT 1 FROM announcements AS a WHERE a.id = seen.announcement)"
-# S608 is silenced where a statement is put together from these constants only.
+"""The rows of the parameter `given`, a JSON array of arrays. S608 is silenced where a statement is
+put together from these constants only.
+
+One statement with one parameter for a whole batch: SQLite's driver lets go of the interpreter's
+lock once, not once a row, and PostgreSQL's makes one round trip.
+"""
 _REMEMBERED = timedelta(days=1)
 
 
-async def seen_posts(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Seen]:
-    """What is known of these posts."""
-    statement = text(
-        f"SELECT {_SEEN}, {_PUBLISHED} AS published FROM seen "  # noqa: S608
-        f"WHERE id IN ({_given(connection, 1)})"
-    )
-    rows = await connection.execute(statement, {"given": _listed(ids)})
-    return {row.id: _seen(row) for row in rows}
+async def announce(
+    connection: AsyncConnection, origin: Origin, posts: Collection[Named], *, now: datetime
+) -> tuple[int, dict[str, Seen]]:
+    """Write down those posts that were never seen before, each of which is given once.
 
-
-async def announce(connection: AsyncConnection, decisions: Sequence[Decision]) -> int:
-    """Write down what is about to be published; return the number of this announcement.
-
-    Raises IntegrityError when another process announced one of the new posts meanwhile: decide
-    again.
+    Returns the number of this announcement, and what is known of the other posts. Another process
+    that announces one of the new posts at this moment waits, and then sees it as known.
     """
     number = secrets.randbits(63)
+    # Sorted, so that two processes wait for each other and never deadlock.
+    rows = sorted((it.id, it.fingerprint, micros(it.post.edited_at)) for it in posts)
+    added = await connection.execute(
+        text(
+            "INSERT INTO seen "  # noqa: S608
+            "(id, fingerprint, revision, owner, collected_at, edited_at, announcement) "
+            "SELECT value->>0, value->>1, 0, CAST(:owner AS TEXT), CAST(:now AS BIGINT), "
+            "CAST(value->>2 AS BIGINT), CAST(:number AS BIGINT) "
+            f"FROM {_each(connection)} WHERE true ON CONFLICT DO NOTHING"
+        ),
+        {
+            "given": orjson.dumps(rows).decode(),
+            "owner": origin.source_id,
+            "now": micros(now),
+            "number": number,
+        },
+    )
+    if added.rowcount == len(rows):
+        return number, {}
+    known = await connection.execute(
+        text(
+            f"SELECT {_KNOWN} FROM seen "  # noqa: S608
+            f"WHERE id IN (SELECT value->>0 FROM {_each(connection)}) "
+            "AND (announcement IS NULL OR announcement <> CAST(:number AS BIGINT))"
+        ),
+        {"given": orjson.dumps([row[:1] for row in rows]).decode(), "number": number},
+    )
+    return number, {row.id: _seen(row) for row in known}
+
+
+async def keep(connection: AsyncConnection, number: int, decisions: Sequence[Decision]) -> None:
+    """Write down that the log has not acknowledged these posts yet, and the edits among them."""
     await connection.execute(insert(announcements).values(id=number))
-    new = [_values(one.seen, number) for one in decisions if one.was is None]
-    if new:
-        statement = text(f"INSERT INTO seen ({_SEEN}) {_given(connection, len(_SEEN_TYPES))}")
-        await connection.execute(statement, {"given": orjson.dumps(new).decode()})
-    for known in (one.seen for one in decisions if one.was is not None):
-        values = dict(zip(_SEEN_TYPES, _values(known, number), strict=True))
-        await connection.execute(update(seen).where(seen.c.id == known.id).values(values))
-    return number
+    edited = [
+        {"known": one.seen.id, **_edit(one.seen), "announcement": number}
+        for one in decisions
+        if one.was is not None
+    ]
+    if edited:
+        await connection.execute(update(seen).where(seen.c.id == bindparam("known")), edited)
 
 
 async def acknowledge(connection: AsyncConnection, announcement: int) -> None:
@@ -97,34 +122,17 @@ def _insert_new(connection: AsyncConnection, table: Table) -> Insert:
     return make(table).on_conflict_do_nothing()
 
 
-def _given(connection: AsyncConnection, columns: int) -> str:
-    """Return a SELECT over the parameter `given`, a JSON array of arrays in the order of `_SEEN`.
-
-    One statement with one parameter for a whole batch: SQLite's driver lets go of the
-    interpreter's lock once, not once a row (measured: half the time of `executemany` beside a
-    busy thread), and PostgreSQL's makes one round trip.
-    """
-    types = list(_SEEN_TYPES.values())[:columns]
-    casts = ", ".join(f"CAST(value->>{place} AS {kind})" for place, kind in enumerate(types))
-    if connection.dialect.name == "sqlite":
-        return f"SELECT {casts} FROM json_each(:given)"  # noqa: S608
-    return f"SELECT {casts} FROM jsonb_array_elements(CAST(:given AS jsonb)) AS given(value)"  # noqa: S608
+def _each(connection: AsyncConnection) -> str:
+    return _EACH[connection.dialect.name]
 
 
-def _listed(ids: Sequence[str]) -> str:
-    return orjson.dumps([(one,) for one in ids]).decode()
-
-
-def _values(known: Seen, announcement: int) -> tuple[object, ...]:
-    return (
-        known.id,
-        known.fingerprint,
-        known.revision,
-        known.owner,
-        micros(known.collected_at),
-        micros(known.edited_at),
-        announcement,
-    )
+def _edit(known: Seen) -> dict[str, object]:
+    return {
+        "fingerprint": known.fingerprint,
+        "revision": known.revision,
+        "owner": known.owner,
+        "edited_at": micros(known.edited_at),
+    }
 
 
 def _seen(row: Row[Any]) -> Seen:
