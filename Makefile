@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DISTRIBUTIONS := libs/contracts libs/kit services/ingest services/sentiment services/ideas services/gateway maru
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test lint format types schemas bench eval docs kafka clean
+.PHONY: help setup run quick test faults lint format types schemas bench eval docs kafka clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,11 @@ test: setup $(VENV)/.dev ## run all tests, on the embedded mode and on Kafka and
 	@tests/servers/install.sh
 	@$(BIN)/python services/gateway/web/build.py test
 	@$(BIN)/pytest -n 2 --dist loadgroup
+
+faults: setup $(VENV)/.dev ## run the long form of the fault tests, and the mutants that they must notice
+	@tests/servers/install.sh
+	@$(BIN)/pytest -q tests/faults --rounds 20
+	@cd tests && ../$(BIN)/python -m faults.mutants
 
 lint: setup $(VENV)/.dev types ## check style, types, and which room may import which
 	@$(BIN)/ruff format --check --quiet
