@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     port: int = Field(8083, ge=0, le=65_535, description="Port of the HTTP interface.")
     batch_size: int = Field(500, ge=1, le=5_000, description="Posts taken in one transaction.")
     min_suggestion: Share = Field(
-        0.5, description="Probability of a suggestion from which a post becomes evidence."
+        0.3, description="Probability of a suggestion from which a post becomes evidence."
     )
     min_problem: Share = Field(
         0.5, description="Probability of a problem from which a post becomes evidence."

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from maru_contracts.tags import Intent, Sentiment
 from maru_kit.errors import ConfigError
+from maru_sentiment.analysers.intent import SUGGESTION
 from maru_sentiment.analysers.language import LANGUAGES, UNKNOWN, LanguageHead
 from maru_sentiment.dataset import rows
 from maru_sentiment.tagger import Tagger
@@ -121,7 +122,7 @@ def measure(kind: Kind, texts: Sequence[str], labels: Sequence[str]) -> dict[str
 
 
 def _asks(intent: Intent) -> str:
-    return "suggestion" if intent.probabilities["suggestion"] >= 0.5 else "other"  # noqa: PLR2004
+    return "suggestion" if intent.probabilities["suggestion"] >= SUGGESTION else "other"
 
 
 def _binary_accuracy(labels: Sequence[str], moods: Sequence[Sentiment]) -> float | None:

@@ -10,8 +10,13 @@ from maru_sentiment import linear
 from maru_sentiment.analyser import Batch
 
 HEAD = "intent"
-THRESHOLD = 0.5
-"""A post is called a suggestion or a problem from this probability on."""
+SUGGESTION, PROBLEM = 0.3, 0.5
+"""A post is called a suggestion or a problem from these probabilities on.
+
+People word a wish in more ways than a training set holds, so on an app that the head has not seen
+0.3 gives the best F1 (each of two apps left out in turn: 0.59 there, 0.57 at 0.5); for problems it
+hardly matters.
+"""
 
 
 class IntentHead:
@@ -33,8 +38,9 @@ class IntentHead:
 
 def _intent(suggestion: float, problem: float) -> Intent:
     label: IntentLabel = "other"
-    if max(suggestion, problem) >= THRESHOLD:
-        label = "suggestion" if suggestion >= problem else "problem"
+    surer = max(suggestion / SUGGESTION, problem / PROBLEM)
+    if surer >= 1:
+        label = "suggestion" if suggestion / SUGGESTION == surer else "problem"
     return Intent(
         label=label,
         probabilities={
