@@ -16,6 +16,7 @@ from maru_ideas.settings import Settings
 from maru_sentiment.encoder import Encoder, quantise
 
 _SIZES = (1_000, 10_000, 100_000)
+_LATIN = 1
 _BLUR = 4.0
 """Standard deviation of what makes other posts of real ones; entries have one of 5.6."""
 
@@ -44,11 +45,11 @@ def _matched(shelf: Shelf, vectors: Vectors) -> float:
     first = len(shelf)
     begun = time.perf_counter()
     for number, vector in enumerate(vectors):
-        match = shelf.nearest(vector)
+        match = shelf.nearest(vector, _LATIN)
         if match is None:
-            shelf.found(UUID(int=first + number), vector)
+            shelf.found(UUID(int=first + number), vector, _LATIN)
         else:
-            shelf.join(match.place, vector)
+            shelf.join(match.place, vector, _LATIN)
     return len(vectors) / (time.perf_counter() - begun)
 
 
@@ -66,5 +67,5 @@ def _blurred(real: Vectors, count: int, random: np.random.Generator) -> Vectors:
 def _shelf(vectors: Vectors) -> Shelf:
     shelf = Shelf(trained(), Settings().closeness)
     ids = [UUID(int=place) for place in range(len(vectors))]
-    shelf.restore(ids, vectors.astype(np.int16), [1] * len(vectors))
+    shelf.restore(ids, vectors.astype(np.int16), [1] * len(vectors), [_LATIN] * len(vectors))
     return shelf

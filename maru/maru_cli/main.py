@@ -30,9 +30,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (running, import_, posts, replay, doctor, settings, train):
+for command in (running, import_, posts, replay, doctor, settings):
     app.add_typer(command.app)
-for group in (sources, ideas, topics, keys, dead, eval_):
+for group in (sources, ideas, topics, keys, dead, eval_, train):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2].rstrip("_"))
 
 

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 
-_NEEDS = (
+NEEDS = (
     ("a dark mode", "다크 모드"),
     ("offline maps", "오프라인 지도"),
     ("export to PDF", "PDF 내보내기"),
@@ -30,7 +30,7 @@ _NEEDS = (
     ("a Linux client", "리눅스 클라이언트"),
     ("shared folders", "공유 폴더"),
 )
-_ASKS = (
+ASKS = (
     "Please add {en}.",
     "It would be great to have {en}, honestly.",
     "I wish there was {en} in this app",
@@ -65,8 +65,8 @@ def written(seed: int | str, count: int) -> list[Written]:
     rng = random.Random(seed)
     posts = []
     for number in range(count):
-        english, korean = rng.choice(_NEEDS)
-        pattern = rng.choice(_ASKS if rng.random() < 0.7 else _NOISE)
+        english, korean = rng.choice(NEEDS)
+        pattern = rng.choice(ASKS if rng.random() < 0.7 else _NOISE)
         posts.append(
             Written(
                 number=number,

@@ -53,7 +53,9 @@ def test_a_file_of_clear_groups_is_grouped_rightly(tmp_path: Path) -> None:
     file.write_text("text\tcluster\n" + "".join(f"{text}\tg{n}\n" for text, n in rows))
     vectors = np.stack([an_embedding(n, seed=seed) for seed, (_, n) in enumerate(rows)])
 
-    scores = evaluate_clusters(file, lambda _: vectors, Closeness(threshold=0.3, growth=0.015))
+    scores = evaluate_clusters(
+        file, lambda _: vectors, Closeness(threshold=0.3, across=0.3, growth=0.015)
+    )
 
     assert scores == {
         "n": 4,
@@ -71,5 +73,7 @@ def test_a_file_that_cannot_be_judged_says_why(tmp_path: Path, content: str) -> 
 
     with pytest.raises(ConfigError, match="clusters"):
         evaluate_clusters(
-            file, lambda _: np.zeros((0, 512), np.int8), Closeness(threshold=0.3, growth=0.0)
+            file,
+            lambda _: np.zeros((0, 512), np.int8),
+            Closeness(threshold=0.3, across=0.3, growth=0.0),
         )

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from maru_ideas.domain import matching
 from maru_ideas.domain.matching import SHAPING, Closeness, Shelf, idea_id
 from maru_ideas.domain.space import SIZE, UNIT, Vectors, scaled, trained
+from maru_ideas.domain.terms import scripts
 
-CLOSENESS = Closeness(threshold=0.3, growth=0.015)
+LATIN, HANGUL = scripts("word"), scripts("낱말")
+CLOSENESS = Closeness(threshold=0.3, across=0.2, growth=0.015)
 
 
 def a_vector(subject: int, seed: int = 0, noise: float = 0.5) -> Vectors:
@@ -22,11 +24,11 @@ def a_shelf(closeness: Closeness = CLOSENESS) -> Shelf:
 
 
 def put(shelf: Shelf, vector: Vectors, post: int) -> UUID:
-    match = shelf.nearest(vector)
+    match = shelf.nearest(vector, LATIN)
     if match is None:
-        match = shelf.found(idea_id(UUID(int=post)), vector)
+        match = shelf.found(idea_id(UUID(int=post)), vector, LATIN)
     else:
-        shelf.join(match.place, vector)
+        shelf.join(match.place, vector, LATIN)
     return shelf.ids[match.place]
 
 
@@ -35,7 +37,8 @@ def restored(shelf: Shelf) -> Shelf:
     places = range(len(shelf))
     if places:
         sums = np.stack([shelf.sum_of(place) for place in places])
-        copy.restore(shelf.ids, sums, [shelf.shapers_of(place) for place in places])
+        shapers = [shelf.shapers_of(place) for place in places]
+        copy.restore(shelf.ids, sums, shapers, [shelf.scripts_of(place) for place in places])
     return copy
 
 
@@ -51,24 +54,24 @@ def test_posts_of_one_subject_meet_and_others_do_not() -> None:
 def test_of_equally_near_ideas_the_oldest_is_chosen() -> None:
     shelf = a_shelf()
     vector = a_vector(1)
-    shelf.found(UUID(int=1), vector)
-    shelf.found(UUID(int=2), vector)
+    shelf.found(UUID(int=1), vector, LATIN)
+    shelf.found(UUID(int=2), vector, LATIN)
 
-    match = shelf.nearest(vector)
+    match = shelf.nearest(vector, LATIN)
 
     assert match is not None
     assert match.place == 0
 
 
 def test_an_empty_shelf_has_nothing_near() -> None:
-    assert a_shelf().nearest(a_vector(1)) is None
+    assert a_shelf().nearest(a_vector(1), LATIN) is None
 
 
 def test_a_text_without_any_meaning_founds_its_own_idea() -> None:
     shelf = a_shelf()
-    shelf.found(UUID(int=1), a_vector(1))
+    shelf.found(UUID(int=1), a_vector(1), LATIN)
 
-    assert shelf.nearest(np.zeros(SIZE, np.int8)) is None
+    assert shelf.nearest(np.zeros(SIZE, np.int8), LATIN) is None
 
 
 @settings(max_examples=20, deadline=None)
@@ -85,19 +88,43 @@ def test_restarts_change_nothing(posts: list[tuple[int, bool]]) -> None:
 
 def test_a_grown_idea_stops_moving_and_its_sum_fits() -> None:
     shelf = a_shelf()
-    shelf.found(UUID(int=1), np.full(SIZE, 127, np.int8))
+    shelf.found(UUID(int=1), np.full(SIZE, 127, np.int8), LATIN)
     for _ in range(SHAPING + 10):
-        shelf.join(0, np.full(SIZE, 127, np.int8))
+        shelf.join(0, np.full(SIZE, 127, np.int8), LATIN)
 
     assert shelf.shapers_of(0) == SHAPING
     assert shelf.sum_of(0).max() == SHAPING * 127 < 2**15
 
 
 def test_a_bigger_idea_asks_for_more_nearness() -> None:
-    needed = CLOSENESS.needed()
+    needed, across = CLOSENESS.needed()
 
     assert needed[1] == round(0.3 * UNIT * UNIT)
+    assert across[1] == round(0.2 * UNIT * UNIT)
     assert all(needed[1:-1] <= needed[2:])
+
+
+def test_an_idea_without_words_in_the_posts_script_asks_for_less() -> None:
+    shelf = a_shelf()
+    vector = a_vector(1, seed=1, noise=0.0)
+    shelf.found(UUID(int=1), vector, LATIN)
+    away = a_vector(2, seed=2, noise=0.0).astype(np.float64)
+    near = scaled(np.rint(1000 * (0.25 * vector + 0.968 * away))[None], UNIT)[0]
+
+    assert shelf.nearest(near, LATIN) is None
+    assert shelf.nearest(near, LATIN | HANGUL) is None
+    match = shelf.nearest(near, HANGUL)
+    assert match is not None
+
+    shelf.join(match.place, near, HANGUL)
+    assert shelf.scripts_of(match.place) == LATIN | HANGUL
+
+
+def test_scripts_are_told_by_words_and_not_by_acronyms() -> None:
+    assert scripts("PDF 내보내기 추가해 주세요!") == HANGUL
+    assert scripts("다크 모드 please") == LATIN | HANGUL
+    assert scripts("Додайте темну тему") not in {0, LATIN, HANGUL}
+    assert scripts("123 !!! :)") == 0
 
 
 def test_the_search_stays_bounded_and_still_finds_the_idea() -> None:
@@ -105,10 +132,10 @@ def test_the_search_stays_bounded_and_still_finds_the_idea() -> None:
     count = matching.LOOKED_AT * 2
     vectors = [a_vector(subject, noise=0.0) for subject in range(count)]
     sums = np.stack(vectors).astype(np.int16)
-    shelf.restore([UUID(int=n) for n in range(count)], sums, [1] * count)
+    shelf.restore([UUID(int=n) for n in range(count)], sums, [1] * count, [LATIN] * count)
 
     looked_at = shelf.candidates(vectors[7])
-    found = [shelf.nearest(vectors[n]) for n in range(0, count, 97)]
+    found = [shelf.nearest(vectors[n], LATIN) for n in range(0, count, 97)]
 
     assert 0 < len(looked_at) <= matching.LOOKED_AT
     assert [match.place for match in found if match] == list(range(0, count, 97))

@@ -1,26 +1,45 @@
-"""`maru train`: what is typed, and what is printed."""
+"""`maru train …`: what is typed, and what is printed."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maru_cli.output import print_json
+from maru_cli.output import out, print_json
 
-app = typer.Typer()
+app = typer.Typer(
+    help="Train the models again (needs the development dependencies).", no_args_is_help=True
+)
+
+Data = Annotated[Path, typer.Option(help="The folder of labelled data.")]
+_DATA = Path("../shared/data")
 
 
-@app.command()
-def train(
-    data: Annotated[Path, typer.Option(help="The folder of labelled data.")] = Path(
-        "../shared/data"
-    ),
+@app.command("heads")
+def train_heads(
+    data: Data = _DATA,
     to: Annotated[Path, typer.Option(help="Where the weights go.")] = Path(
         "services/sentiment/maru_sentiment/weights"
     ),
     seed: int = 0,
 ) -> None:
-    """Train the heads again (about ten minutes; needs the development dependencies)."""
-    from maru_sentiment.training import train as train_heads
+    """Train the heads for mood and intent (about ten minutes)."""
+    from maru_sentiment.training import train
 
-    print_json(train_heads(data, to, seed=seed))
+    print_json(train(data, to, seed=seed))
+
+
+@app.command("ideas")
+def train_ideas(
+    data: Data = _DATA,
+    to: Annotated[Path, typer.Option(help="Where the space goes.")] = Path(
+        "services/ideas/maru_ideas/space.npz"
+    ),
+) -> None:
+    """Train the space in which posts are compared with ideas (about three minutes)."""
+    from maru_ideas.training import save, train
+    from maru_sentiment.encoder import Encoder, quantise
+
+    encoder = Encoder()
+    save(train(data, lambda texts: quantise(encoder.encode(texts))), to)
+    out.print(f"Written: {to}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 from uuid import UUID
 
+from maru_ideas.domain import terms
 from maru_ideas.domain.matching import Closeness, Shelf
 from maru_ideas.domain.space import Vectors, trained
 from maru_kit.errors import ConfigError
@@ -54,11 +55,12 @@ def grouped(texts: Sequence[str], embeddings: Vectors, closeness: Closeness) -> 
     shelf = Shelf(space, closeness)
     places = []
     for number, vector in enumerate(space.vectors(embeddings, texts)):
-        match = shelf.nearest(vector)
+        scripts = terms.scripts(texts[number])
+        match = shelf.nearest(vector, scripts)
         if match is None:
-            match = shelf.found(UUID(int=number), vector)
+            match = shelf.found(UUID(int=number), vector, scripts)
         else:
-            shelf.join(match.place, vector)
+            shelf.join(match.place, vector, scripts)
         places.append(match.place)
     return places
 

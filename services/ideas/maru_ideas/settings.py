@@ -28,10 +28,13 @@ class Settings(BaseSettings):
         0.5, description="Probability of a problem from which a post becomes evidence."
     )
     threshold: Share = Field(
-        0.3, description="Similarity that a post needs to join an idea of one post."
+        0.35, description="Similarity that a post needs to join an idea of one post."
+    )
+    across: Share = Field(
+        0.3, description="The same for an idea that has no words in the post's scripts."
     )
     growth: Share = Field(
-        0.015, description="Similarity needed in addition for each doubling of an idea's posts."
+        0.02, description="Similarity needed in addition for each doubling of an idea's posts."
     )
     weight_voices: Points = Field(2.0, description="Points for each doubling of voices.")
     weight_momentum: Points = Field(1.0, description="Points for each doubling of recent posts.")
@@ -48,7 +51,7 @@ class Settings(BaseSettings):
     @property
     def closeness(self) -> Closeness:
         """How near a post must be to an idea."""
-        return Closeness(threshold=self.threshold, growth=self.growth)
+        return Closeness(self.threshold, self.across, self.growth)
 
     @property
     def weights(self) -> Weights:

@@ -85,6 +85,7 @@ shapes = Table(
     Column("product", String(100), nullable=False),
     Column("place", Integer, nullable=False, comment="the idea's number within its product"),
     Column("shapers", SmallInteger, nullable=False, comment="how many vectors are in the sum"),
+    Column("scripts", SmallInteger, nullable=False, comment="bits of the scripts of these"),
     Column("sum", LargeBinary, nullable=False, comment="512 little-endian int16"),
     UniqueConstraint("workspace", "product", "place", name="shapes_place"),
 )

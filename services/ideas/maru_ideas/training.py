@@ -15,6 +15,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from maru_ideas import phrases
 from maru_ideas.domain import terms
 from maru_ideas.domain.space import MEAN_SCALE, MEANING, SIZE, UNIT, Space, Vectors
 
@@ -26,6 +27,8 @@ SEED = 20261123
 RIDGE = 1.0
 WORD_SHARE = 0.3
 CELLS = 512
+FRAMES = 100
+"""How often each wording of a wish counts among the texts that tell which words are rare."""
 _MAX_RARITY = 255.0
 
 REVIEWS = "train/suggestion-enfr-minibar-garmin-huawei.jsonl"
@@ -61,8 +64,10 @@ def train(data: Path, encode: Encode) -> Space:
     noises = [_scatter_of_groups(data / name, label, encode) for name, label in GROUPED]
     noises.append(_scatter_of_pairs(first, second, [row["duplicate"] for row in pairs]))
     noises.append(_scatter_between([seen, long, first]))
+    noises += [_scatter_of_phrases(encode)] * 2  # the only set that sets languages side by side
     linear = _whitening(noises, [np.cov(seen.T), np.cov(long.T)])
-    counted = [*reviews, *petitions, *(row["a"] for row in pairs)]
+    frames = list(phrases.frames()) * FRAMES
+    counted = [*reviews, *petitions, *(row["a"] for row in pairs), *frames]
     space = Space(
         mean=np.rint(mean * UNIT * MEAN_SCALE).astype(np.int16),
         map=_signed_bytes(linear),
@@ -98,6 +103,13 @@ def _scatter_of_groups(file: Path, label: str, encode: Encode) -> Matrix:
     for number, row in enumerate(rows):
         groups[row[label]].append(number)  # type: ignore[literal-required]
     return _scatter(vectors[members] for members in groups.values() if len(members) > 1)
+
+
+def _scatter_of_phrases(encode: Encode) -> Matrix:
+    groups = list(phrases.groups())
+    vectors = _unit(encode([text for group in groups for text in group]))
+    ends = np.cumsum([len(group) for group in groups])
+    return _scatter(np.split(vectors, ends[:-1]))
 
 
 def _scatter(groups: Iterable[Matrix]) -> Matrix:

@@ -59,7 +59,7 @@ def load(folder: Traversable, name: str) -> LinearHead:
     if digest != about["sha256"]:
         raise ConfigError(
             f"The weights of the head {name} are not those that {name}.json describes: "
-            "restore both files, or train them again with `maru train`"
+            "restore both files, or train them again with `maru train heads`"
         )
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
         return LinearHead(

@@ -1,4 +1,4 @@
-"""Trains the heads: `maru train`. Needs the development dependencies (scipy).
+"""Trains the heads: `maru train heads`. Needs the development dependencies (scipy).
 
 Multinomial and binary logistic regression over hashed n-grams and sentence vectors together, by
 L-BFGS on the whole data (no sampling, so the same data and seed give the same weights).

@@ -31,18 +31,26 @@ _SAME = UNIT * UNIT
 class Closeness:
     """How near is near enough.
 
-    `threshold` for an idea of one post, `growth` more for each doubling of its posts (up to 256),
-    because a big idea's vector is near to everything.
+    `threshold` for an idea of one post; `across` in place of it for an idea that has no words in
+    the post's scripts, because only their meaning can then be alike; `growth` more for each
+    doubling of an idea's posts (up to 256), because a big idea's vector is near to everything.
     """
 
     threshold: float
+    across: float
     growth: float
 
     def needed(self) -> npt.NDArray[np.float32]:
-        """The dot product that an idea of 0, 1, … 256 shaping posts asks for, in whole numbers."""
-        sizes = range(SHAPING + 1)
+        """The dot product that an idea of 0, 1, … 256 shaping posts asks for, in whole numbers.
+
+        Two rows: for an idea that shares a script with the post, and for one that does not.
+        """
+        grown = [self.growth * log2(max(n, 1)) for n in range(SHAPING + 1)]
         return np.array(
-            [round(_SAME * (self.threshold + self.growth * log2(max(n, 1)))) for n in sizes],
+            [
+                [round(_SAME * (base + more)) for more in grown]
+                for base in (self.threshold, self.across)
+            ],
             dtype=np.float32,
         )
 
@@ -70,20 +78,25 @@ class Shelf:
         self._sums = np.zeros((64, SIZE), np.int16)
         self._vectors = np.zeros((64, SIZE), np.int8)
         self._shapers = np.zeros(64, np.int16)
+        self._scripts = np.zeros(64, np.int16)
         self._cells = np.zeros(64, np.int16)
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def nearest(self, vector: Vectors) -> Match | None:
-        """The nearest idea that is near enough; of equally near ones the oldest."""
+    def nearest(self, vector: Vectors, scripts: int) -> Match | None:
+        """The nearest idea that is near enough; of equally near ones the oldest.
+
+        `scripts` are those of the post, as `terms.scripts` tells them.
+        """
         places = self.candidates(vector)
         if not len(places):
             return None
         every = len(places) == len(self.ids)
         known = self._vectors[: len(self.ids)] if every else self._vectors[places]
         dots = known.astype(np.float32) @ vector.astype(np.float32)
-        margins = dots - self._needed[self._shapers[places]]
+        foreign = (self._scripts[places] & scripts) == 0
+        margins = dots - self._needed[foreign.astype(np.intp), self._shapers[places]]
         best = int(np.argmax(margins))
         if margins[best] < 0:
             return None
@@ -103,26 +116,30 @@ class Shelf:
         wanted[order[: max(within, 1)]] = True
         return np.flatnonzero(wanted[cells])
 
-    def found(self, idea: UUID, vector: Vectors) -> Match:
+    def found(self, idea: UUID, vector: Vectors, scripts: int) -> Match:
         """Put a new idea on the shelf; its first post is its vector."""
-        self.restore([idea], vector.astype(np.int16)[None, :], [1])
+        self.restore([idea], vector.astype(np.int16)[None, :], [1], [scripts])
         return Match(len(self.ids) - 1, 1.0)
 
-    def join(self, place: int, vector: Vectors) -> None:
+    def join(self, place: int, vector: Vectors, scripts: int) -> None:
         """Let a post shape the idea, while it is among the first."""
         if self._shapers[place] >= SHAPING:
             return
         self._shapers[place] += 1
+        self._scripts[place] |= scripts
         self._sums[place] += vector
         self._settle(slice(place, place + 1))
 
-    def restore(self, ids: Sequence[UUID], sums: Sum, shapers: Sequence[int]) -> None:
-        """Append ideas as `sum_of` and `shapers_of` gave them, oldest first."""
+    def restore(
+        self, ids: Sequence[UUID], sums: Sum, shapers: Sequence[int], scripts: Sequence[int]
+    ) -> None:
+        """Append ideas as `sum_of`, `shapers_of` and `scripts_of` gave them, oldest first."""
         start, end = len(self.ids), len(self.ids) + len(ids)
         self._grow(end)
         self.ids.extend(ids)
         self._sums[start:end] = sums
         self._shapers[start:end] = shapers
+        self._scripts[start:end] = scripts
         self._settle(slice(start, end))
 
     def sum_of(self, place: int) -> Sum:
@@ -133,6 +150,10 @@ class Shelf:
     def shapers_of(self, place: int) -> int:
         """How many posts shaped the idea."""
         return int(self._shapers[place])
+
+    def scripts_of(self, place: int) -> int:
+        """The scripts of the posts that shaped the idea."""
+        return int(self._scripts[place])
 
     def vector_of(self, place: int) -> Vectors:
         """The idea's vector, of length 127."""
@@ -152,4 +173,5 @@ class Shelf:
         self._sums = np.concatenate([self._sums, np.zeros((more, SIZE), np.int16)])
         self._vectors = np.concatenate([self._vectors, np.zeros((more, SIZE), np.int8)])
         self._shapers = np.concatenate([self._shapers, np.zeros(more, np.int16)])
+        self._scripts = np.concatenate([self._scripts, np.zeros(more, np.int16)])
         self._cells = np.concatenate([self._cells, np.zeros(more, np.int16)])

@@ -14,6 +14,7 @@ _FIT = (15, 60)
 _LOOKED_AT = 12
 _EASED_AT = 25
 _CENTRAL = 3.0
+_HEADING = 1.0
 
 _BREAK = re.compile(r"(?<=[.!?。！？…])[\s\"”’)]+|\s*\n+\s*|(?<=[.!?])(?=[A-Z가-힣])")
 _SPACE = re.compile(r"\s+")
@@ -63,16 +64,17 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
     """The best title that a post offers.
 
     Worth more: words that the idea's other posts use, too (`near`, -1 to 1, of a sentence); a
-    request, then a complaint; 15 to 60 characters; a post near to the idea. The title of a post
-    that has one competes with its sentences.
+    request, then a complaint; 15 to 60 characters; a post near to the idea; the title of a post
+    that has one, which its author meant to say what it is about.
     """
     post = tagged.post
-    offered = [post.title, *sentences(post.text)] if post.title else sentences(post.text)
+    headed = [(it, _HEADING) for it in sentences(post.title)[:1]]
+    offered = [*headed, *((it, 0.0) for it in sentences(post.text))]
     asks = tagged.intent.probabilities.get("suggestion", 0.0)
     best, worth = max(
         (
-            (sentence, _worth(sentence, place) + _CENTRAL * near(sentence))
-            for place, sentence in enumerate(offered)
+            (sentence, _worth(sentence, place) + extra + _CENTRAL * near(sentence))
+            for place, (sentence, extra) in enumerate(offered)
         ),
         key=lambda pair: pair[1],
         default=("", -1.0),

@@ -19,6 +19,23 @@ BUCKETS = 1 << 14
 _WORD = re.compile(r"[^\W_]+")
 _HANGUL = re.compile(r"[가-힣]")
 _MAX_WORDS = 400
+_ACRONYM = 3
+_SCRIPTS = tuple(
+    re.compile(f"[{letters}]")
+    for letters in (
+        "a-zà-öø-ÿ\u0100-\u024f",
+        "가-힣",
+        "\u3040-\u30ff",
+        "\u4e00-\u9fff",
+        "\u0400-\u04ff",
+        "\u0600-\u06ff",
+        "\u0e00-\u0e7f",
+        "\u0370-\u03ff",
+        "\u0590-\u05ff",
+        "\u0900-\u097f",
+    )
+)
+"""Latin, Hangul, kana, Han, Cyrillic, Arabic, Thai, Greek, Hebrew, Devanagari."""
 
 Hashes = npt.NDArray[np.uint32]
 
@@ -31,6 +48,16 @@ def normalised(text: str) -> str:
 def words(text: str) -> list[str]:
     """The words of a text, at most 400: nobody names an idea after that many."""
     return _WORD.findall(normalised(text[:8_000]))[:_MAX_WORDS]
+
+
+def scripts(text: str) -> int:
+    """The scripts in which a text has words, one bit each; an acronym alone makes none Latin."""
+    found = words(text)
+    return sum(
+        1 << bit
+        for bit, letters in enumerate(_SCRIPTS)
+        if any(letters.search(word) and (bit or len(word) > _ACRONYM) for word in found)
+    )
 
 
 def hashes(text: str) -> Hashes:

@@ -60,6 +60,7 @@ class Index:
                 [shape.idea_id for shape in shapes],
                 np.stack([shape.sum for shape in shapes]),
                 [shape.shapers for shape in shapes],
+                [shape.scripts for shape in shapes],
             )
         return shelf
 

@@ -17,6 +17,7 @@ from maru_contracts.ideas import ChangeKind, IdeaChanged
 from maru_contracts.tags import TaggedPost
 from maru_ideas import metrics
 from maru_ideas.domain import ideas as rules
+from maru_ideas.domain import terms
 from maru_ideas.domain.arrivals import Arrival, arrivals, news
 from maru_ideas.domain.ideas import Backed, NewVoices
 from maru_ideas.domain.matching import Shelf, idea_id
@@ -150,6 +151,7 @@ class Intake:
         vectors = self._vectors([it.tagged for it in arrived])
         owners = {post: (it.idea_id, it.similarity) for post, it in backing.items()}
         touches: list[Touch] = []
+        space = self._rules.space
         moved: dict[tuple[ShelfName, int], None] = {}
         for arrival in arrived:
             tagged, post = arrival.tagged, arrival.tagged.post.id
@@ -159,9 +161,7 @@ class Intake:
                 touches.append(Touch(idea, tagged, similarity, before=before))
             elif post not in owners and self._asks(tagged):
                 name = _shelf_name(tagged)
-                place, touch = _placed(
-                    self._rules.space, shelves[name], tagged, vectors[id(tagged)]
-                )
+                place, touch = _placed(space, shelves[name], tagged, vectors[id(tagged)])
                 owners[post] = (touch.idea, touch.similarity)
                 touches.append(touch)
                 moved[name, place] = None
@@ -173,7 +173,7 @@ class Intake:
             return {}
         packed = b"".join(b64decode(one.embedding) for one in asking)
         embeddings = np.frombuffer(packed, np.int8).reshape(len(asking), -1)
-        texts = [f"{one.post.title} {one.post.text}" for one in asking]
+        texts = [_words(one) for one in asking]
         vectors = self._rules.space.vectors(embeddings, texts)
         return {id(one): vector for one, vector in zip(asking, vectors, strict=True)}
 
@@ -241,19 +241,31 @@ def _shelf_name(tagged: TaggedPost) -> ShelfName:
 
 
 def _placed(space: Space, shelf: Shelf, tagged: TaggedPost, vector: Vectors) -> tuple[int, Touch]:
-    match = shelf.nearest(vector)
+    scripts = terms.scripts(_words(tagged))
+    match = shelf.nearest(vector, scripts)
     founds = match is None
     if match is None:
-        match = shelf.found(idea_id(tagged.post.id), vector)
+        match = shelf.found(idea_id(tagged.post.id), vector, scripts)
     else:
-        shelf.join(match.place, vector)
+        shelf.join(match.place, vector, scripts)
     near = partial(space.nearness_in_words, vector=shelf.vector_of(match.place))
     offer = quote(tagged, match.similarity, near)
     return match.place, Touch(shelf.ids[match.place], tagged, match.similarity, offer, founds)
 
 
 def _shape(shelf: Shelf, name: ShelfName, place: int) -> Shape:
-    return Shape(shelf.ids[place], name, place, shelf.shapers_of(place), shelf.sum_of(place))
+    return Shape(
+        idea_id=shelf.ids[place],
+        shelf=name,
+        place=place,
+        shapers=shelf.shapers_of(place),
+        scripts=shelf.scripts_of(place),
+        sum=shelf.sum_of(place),
+    )
+
+
+def _words(tagged: TaggedPost) -> str:
+    return f"{tagged.post.title} {tagged.post.text}"
 
 
 def _founded(touch: Touch) -> Backed:

@@ -53,6 +53,7 @@ class Shape:
     shelf: Shelf
     place: int
     shapers: int
+    scripts: int
     sum: Sum
 
 
@@ -105,12 +106,19 @@ class IdeaStore:
         """All ideas of a product, in the order of their places."""
         workspace, product = shelf
         query = (
-            select(shapes.c.idea_id, shapes.c.place, shapes.c.shapers, shapes.c.sum)
+            select(shapes)
             .where(shapes.c.workspace == workspace, shapes.c.product == product)
             .order_by(shapes.c.place)
         )
         return [
-            Shape(row.idea_id, shelf, row.place, row.shapers, np.frombuffer(row.sum, _SHAPE))
+            Shape(
+                idea_id=row.idea_id,
+                shelf=shelf,
+                place=row.place,
+                shapers=row.shapers,
+                scripts=row.scripts,
+                sum=np.frombuffer(row.sum, _SHAPE),
+            )
             for row in await connection.execute(query)
         ]
 
@@ -121,7 +129,7 @@ class IdeaStore:
         new = self._database.insert(shapes)
         upsert = new.on_conflict_do_update(
             index_elements=[shapes.c.idea_id],
-            set_={"shapers": new.excluded.shapers, "sum": new.excluded.sum},
+            set_={name: new.excluded[name] for name in ("shapers", "scripts", "sum")},
         )
         rows = [
             {
@@ -130,6 +138,7 @@ class IdeaStore:
                 "product": shape.shelf[1],
                 "place": shape.place,
                 "shapers": shape.shapers,
+                "scripts": shape.scripts,
                 "sum": shape.sum.astype(_SHAPE).tobytes(),
             }
             for shape in changed
