@@ -175,6 +175,15 @@ def test_titles_are_short_and_never_empty(text: str, title: str) -> None:
     assert chosen == quote(a_tagged(text=text, title=title), 1.0)
 
 
+@pytest.mark.parametrize(
+    "phrase",
+    ["꼭 고쳐 주세요.", "이 문제부터 해결해 주세요!", "확인 부탁드려요", "의견을 들려주세요."],
+)
+def test_a_request_that_names_nothing_is_no_title(phrase: str) -> None:
+    assert sentences(f"사진을 첨부하면 앱이 꺼져요. {phrase}") == ["사진을 첨부하면 앱이 꺼져요."]
+    assert sentences("로그인 오류부터 고쳐 주세요.") == ["로그인 오류부터 고쳐 주세요."]
+
+
 def test_greetings_links_and_empty_phrases_are_no_sentences() -> None:
     assert sentences("Hi there! See https://x.example/y now. Thanks!!! Please fix it.") == [
         "See now."

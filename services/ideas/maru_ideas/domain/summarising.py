@@ -33,7 +33,7 @@ _REQUEST = re.compile(
     re.IGNORECASE,
 )
 _PROBLEM = re.compile(
-    r"\b(?:can'?t|cannot|unable|won'?t|doesn'?t|does not|don'?t|not|no longer|never|fails?|failed|"
+    r"\b(?:no|can'?t|cannot|unable|won'?t|doesn'?t|does not|don'?t|not|no longer|never|fails?|failed|"
     r"stopped|stops|broken|crash\w*|error|bug|issue|problem|"
     r"impossible|ne (?:\w+ )?(?:plus|pas)|plus de|problème|bogue|erreur|plante)\b|"
     r"안 ?(?:돼|되|됩)|않|못|오류|에러|불편|느려|느립|끊|실패|꺼져|꺼집",
@@ -41,7 +41,10 @@ _PROBLEM = re.compile(
 )
 _EMPTY = re.compile(
     r"^(?:thanks?(?: you)?|thx|merci|please(?: fix(?: it| this)?)?|fix (?:it|this)|help|update|"
-    r"감사합니다|고맙습니다|제발)?[\W\d_]*$",
+    r"감사합니다|고맙습니다|제발|"
+    r"(?:(?:꼭|제발|빨리|얼른|이 문제부터|이것 좀|좀)\s*)*"
+    r"(?:고쳐|해결해?|확인해?|수정해?|개선해?|답변해?|의견을? 들려|도와)\s?"
+    r"(?:주세요|줘요|주십시오|주시기 바랍니다|바랍니다|부탁드려요|부탁드립니다|부탁합니다))?[\W\d_]*$",
     re.IGNORECASE,
 )
 
@@ -65,10 +68,10 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
 
     Worth more: words that the idea's other posts use, too (`near`, -1 to 1, of a sentence); a
     request, then a complaint; 15 to 60 characters; a post near to the idea; the title of a post
-    that has one, which its author meant to say what it is about.
+    when it asks or complains, since its author meant it to say what the post is about.
     """
     post = tagged.post
-    headed = [(it, _HEADING) for it in sentences(post.title)[:1]]
+    headed = [(it, _HEADING if _wants(it) else 0.0) for it in sentences(post.title)[:1]]
     offered = [*headed, *((it, 0.0) for it in sentences(post.text))]
     asks = tagged.intent.probabilities.get("suggestion", 0.0)
     best, worth = max(
@@ -106,11 +109,15 @@ def shortened(text: str, limit: int) -> str:
     return (at_word if len(at_word) > limit // 2 else cut).rstrip(" ,;:.-") + "…"
 
 
+def _wants(sentence: str) -> float:
+    return 1.5 if _REQUEST.search(sentence) else 0.75 if _PROBLEM.search(sentence) else 0.0
+
+
 def _worth(sentence: str, place: int) -> float:
     length = len(sentence)
     dense = any("가" <= letter <= "힣" for letter in sentence)
     low, high = (_SHORTEST, _EASED_AT * 2) if dense else _FIT
     fit = 0.2 if length < low else max(0.0, 1 - max(0, length - high) / 80)
-    asks = 1.5 if _REQUEST.search(sentence) else 0.75 if _PROBLEM.search(sentence) else 0.0
+    asks = _wants(sentence)
     shouting = 0.5 if sentence.isupper() else 0.0
     return fit + asks - shouting - 0.02 * place
