@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+import psutil
 
 PACKAGES = {
     "ingest": "maru_ingest",
@@ -97,6 +98,10 @@ class Stack:
     def alive(self, service: str) -> bool:
         """Whether the process runs."""
         return service in self._children and self._children[service].poll() is None
+
+    def is_frozen(self, service: str) -> bool:
+        """Whether a signal has stopped the process."""
+        return psutil.Process(self._children[service].pid).status() == psutil.STATUS_STOPPED
 
     def output(self, service: str) -> str:
         """What the service has printed, over all its lives."""

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -187,6 +188,17 @@ class World:
         finally:
             process.kill()
             process.wait()
+
+    def is_locked(self) -> bool:
+        """Whether some process holds the write lock of one of the files of the embedded mode."""
+        for file in self.home.glob("*.db") if self.mode == "embedded" else ():
+            with closing(sqlite3.connect(file, timeout=1.0, isolation_level=None)) as connection:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError:
+                    return True
+                connection.execute("ROLLBACK")
+        return False
 
     def waits_for(self, happened: Callable[[], bool], *, seconds: float = 30) -> None:
         """Wait until something has happened."""
