@@ -33,7 +33,7 @@ _REQUEST = re.compile(
     re.IGNORECASE,
 )
 _PROBLEM = re.compile(
-    r"\b(?:no|can'?t|cannot|unable|won'?t|doesn'?t|does not|don'?t|not|no longer|never|fails?|failed|"
+    r"\b(?:no|can'?t|cannot|unable|won'?t|doesn'?t|does not|don'?t|not|never|fails?|failed|"
     r"stopped|stops|broken|crash\w*|error|bug|issue|problem|"
     r"impossible|ne (?:\w+ )?(?:plus|pas)|plus de|problème|bogue|erreur|plante)\b|"
     r"안 ?(?:돼|되|됩)|않|못|오류|에러|불편|느려|느립|끊|실패|꺼져|꺼집",
@@ -44,7 +44,8 @@ _EMPTY = re.compile(
     r"감사합니다|고맙습니다|제발|"
     r"(?:(?:꼭|제발|빨리|얼른|이 문제부터|이것 좀|좀)\s*)*"
     r"(?:고쳐|해결해?|확인해?|수정해?|개선해?|답변해?|의견을? 들려|도와)\s?"
-    r"(?:주세요|줘요|주십시오|주시기 바랍니다|바랍니다|부탁드려요|부탁드립니다|부탁합니다))?[\W\d_]*$",
+    r"(?:주세요|줘요|주십시오|주시기 바랍니다|바랍니다|부탁드려요|부탁드립니다|부탁합니다)"
+    r")?[\W\d_]*$",
     re.IGNORECASE,
 )
 
