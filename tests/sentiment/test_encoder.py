@@ -30,7 +30,7 @@ def test_vectors_are_those_of_the_package(encoder: Encoder) -> None:
 
     cosines = np.einsum("ij,ij->i", encoder.encode(TEXTS), expected)
 
-    assert cosines.min() > 0.9999
+    assert cosines.min() > 0.999
 
 
 def test_one_need_in_two_languages_lies_near_and_another_far(encoder: Encoder) -> None:
