@@ -148,8 +148,10 @@ def _telling(text: str) -> list[str]:
     Empty when the text is made of names, of words that all languages share and of single letters.
     """
     words: list[str] = []
+    as_written = not _LONG_RUN.search(text) and not _DIGITS.search(text)
     for raw in _WORD.findall(text.lower()):
-        plain = [raw] if raw in CHAT else _DIGITS.sub(" ", _LONG_RUN.sub(r"\1", raw)).split()
+        kept = as_written or raw in CHAT
+        plain = [raw] if kept else _DIGITS.sub(" ", _LONG_RUN.sub(r"\1", raw)).split()
         words += [word for word in plain if word not in NAMES]
     if all(len(word) == 1 or word in SHARED for word in words):
         return []
