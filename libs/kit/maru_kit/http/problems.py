@@ -82,7 +82,7 @@ def describe(app: FastAPI) -> None:
         schemas.setdefault("Problem", ProblemDocument.model_json_schema())
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign] # how FastAPI says to extend it
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -21,7 +21,7 @@ _YIELDING = clients.REBALANCE_MS / 1000 - 2
 """Seconds that a rebalance waits for the consumer to commit what it has in hand."""
 
 
-class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
+class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
     """See `Subscription`. Partitions come and go in the background; `fetch` makes it safe.
 
     When the group rebalances, `assigned()` is empty at once, and the rebalance waits for the
@@ -137,9 +137,9 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
 
         A member that was killed lingers, and is waited for; one that was stopped is not.
         """
-        coordinator = self._consumer._coordinator  # noqa: SLF001
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - has no option for it
         if coordinator is not None:
-            coordinator._group_instance_id = None  # noqa: SLF001
+            coordinator._group_instance_id = None  # noqa: SLF001 - see above
 
     async def _place(self) -> None:
         """Go to the positions kept elsewhere before anything is fetched."""
