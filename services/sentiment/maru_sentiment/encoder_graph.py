@@ -35,7 +35,7 @@ from maru_sentiment.encoder import (
 
 _STEPS = 255
 _WEIGHT_STEPS = 64
-_TAIL = 0.15
+_TAIL = 0.3
 """Percent of the values on either side that lie outside the steps."""
 _MS = "com.microsoft"
 _OPERATORS = [helper.make_opsetid("", 17), helper.make_opsetid(_MS, 1)]
