@@ -84,19 +84,24 @@ def test_a_feed_that_redirects_inwards_is_refused_before_anybody_is_asked(
     with socket.create_server(("127.0.0.1", 0)) as trap:
         inwards = f"http://127.0.0.1:{trap.getsockname()[1]}/latest/meta-data"
         upstream.mode, upstream.status = "status", 302
+        followed = []
         for target, words in (
             (inwards, "own network"),
             ("http://[::1]/", "not on the public internet"),
             ("http://169.254.169.254/latest/meta-data", "not on the public internet"),
         ):
             upstream.answer_headers = {"Location": target}
-            source = house.follow(upstream.url(), target)
-            house.says(source, words)
+            followed.append(house.follow(upstream.url(), target))
+            house.says(followed[-1], words)
             _others_go_on(house, f"beside {target}")
         trap.settimeout(0)
         with pytest.raises(BlockingIOError):
             trap.accept()
 
+    # A post belongs to the source that brought it first, and all of these read the same feed.
+    *others, source = followed
+    for other in others:
+        house.client.delete(f"/api/v1/sources/{other}").raise_for_status()
     _mend(house, upstream, source, target)
 
 
