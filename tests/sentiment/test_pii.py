@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maru_contracts.posts import Author, Channel, Media, Post, post_id
+from maru_sentiment.evaluation import evaluate_pii
 from maru_sentiment.pii import find, redact
 from maru_sentiment.redaction import redacted
 
@@ -46,6 +47,24 @@ def test_what_is_personal_is_found_and_what_looks_like_it_is_not(kind: str, text
     found = {span.kind for span in find(text)}
 
     assert found == (set() if kind == "none" else {kind})
+
+
+def test_personal_data_is_found_as_it_is_written_and_look_alikes_are_left() -> None:
+    found = evaluate_pii(Path(__file__).with_name("personal-data.tsv"))
+
+    assert found["n"] >= 400
+    assert found["precision"] >= 0.98, found["wrong"]
+    assert found["recall"] >= 0.98, found["wrong"]
+
+
+def test_a_find_with_wrong_edges_or_kind_is_no_find(tmp_path: Path) -> None:
+    file = tmp_path / "marked.tsv"
+    file.write_text("text\n⟦phone|010-1234⟧-5678\n⟦handle|kim@example.com⟧\n")
+
+    found = evaluate_pii(file)
+
+    assert (found["precision"], found["recall"]) == (0, 0)
+    assert len(found["wrong"]) == 2
 
 
 @given(WRITING)

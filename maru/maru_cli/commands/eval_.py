@@ -1,6 +1,7 @@
 """`maru eval` …: what is typed, and what is printed."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -23,6 +24,36 @@ def eval_intent(file: Path) -> None:
     from maru_sentiment.evaluation import evaluate
 
     print_json(evaluate("intent", file))
+
+
+@app.command("problem")
+def eval_problem(file: Path) -> None:
+    """Measure reports of problems on a TSV file: text, and label `problem` or `other`."""
+    from maru_sentiment.evaluation import evaluate
+
+    print_json(evaluate("problem", file))
+
+
+@app.command("pii")
+def eval_pii(file: Path) -> None:
+    """Measure what is found of personal data: a TSV file with a column text that has marks."""
+    from maru_sentiment.evaluation import evaluate_pii
+
+    print_json(evaluate_pii(file))
+
+
+@app.command("left-out")
+def eval_left_out(
+    source: str,
+    data: Annotated[Path, typer.Option(help="The folder of labelled data.")] = Path(
+        "../shared/data"
+    ),
+) -> None:
+    """Train without one source and measure moods on it (ten minutes; `kote`, `vader-gt` …)."""
+    from maru_sentiment.evaluation import scores
+    from maru_sentiment.training import predict_left_out
+
+    print_json(scores(*predict_left_out(data, source)))
 
 
 @app.command("language")

@@ -1,40 +1,50 @@
-"""Measures the heads on labelled files: `maru eval sentiment|intent|language FILE.tsv`.
+"""Measures the heads on labelled files: `maru eval sentiment|intent|problem|language|pii FILE`.
 
 Precision, recall and F1 are the usual ones for each label; the macro figures are plain means over
-the labels that occur in the file.
+the labels that occur in the file. The calibration error is the expected one (Naeini, Cooper and
+Hauskrecht 2015) over 15 bins of equal width: how far, on average, a probability is from the share
+of posts for which it holds.
 """
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from maru_contracts.tags import Intent, Sentiment
+import numpy as np
+
+from maru_contracts.tags import Intent, PiiKind, Sentiment
 from maru_kit.errors import ConfigError
-from maru_sentiment.analysers.intent import SUGGESTION
+from maru_sentiment.analysers.intent import PROBLEM, SUGGESTION
 from maru_sentiment.analysers.language import LANGUAGES, UNKNOWN, LanguageHead
 from maru_sentiment.dataset import rows
+from maru_sentiment.pii import Span, find
 from maru_sentiment.tagger import Tagger
 
-Kind = Literal["sentiment", "intent", "language"]
+Kind = Literal["sentiment", "intent", "problem", "language"]
 
 _BATCH = 512
+_BINS = 15
+_WRONG = 50
 _LABELS: Mapping[Kind, frozenset[str]] = {
     "sentiment": frozenset({"negative", "neutral", "positive"}),
     "intent": frozenset({"suggestion", "other"}),
+    "problem": frozenset({"problem", "other"}),
     "language": LANGUAGES | {UNKNOWN},
 }
 
-REPORT: Mapping[str, tuple[Kind, str]] = {
-    "sentiment-en-goemotions-test": ("sentiment", "label"),
-    "sentiment-en-senti4sd-test": ("sentiment", "label"),
-    "sentiment-en-dynasent-r1-dev": ("sentiment", "label"),
-    "sentiment-en-dynasent-r2-dev": ("sentiment", "label"),
-    "sentiment-en-vader-nyt": ("sentiment", "label"),
-    "sentiment-ko-nsmc3-dev": ("sentiment", "label"),
-    "suggestion-enfr-minibar-samsung": ("intent", "suggestion"),
-}
-"""The files of `visible/` that `report` measures: the kind of head, and the label's field."""
+REPORT: Sequence[tuple[str, Kind, str]] = (
+    ("sentiment-en-goemotions-test", "sentiment", "label"),
+    ("sentiment-en-senti4sd-test", "sentiment", "label"),
+    ("sentiment-en-dynasent-r1-dev", "sentiment", "label"),
+    ("sentiment-en-dynasent-r2-dev", "sentiment", "label"),
+    ("sentiment-en-vader-nyt", "sentiment", "label"),
+    ("sentiment-ko-nsmc3-dev", "sentiment", "label"),
+    ("suggestion-enfr-minibar-samsung", "intent", "suggestion"),
+    ("suggestion-enfr-minibar-samsung", "problem", "problem"),
+)
+"""What `report` measures: a file of `visible/`, the kind of label, and the label's field."""
 
 
 def evaluate(kind: Kind, file: Path) -> dict[str, Any]:
@@ -46,12 +56,12 @@ def evaluate(kind: Kind, file: Path) -> dict[str, Any]:
     return measure(kind, texts, labels)
 
 
-def report(data: Path) -> dict[str, dict[str, Any]]:
-    """Measure every file of `REPORT`."""
-    return {
-        name: measure(kind, *_labelled(data / "visible" / f"{name}.jsonl", kind, field))
-        for name, (kind, field) in REPORT.items()
-    }
+def report(data: Path) -> list[tuple[str, Kind, dict[str, Any]]]:
+    """Measure all of `REPORT`; return the file, the kind of label and the figures of each."""
+    return [
+        (name, kind, measure(kind, *_labelled(data / "visible" / f"{name}.jsonl", kind, field)))
+        for name, kind, field in REPORT
+    ]
 
 
 def _labelled(path: Path, kind: Kind, field: str) -> tuple[list[str], list[str]]:
@@ -63,21 +73,24 @@ def _labelled(path: Path, kind: Kind, field: str) -> tuple[list[str], list[str]]
 def _label(kind: Kind, value: object) -> str:
     if kind == "sentiment":
         return str(value)
-    return "suggestion" if value else "other"
+    yes = "problem" if kind == "problem" else "suggestion"
+    return yes if value else "other"
 
 
-def read_tsv(file: Path, known: frozenset[str] | None = None) -> tuple[list[str], list[str]]:
-    """Read the columns `text` and `label` (or the last one); quotes mean nothing in the file."""
+def read_tsv(
+    file: Path, known: frozenset[str] | None = None, *, label: str = "label"
+) -> tuple[list[str], list[str]]:
+    """Read the columns `text` and `label`; quotes mean nothing in the file."""
     if not file.is_file():
         raise ConfigError(f"{file} is not there: name a TSV file with a header line")
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
             header = next(table, [])
-            if "text" not in header or "label" not in header:
-                raise ConfigError(f"{file} has the columns {header}; it needs `text` and `label`")
-            text, label = header.index("text"), header.index("label")
-            pairs = list(_pairs(file, table, text, label, known))
+            if "text" not in header or label not in header:
+                raise ConfigError(f"{file} has the columns {header}; it needs `text` and `{label}`")
+            places = header.index("text"), header.index(label)
+            pairs = list(_pairs(file, table, *places, known))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{file} is no TSV file in UTF-8: {error}") from error
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -103,6 +116,75 @@ def _pairs(
         yield row[text], found
 
 
+_MARKED = re.compile(r"⟦(\w+)\|([^⟧]*)⟧")
+
+
+def evaluate_pii(file: Path) -> dict[str, Any]:
+    """Look for personal data in the texts of a TSV file whose column `text` marks what is there.
+
+    A find is marked as `⟦phone|010-1234-5678⟧`. One counts as right when its kind is right and its
+    letters and digits are those marked, no more and no less. Returns precision and recall over all
+    finds, those of each kind, and up to 50 texts that were judged wrongly. Raises ConfigError for a
+    file that can't be read.
+    """
+    texts, _ = read_tsv(file, label="text")
+    wanted: list[tuple[int, Span]] = []
+    found: list[tuple[int, Span]] = []
+    wrong: list[dict[str, Any]] = []
+    for number, marked in enumerate(texts):
+        text, spans = _unmarked(marked)
+        seen = [_core(text, span) for span in find(text)]
+        wanted += [(number, span) for span in spans]
+        found += [(number, span) for span in seen]
+        if set(seen) != set(spans) and len(wrong) < _WRONG:
+            wrong.append(
+                {"text": marked, "found": [f"{at.kind}|{text[at.start : at.end]}" for at in seen]}
+            )
+    kinds = sorted({span.kind for _, span in wanted} | {span.kind for _, span in found})
+    return {
+        "n": len(texts),
+        **_spans_scores(set(wanted), set(found)),
+        "kinds": {
+            kind: _spans_scores(
+                {it for it in wanted if it[1].kind == kind},
+                {it for it in found if it[1].kind == kind},
+            )
+            for kind in kinds
+        },
+        "wrong": wrong,
+    }
+
+
+def _unmarked(marked: str) -> tuple[str, list[Span]]:
+    text, spans, at = "", [], 0
+    for match in _MARKED.finditer(marked):
+        text += marked[at : match.start()]
+        spans.append(Span(len(text), len(text) + len(match[2]), cast(PiiKind, match[1])))
+        text += match[2]
+        at = match.end()
+    text += marked[at:]
+    return text, [_core(text, span) for span in spans]
+
+
+def _core(text: str, span: Span) -> Span:
+    """Leave out what stands at either end and is no letter or digit."""
+    start, end = span.start, span.end
+    while start < end and not text[start].isalnum():
+        start += 1
+    while end > start and not text[end - 1].isalnum():
+        end -= 1
+    return Span(start, end, span.kind)
+
+
+def _spans_scores(wanted: set[tuple[int, Span]], found: set[tuple[int, Span]]) -> dict[str, Any]:
+    hits = len(wanted & found)
+    return {
+        "precision": round(hits / len(found), 4) if found else 1.0,
+        "recall": round(hits / len(wanted), 4) if wanted else 1.0,
+        "there": len(wanted),
+    }
+
+
 def measure(kind: Kind, texts: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
     """Tag texts and compare with their labels."""
     if kind == "language":
@@ -114,15 +196,34 @@ def measure(kind: Kind, texts: Sequence[str], labels: Sequence[str]) -> dict[str
         for at in range(0, len(texts), _BATCH)
         for tag in tagger.tag(texts[at : at + _BATCH], ())
     ]
-    if kind == "intent":
-        return scores(labels, [_asks(tag.intent) for tag in tags])
-    found = scores(labels, [tag.sentiment.label for tag in tags])
-    found["binary_accuracy"] = _binary_accuracy(labels, [tag.sentiment for tag in tags])
+    if kind != "sentiment":
+        return _yes_or_no(kind, labels, [tag.intent for tag in tags])
+    moods = [tag.sentiment for tag in tags]
+    found = scores(labels, [mood.label for mood in moods])
+    found["binary_accuracy"] = _binary_accuracy(labels, moods)
+    found["calibration_error"] = calibration_error(
+        [max(mood.probabilities.values()) for mood in moods],
+        [mood.label == label for mood, label in zip(moods, labels, strict=True)],
+    )
     return found
 
 
-def _asks(intent: Intent) -> str:
-    return "suggestion" if intent.probabilities["suggestion"] >= SUGGESTION else "other"
+def _yes_or_no(
+    kind: Literal["intent", "problem"], labels: Sequence[str], intents: Sequence[Intent]
+) -> dict[str, Any]:
+    yes: Literal["suggestion", "problem"] = "suggestion" if kind == "intent" else "problem"
+    threshold = SUGGESTION if kind == "intent" else PROBLEM
+    chances = [intent.probabilities[yes] for intent in intents]
+    found = scores(labels, [yes if chance >= threshold else "other" for chance in chances])
+    found["calibration_error"] = calibration_error(chances, [label == yes for label in labels])
+    return found
+
+
+def calibration_error(chances: Sequence[float], held: Sequence[bool]) -> float:
+    """Compare probabilities with how often what they stand for held."""
+    bins = np.minimum((np.array(chances) * _BINS).astype(int), _BINS - 1)
+    surplus = np.bincount(bins, weights=np.array(chances) - np.array(held), minlength=_BINS)
+    return round(float(np.abs(surplus).sum()) / max(1, len(chances)), 4)
 
 
 def _binary_accuracy(labels: Sequence[str], moods: Sequence[Sentiment]) -> float | None:

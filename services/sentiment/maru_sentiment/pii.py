@@ -74,6 +74,8 @@ _FILES = frozenset(
 _HANDLE = re.compile(
     r"(?<![\w@./+%\-=:)\]&;])@([A-Za-z_가-힣][\w.\-]{1,49}|[0-9]{1,9}[A-Za-z_]\w{2,29})(?![\w/(@])"
 )
+_SQL = re.compile(r"(?:SELECT|DECLARE|SET|WHERE|AND|OR|INTO|EXEC|VALUES|FROM|LIMIT)[ (]+$|[=<>] ?$")
+_ASSIGNED = re.compile(r" ?:?= ?[\w'\"(]| (?:INT|VARCHAR|NVARCHAR|BIT|DATE|TABLE)\b")
 _CODE = frozenset(
     """
     Override Test Autowired Deprecated Nullable NotNull NonNull Component Service Controller
@@ -85,7 +87,8 @@ _CODE = frozenset(
     typedef example link media import keyframes font-face charset supports layer apply
     tailwind include mixin extend property dataclass staticmethod classmethod abstractmethod
     override final cached cache lru_cache wraps contextmanager pytest.fixture everyone here
-    channel all home work
+    channel all home work if else for foreach while switch using model section include_once Html
+    Model Url ViewBag
     """.split()  # noqa: SIM905 - shorter to read than a list
 )
 
@@ -132,8 +135,8 @@ _WORLD_PHONE = re.compile(
     rf"(?![0-9A-Za-z_%])"
 )
 _NATIONAL_PHONE = re.compile(
-    rf"{_NOT_AFTER}(?:\(?0[0-9]{{1,4}}\)?(?:[ .{_DASH}/][0-9]{{2,8}}){{1,4}}|0[67][0-9"
-    rf"]{{8}}){_NOT_BEFORE}"
+    rf"{_NOT_AFTER}(?:\(?0[0-9]{{1,4}}\)?(?:[ .{_DASH}/][0-9]{{2,8}}){{1,4}}(?:-[0-9]{{1,3}})?"
+    rf"|0[67][0-9]{{8}}){_NOT_BEFORE}"
 )
 _AMERICAN_PHONE = re.compile(
     rf"{_NOT_AFTER}(?:1[ .\-])?(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}[.\-])[2-9][0-9"
@@ -152,7 +155,7 @@ _DISTRICT = "[가-힣]{2,5}[시군구]|(?:중|동|서|남|북)구"
 _COUNTED = (
     "(?![0-9]|[.:][0-9]| ?(?:개|번(?!지|길)|명|점|원"
     "|시간|시|분|년|월|일|주|배|만|천|위|대(?!로)|살|세|회|차|"
-    "통"
+    "통|코스|구간"
     "|%|km|m|kg))"
 )
 _REST = (
@@ -182,6 +185,14 @@ _STREET_ADDRESS = re.compile(
     r"(?:, [A-Z][A-Za-z]{1,20}(?: [A-Z][a-z]{1,20})?(?:,? [A-Z]{2} [0-9]{5}(?:-[0-9]{4})?)?"
     r"(?:,? [A-Z]{1,2}[0-9][0-9A-Z]? [0-9][A-Z]{2})?)?"
 )
+_NO_STREET = re.compile(
+    r"[0-9]+ (?:Stars?|Steps?|Ways?|M[ae]n|Days?|Hours?|Minutes?|Points?|Pieces?|Doors?|Wheels?"
+    r"|Years?|Best|Top|Big|Great|Angry|Times?|Person|People|Player) "
+)
+"""A number of things: "5 Star Drive is nice"."""
+_STREET_OF = re.compile(
+    r" (?:Theatre|Theater|View|Fighter|Food|Style|Journal|Art|Party|Band|Show)\b"
+)
 _FRENCH_ADDRESS = re.compile(
     r"(?<![0-9A-Za-z_.,/$€£#\-])[0-9]{1,4}(?: ?(?:bis|ter))?,? (?:rue|avenue|boulevard"
     r"|bd|place|chemin|allée|"
@@ -189,11 +200,11 @@ _FRENCH_ADDRESS = re.compile(
     r"[A-ZÀ-Ý][\w'\-]{1,30}(?:[ \-][A-ZÀ-Ý][\w'\-]{1,30}){0,3}(?:,? [0-9]{5} [A-ZÀ-Ý][\w\-]{1,30})?"
 )
 _FRENCH_STREET = re.compile(
-    r"[0-9r],? (?:rue|avenue|boulevard|bd|place|chemin|allée|impasse|quai|cours|route) "
+    r"[0-9rs],? (?:rue|avenue|boulevard|bd|place|chemin|allée|impasse|quai|cours|route) "
 )
 _GERMAN_ADDRESS = re.compile(
     r"(?<![\w])[A-ZÄÖÜ][a-zäöüß]{1,25}(?:straße|strasse|str\.|weg|allee|platz) [0-9]{1"
-    r",4}[a-z]?(?![0-9A-Za-z.:%€])"
+    r",4}[a-z]?(?![0-9A-Za-z:%€]|\.[0-9])"
     r"(?:,? [0-9]{5} [A-ZÄÖÜ][a-zäöüß]{1,25})?"
 )
 _GERMAN_STREET = re.compile(r"(?:stra(?:ß|ss)e|str\.|weg|allee|platz) [0-9]")
@@ -256,7 +267,7 @@ def _proposed(text: str, *, has_digit: bool) -> Iterator[tuple[PiiKind, int, int
 def _addresses(text: str) -> Iterator[tuple[PiiKind, int, int]]:
     if not text.isascii() and _KOREAN_HOUSE.search(text):
         yield from _matches("address", _KOREAN_ADDRESS, text, _korean_address)
-    yield from _matches("address", _STREET_ADDRESS, text, re.Match.span)
+    yield from _matches("address", _STREET_ADDRESS, text, _street_address)
     if _FRENCH_STREET.search(text):
         yield from _matches("address", _FRENCH_ADDRESS, text, re.Match.span)
     if _GERMAN_STREET.search(text):
@@ -333,7 +344,13 @@ def _email(match: re.Match[str]) -> tuple[int, int] | None:
 
 def _handle(match: re.Match[str]) -> tuple[int, int] | None:
     name = match[1].rstrip(".-")
-    code = name in _CODE or name.split(".")[0] in {"app", "pytest", "router", "functools", "click"}
+    first = name.split(".")[0]
+    code = (
+        name in _CODE
+        or first in {"app", "pytest", "router", "functools", "click", "Html", "Model", "Url"}
+        or _SQL.search(match.string, 0, match.start()) is not None
+        or _ASSIGNED.match(match.string, match.end()) is not None
+    )
     return None if code or len(name) < 2 else (match.start(), match.start() + 1 + len(name))  # noqa: PLR2004
 
 
@@ -372,7 +389,7 @@ def _card(match: re.Match[str]) -> tuple[int, int] | None:
 def _iban(match: re.Match[str]) -> tuple[int, int] | None:
     words = match[0]
     while words:
-        if ibans.is_valid(words):
+        if ibans.is_valid(words, check_country=False):  # banks come and go
             return match.start(), match.start() + len(words)
         words = words.rpartition(" ")[0]
     return None
@@ -451,6 +468,11 @@ def _is_phone(number: str, region: str | None) -> bool:
         return phonenumbers.is_valid_number(phonenumbers.parse(number, region))
     except phonenumbers.NumberParseException:
         return False
+
+
+def _street_address(match: re.Match[str]) -> tuple[int, int] | None:
+    said = _NO_STREET.match(match[0]) or _STREET_OF.match(match.string, match.end())
+    return None if said else match.span()
 
 
 def _korean_address(match: re.Match[str]) -> tuple[int, int] | None:
