@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from maru_kit.errors import ConfigError
 from maru_sentiment import encoder as module
-from maru_sentiment import linear
 from maru_sentiment.encoder import Encoder, quantise
 from maru_sentiment.evaluation import read_tsv
 
@@ -107,19 +105,3 @@ def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ConfigError, match="SHA-256"):
         Encoder()
-
-
-def test_a_head_whose_file_was_changed_is_refused(tmp_path: Path) -> None:
-    head = linear.LinearHead(
-        labels=("a",),
-        ngrams=np.ones((4, 1), np.float32),
-        matrix=np.ones((512, 1), np.float32),
-        bias=np.zeros(1, np.float32),
-        version="",
-    )
-    linear.save(tmp_path, "toy", head)
-    about = json.loads((tmp_path / "toy.json").read_text())
-    (tmp_path / "toy.json").write_text(json.dumps(about | {"sha256": "0" * 64}))
-
-    with pytest.raises(ConfigError, match="toy"):
-        linear.load(tmp_path, "toy")

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from maru_kit.errors import ConfigError
-from maru_sentiment import linear
-from maru_sentiment.evaluation import evaluate, read_tsv, scores
-from maru_sentiment.training import train
+from maru_sentiment import network
+from maru_sentiment.evaluation import calibration_error, evaluate, read_tsv, scores
+from maru_sentiment.training import predict_left_out, train
 
 
 def test_scores_by_hand() -> None:
@@ -22,6 +22,21 @@ def test_scores_by_hand() -> None:
 
 def test_a_label_that_is_found_and_not_in_the_file_counts_as_wrong() -> None:
     assert scores(["a"], ["b"])["macro_f1"] == 0
+
+
+def test_the_calibration_error_by_hand() -> None:
+    # Two bins: 0.9 where half holds, 0.1 where all does.
+    assert calibration_error([0.9, 0.9, 0.1], [True, False, True]) == pytest.approx(
+        1.7 / 3, abs=1e-4
+    )
+    assert calibration_error([1.0, 0.0], [True, False]) == 0
+
+
+def test_problems_are_measured(tmp_path: Path) -> None:
+    file = tmp_path / "problems.tsv"
+    file.write_text("label\ttext\nproblem\tThe app crashes\nother\tI love it\n")
+
+    assert evaluate("problem", file)["labels"]["problem"]["f1"] == 1.0
 
 
 def test_a_file_is_measured(tmp_path: Path) -> None:
@@ -65,11 +80,19 @@ def test_training_twice_gives_the_same_weights(tmp_path: Path) -> None:
     data = tmp_path / "data"
     made_up_data(data)
 
-    first = train(data, tmp_path / "one", seed=3, rounds=3, limit=1500)
-    second = train(data, tmp_path / "two", seed=3, rounds=3, limit=1500)
+    first = train(data, tmp_path / "one", seed=3, rounds=3, epochs=1, limit=1500)
+    second = train(data, tmp_path / "two", seed=3, rounds=3, epochs=1, limit=1500)
 
     assert first == second
-    assert linear.load(tmp_path / "one", "intent").labels == ("suggestion", "problem")
+    assert network.load(tmp_path / "one").version == network.load(tmp_path / "two").version
+
+
+def test_a_source_that_is_not_there_cannot_be_left_out(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    made_up_data(data)
+
+    with pytest.raises(ConfigError, match=r"'nowhere'.*sentiment-en-xed"):
+        predict_left_out(data, "nowhere")
 
 
 def test_training_without_data_says_what_is_missing(tmp_path: Path) -> None:
@@ -90,6 +113,7 @@ def made_up_data(folder: Path) -> None:
                 "label": moods[number % 3],
                 "suggestion": number % 2,
                 "problem": number % 3 == 0,
+                "emotions": [number % 44],
                 "source": name,
             }
             for number in range(60)

@@ -11,6 +11,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 """A probability or a similarity."""
 
 Mood = Literal["negative", "neutral", "positive"]
+Emotion = Literal["joy", "trust", "fear", "surprise", "sadness", "disgust", "anger", "anticipation"]
+"""Plutchik's eight basic emotions (1980, "A general psychoevolutionary theory of emotion")."""
 IntentLabel = Literal["suggestion", "problem", "question", "praise", "other"]
 
 
@@ -27,6 +29,13 @@ class Intent(Message):
 
     label: IntentLabel
     probabilities: dict[IntentLabel, Share]
+
+
+class EmotionTag(Message):
+    """An emotion that the post shows, and how surely."""
+
+    name: Emotion
+    score: Share
 
 
 class TopicTag(Message):
@@ -78,6 +87,7 @@ class TaggedPost(Message):
     language: Annotated[str, Field(min_length=2, max_length=35)]
     sentiment: Sentiment
     intent: Intent
+    emotions: tuple[EmotionTag, ...] = ()
     topics: tuple[TopicTag, ...] = ()
     pii: tuple[Pii, ...] = ()
     embedding: Annotated[str, Field(min_length=684, max_length=684)]

@@ -8,21 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from maru_contracts.tags import ModelVersion
-from maru_sentiment.features import Bags
 
 Tag_co = TypeVar("Tag_co", covariant=True)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """n texts with what every head reads: n-grams, and vectors as 512 signed bytes each.
+    """n texts with what the heads read: vectors as 512 signed bytes each, and the network's logits.
 
-    `hints` says of each text which language its source names (a BCP 47 tag), if any.
+    `logits` is (n, `network.LABELS`); `hints` says of each text which language its source names (a
+    BCP 47 tag), if any.
     """
 
     texts: Sequence[str]
-    bags: Bags
     embeddings: npt.NDArray[np.int8]
+    logits: npt.NDArray[np.float32]
     hints: Sequence[str | None]
 
 

@@ -11,19 +11,32 @@ from typing import Any
 
 from maru_kit.errors import ConfigError
 
-MOODS = ("negative", "neutral", "positive")
-INTENTS = ("suggestion", "problem")
+EMOTIONS_OF_KOTE = {
+    "joy": (2, 13, 14, 28, 32, 40, 42),
+    "trust": (1, 4, 7, 16, 43),
+    "fear": (18, 35, 41),
+    "surprise": (29, 33, 34, 39),
+    "sadness": (5, 10, 19, 25, 27, 30, 36, 38),
+    "disgust": (3, 9, 20, 21, 31, 37),
+    "anger": (0, 6, 22, 23),
+    "anticipation": (8, 15),
+}
+"""KOTE's 44 emotions, by their number in its paper, under the eight of Plutchik.
+
+See Jeon, Lee and Kim 2022, "User Guide for KOTE: Korean Online Comments Emotions Dataset".
+"""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One text and what is known of it; `mood` or an intent that nobody labelled is None."""
+    """One text and what is known of it; what nobody labelled is None."""
 
     text: str
     source: str
     mood: str | None = None
     suggestion: bool | None = None
     problem: bool | None = None
+    emotions: frozenset[str] | None = None
 
 
 Row = Mapping[str, Any]
@@ -31,6 +44,15 @@ Row = Mapping[str, Any]
 
 def _mood(row: Row) -> Iterator[Example]:
     yield Example(row["text"], row["source"], mood=row["label"])
+
+
+def _comment(row: Row) -> Iterator[Example]:
+    emotions = frozenset(
+        emotion
+        for emotion, numbers in EMOTIONS_OF_KOTE.items()
+        if not frozenset(numbers).isdisjoint(row["emotions"])
+    )
+    yield Example(row["text"], row["source"], mood=row["label"], emotions=emotions)
 
 
 def _film_review(row: Row) -> Iterator[Example]:
@@ -57,7 +79,7 @@ def _no_suggestion(row: Row) -> Iterator[Example]:
 
 TRAINING: Mapping[str, Callable[[Row], Iterator[Example]]] = {
     "sentiment-ko-nsmc3-train": _film_review,
-    "sentiment-ko-kote-val": _mood,
+    "sentiment-ko-kote-val": _comment,
     "sentiment-en-goemotions": _mood,
     "sentiment-en-xed": _mood,
     "sentiment-en-vader-tweets": _mood,

@@ -134,6 +134,18 @@ class Encoder:
                 found[width].append(results[f"first_{width}"][: lengths.sum()])
         return {width: np.concatenate(parts) for width, parts in found.items()}
 
+    def token_means(self, words: Sequence[str]) -> Floats:
+        """Return (n, 512): the mean of the vectors of each word's tokens, before any layer."""
+        weights = self._weights
+        found = np.zeros((len(words), DIMENSIONS), np.float32)
+        for row, word in enumerate(words):
+            ids = np.array(self._tokens.encode(word), np.int64)
+            if len(ids):
+                chunk = ids % _CHUNKS
+                vectors = weights["table"][ids] * weights["scale"][chunk, None]
+                found[row] = (vectors + weights["lo"][chunk, None]).mean(axis=0)
+        return found
+
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's tokens as the package makes them, which differ a little from C++'s."""
         clean = [text[:_READ].encode("utf-8", "replace").decode() for text in texts]

@@ -1,6 +1,6 @@
 """Hashed n-grams of characters and words, computed for a whole batch at once in numpy.
 
-A text becomes a bag of numbers below 2**18 ("the hashing trick", Weinberger et al. 2009): all
+A text becomes a bag of numbers below 2**20 ("the hashing trick", Weinberger et al. 2009): all
 runs of 1 to 5 characters of its normalised form, across word borders, and all single words and
 pairs of words. The hashes are part of the trained heads: change nothing here without training
 them again.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-BUCKETS = 1 << 18
+BUCKETS = 1 << 20
 MAX_CHARACTERS = 2_000
 """Characters of a text that are read."""
 

@@ -50,6 +50,7 @@ class Posts:
                 language=tags.language,
                 sentiment=tags.sentiment,
                 intent=tags.intent,
+                emotions=tags.emotions,
                 topics=tags.topics,
                 pii=pii,
                 embedding=tags.embedding,

@@ -5,11 +5,14 @@ request and of a complaint over to Korean and to short texts. They are plainly s
 phrase with every thing, in an order fixed by a seed.
 """
 
+import csv
 import random
+from importlib.resources import files
 
 from maru_sentiment.dataset import Example
 
 SOURCE = "synthetic"
+_SENTENCES = "own sentences"
 
 _THINGS = {
     "en": (
@@ -72,6 +75,26 @@ _OTHERS = {
         "좋네요 ㅋㅋ", "어제 {} 써 봤어요", "최고의 앱", "날씨가 좋네요", "친구한테 추천했어요",
     ),
 }  # fmt: skip
+
+
+def sentences() -> list[Example]:
+    """Read the sentences that we wrote one by one, in English and Korean.
+
+    They are what software forums, hotel guests, shoppers and short messages say: wishes, advice,
+    and what only looks like one.
+    """
+    text = (files("maru_sentiment") / "sentences.tsv").read_text("utf-8")
+    table = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return [
+        Example(
+            row["text"],
+            _SENTENCES,
+            mood=row["mood"] or None,
+            suggestion=row["suggestion"] == "1",
+            problem=row["problem"] == "1",
+        )
+        for row in table
+    ]
 
 
 def examples(seed: int) -> list[Example]:

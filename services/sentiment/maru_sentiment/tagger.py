@@ -4,9 +4,11 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 
-from maru_contracts.tags import Intent, ModelVersion, Sentiment, TopicTag
+from maru_contracts.tags import EmotionTag, Intent, ModelVersion, Sentiment, TopicTag
 from maru_sentiment.analyser import Batch
+from maru_sentiment.analysers.emotions import EmotionsHead
 from maru_sentiment.analysers.intent import IntentHead
 from maru_sentiment.analysers.language import LanguageHead
 from maru_sentiment.analysers.sentiment import SentimentHead
@@ -14,6 +16,7 @@ from maru_sentiment.analysers.topics import TopicsHead, head_for
 from maru_sentiment.domain import Subject
 from maru_sentiment.encoder import NAME, Encoder, quantise
 from maru_sentiment.features import bags, normalise
+from maru_sentiment.network import load
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Tags:
     language: str
     sentiment: Sentiment
     intent: Intent
+    emotions: tuple[EmotionTag, ...]
     topics: tuple[TopicTag, ...]
     embedding: str
 
@@ -33,8 +37,10 @@ class Tagger:
     def __init__(self) -> None:
         self._encoder = Encoder()
         self._language = LanguageHead()
-        self._sentiment = SentimentHead()
-        self._intent = IntentHead()
+        self._network = load(files("maru_sentiment") / "weights")
+        self._sentiment = SentimentHead(self._network.version)
+        self._intent = IntentHead(self._network.version)
+        self._emotions = EmotionsHead(self._network.version)
         self._topics = lru_cache(maxsize=64)(self._make_topics)
 
     @property
@@ -45,6 +51,7 @@ class Tagger:
             self._language.model,
             self._sentiment.model,
             self._intent.model,
+            self._emotions.model,
             self._topics(()).model,
         )
 
@@ -58,14 +65,23 @@ class Tagger:
         if not texts:
             return []
         embeddings = quantise(self._encoder.encode(texts))
-        grams = bags([normalise(text) for text in texts])
-        batch = Batch(texts, grams, embeddings, hints or [None] * len(texts))
+        normalised = [normalise(text) for text in texts]
+        logits = self._network.logits(normalised, bags(normalised), embeddings)
+        batch = Batch(texts, embeddings, logits, hints or [None] * len(texts))
         return [
-            Tags(language, sentiment, intent, topics, b64encode(embedding.tobytes()).decode())
-            for language, sentiment, intent, topics, embedding in zip(
+            Tags(
+                language,
+                sentiment,
+                intent,
+                emotions,
+                topics,
+                b64encode(embedding.tobytes()).decode(),
+            )
+            for language, sentiment, intent, emotions, topics, embedding in zip(
                 self._language.tag(batch),
                 self._sentiment.tag(batch),
                 self._intent.tag(batch),
+                self._emotions.tag(batch),
                 self._topics(subjects).tag(batch),
                 embeddings,
                 strict=True,

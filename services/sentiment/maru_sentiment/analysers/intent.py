@@ -1,15 +1,15 @@
 """What the author wants: to suggest something, to report a problem, or neither."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 import numpy as np
 
 from maru_contracts.tags import Intent, IntentLabel, ModelVersion
-from maru_sentiment import linear
 from maru_sentiment.analyser import Batch
+from maru_sentiment.network import INTENTS, LABELS, NAME
 
 HEAD = "intent"
+_COLUMNS = [LABELS.index(intent) for intent in INTENTS]
 SUGGESTION, PROBLEM = 0.3, 0.5
 """A post is called a suggestion or a problem from these probabilities on.
 
@@ -22,17 +22,12 @@ hardly matters.
 class IntentHead:
     """Two yes-or-no questions: a post can ask for something and complain at once."""
 
-    def __init__(self) -> None:
-        self._head = linear.load(files("maru_sentiment") / "weights", HEAD)
-
-    @property
-    def model(self) -> ModelVersion:
-        """Which weights these are."""
-        return ModelVersion(head=HEAD, name="maru-linear", version=self._head.version)
+    def __init__(self, version: str) -> None:
+        self.model = ModelVersion(head=HEAD, name=NAME, version=version)
 
     def tag(self, batch: Batch) -> Sequence[Intent]:
         """Answer both questions for each text."""
-        chances = 1 / (1 + np.exp(-self._head.logits(batch).astype(np.float64)))
+        chances = 1 / (1 + np.exp(-batch.logits[:, _COLUMNS].astype(np.float64)))
         return [_intent(suggestion, problem) for suggestion, problem in chances.tolist()]
 
 

@@ -1,38 +1,33 @@
 """The mood of a post: negative, neutral or positive, for English and Korean first."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 import numpy as np
+import numpy.typing as npt
 
-from maru_contracts.tags import ModelVersion, Mood, Sentiment
-from maru_sentiment import linear
+from maru_contracts.tags import ModelVersion, Sentiment
 from maru_sentiment.analyser import Batch
+from maru_sentiment.network import LABELS, MOODS, NAME
 
 HEAD = "sentiment"
-MOODS: tuple[Mood, ...] = ("negative", "neutral", "positive")
+_COLUMNS = [LABELS.index(mood) for mood in MOODS]
 
 
 class SentimentHead:
-    """A softmax over the three moods."""
+    """A softmax over the network's three moods."""
 
-    def __init__(self) -> None:
-        self._head = linear.load(files("maru_sentiment") / "weights", HEAD)
-
-    @property
-    def model(self) -> ModelVersion:
-        """Which weights these are."""
-        return ModelVersion(head=HEAD, name="maru-linear", version=self._head.version)
+    def __init__(self, version: str) -> None:
+        self.model = ModelVersion(head=HEAD, name=NAME, version=version)
 
     def tag(self, batch: Batch) -> Sequence[Sentiment]:
         """Give each text the likeliest mood; `score` is P(positive) - P(negative)."""
-        return [_sentiment(row) for row in softmax(self._head.logits(batch)).tolist()]
+        return [_sentiment(row) for row in softmax(batch.logits[:, _COLUMNS]).tolist()]
 
 
-def softmax(logits: linear.Floats) -> linear.Floats:
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Turn each row into probabilities."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: linear.Floats = shifted / shifted.sum(axis=1, keepdims=True)
+    probabilities: npt.NDArray[np.float32] = shifted / shifted.sum(axis=1, keepdims=True)
     return probabilities
 
 

@@ -1,0 +1,110 @@
+"""What the network should answer for each example, and how much each answer counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from maru_sentiment.dataset import Example
+from maru_sentiment.network import INTENTS, LABELS, MOODS
+from maru_sentiment.scripts import SCRIPTS
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.bool_]
+
+MOOD = slice(0, len(MOODS))
+YES_OR_NO = slice(len(MOODS), len(LABELS))
+_FAINT = {"lexicon": 0.5}
+"""Sources whose rows count for less than others': single words say little of whole posts."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """For n examples and the labels: `answers` (n, labels) and `weights` (n, labels).
+
+    A weight is 0 where nobody labelled; over all that is labelled the mean of a column is 1.
+    """
+
+    answers: Floats
+    weights: Floats
+
+    def without(self, held: Rows) -> "Targets":
+        """Let some rows count for nothing."""
+        return replace(self, weights=np.where(held[:, None], 0, self.weights))
+
+
+def targets_of(examples: Sequence[Example]) -> Targets:
+    """Read the labels, and balance sources, answers and languages.
+
+    A source counts by the square root of its size, so do the answers within a source; for moods
+    English and Korean count the same.
+    """
+    answers = np.zeros((len(examples), len(LABELS)))
+    known = np.zeros_like(answers, dtype=bool)
+    for row, example in enumerate(examples):
+        for column, label in enumerate(LABELS):
+            answer = _answer(example, label)
+            answers[row, column] = bool(answer)
+            known[row, column] = answer is not None
+    sources = np.unique([example.source for example in examples], return_inverse=True)[1]
+    faint = np.array([_FAINT.get(example.source, 1.0) for example in examples])
+    hangul = np.array([bool(SCRIPTS["Hangul"].search(example.text)) for example in examples])
+    weights = np.zeros_like(answers)
+    moods = faint * _balance(sources, answers[:, MOOD].argmax(axis=1), known[:, 0])
+    weights[:, MOOD] = _evened(moods, hangul)[:, None]
+    for column in range(YES_OR_NO.start, YES_OR_NO.stop):
+        found = _balance(sources, answers[:, column], known[:, column])
+        weights[:, column] = found / max(found[known[:, column]].mean(), 1e-9)
+    return Targets(answers, weights)
+
+
+def _answer(example: Example, label: str) -> bool | None:
+    if label in MOODS:
+        return None if example.mood not in MOODS else example.mood == label
+    if label in INTENTS:
+        answer: bool | None = getattr(example, label)
+        return answer
+    return None if example.emotions is None else label in example.emotions
+
+
+def _balance(sources: npt.NDArray[np.int64], answers: Floats, known: Rows) -> Floats:
+    """Weigh known rows by one over the roots of the source's size and of the answer's share."""
+    weights = np.zeros(len(known))
+    for source in np.unique(sources[known]):
+        of_source = known & (sources == source)
+        there = np.unique(answers[of_source])
+        for answer in there:
+            rows = of_source & (answers == answer)
+            even = of_source.sum() / len(there) / rows.sum()
+            weights[rows] = np.sqrt(even / of_source.sum())
+    return weights
+
+
+def _evened(weights: Floats, hangul: Rows) -> Floats:
+    """Scale Korean rows and the others to a mean of 1 each."""
+    out = np.zeros_like(weights)
+    for rows in (hangul & (weights > 0), ~hangul & (weights > 0)):
+        if rows.any():
+            out[rows] = weights[rows] / weights[rows].mean()
+    return out
+
+
+def probabilities(logits: npt.NDArray[np.floating], *, exclusive: bool) -> Floats:
+    """Turn logits (n, labels) into probabilities: a softmax over a row, or a sigmoid for each."""
+    if not exclusive:
+        chances: Floats = 1 / (1 + np.exp(-logits.astype(np.float64)))
+        return chances
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def losses(logits: npt.NDArray[np.floating], targets: Targets, *, exclusive: bool) -> Floats:
+    """Return the weighted cross-entropy of every answer (n, labels)."""
+    chances = probabilities(logits, exclusive=exclusive)
+    found = -targets.answers * np.log(chances + 1e-12)
+    if not exclusive:
+        found -= (1 - targets.answers) * np.log(1 - chances + 1e-12)
+    weighted: Floats = targets.weights * found
+    return weighted
