@@ -34,9 +34,12 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             bus = await stack.enter_async_context(open_bus(settings.common.bus_url))
             await bus.create(TOPICS)
             inference = await stack.enter_async_context(open_inference(settings.workers))
-            app.state.bus, app.state.inference = bus, inference
+            subjects = Subjects(bus)
+            app.state.bus, app.state.inference, app.state.subjects = bus, inference, subjects
             if work:
-                await stack.enter_async_context(_working(settings, bus, inference, health))
+                await stack.enter_async_context(
+                    _working(settings, bus, inference, subjects, health)
+                )
             yield
 
     async def checks() -> list[Check]:
@@ -60,12 +63,16 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
 
 @asynccontextmanager
 async def _working(
-    settings: Settings, bus: Bus, inference: Inference, health: StreamHealth
+    settings: Settings,
+    bus: Bus,
+    inference: Inference,
+    subjects: Subjects,
+    health: StreamHealth,
 ) -> AsyncIterator[None]:
     """Tag until the block ends, then finish what is in hand."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_tag(settings, bus, inference, health, stop))
+        tasks.create_task(_tag(settings, bus, inference, subjects, health=health, stop=stop))
         try:
             yield
         finally:
@@ -76,10 +83,11 @@ async def _tag(
     settings: Settings,
     bus: Bus,
     inference: Inference,
+    subjects: Subjects,
+    *,
     health: StreamHealth,
     stop: asyncio.Event,
 ) -> None:
-    subjects = Subjects(bus)
     await _load(inference)
     await subjects.load()
     async with asyncio.TaskGroup() as tasks:

@@ -83,6 +83,7 @@ class Network:
         self._weights = weights
         self._pieces = sentencepiece.SentencePieceProcessor(model_proto=pieces)
         self.version = version
+        self._widths = _widths(weights.filters)
 
     def logits(self, texts: Sequence[str], bags: Bags, embeddings: npt.NDArray[np.int8]) -> Floats:
         """Return (n, `LABELS`), each row a function of its text alone.
@@ -121,7 +122,9 @@ class Network:
             behind[:] = vectors[start + 1 : start + 1 + _ROWS]
             before[1:] = here[:-1]
             before[0] = vectors[start - 1] if start else 0
-            np.matmul(window, w.filters, out=filters[start : start + _ROWS])
+            for columns, inputs in self._widths:
+                block = filters[start : start + _ROWS, columns]
+                block[:] = window[:, inputs] @ w.filters[inputs, columns]
         spans = np.stack([starts, starts + lengths], axis=1).ravel()
         largest = np.maximum.reduceat(filters, spans, axis=0)[::2]
         sums = np.add.reduceat(vectors, spans, axis=0)[::2]
@@ -149,6 +152,21 @@ class Network:
                 + w.bias
             )
         return out[: len(pooled)]
+
+
+def _widths(filters: Floats) -> list[tuple[slice, slice]]:
+    """Group neighbouring filters that read the same pieces: their columns, and their rows.
+
+    A filter over one or two pieces has zeros for the others, which need no products.
+    """
+    size = filters.shape[0] // 3
+    there: npt.NDArray[np.bool_] = filters.reshape(3, size, -1).any(axis=1)
+    groups: list[tuple[slice, slice]] = []
+    begins = np.flatnonzero(np.append(True, (there[:, 1:] != there[:, :-1]).any(axis=0)))
+    for begin, end in zip(begins, [*begins[1:], there.shape[1]], strict=True):
+        read = np.flatnonzero(there[:, begin]) if there[:, begin].any() else np.array([1])
+        groups.append((slice(begin, end), slice(read[0] * size, (read[-1] + 1) * size)))
+    return groups
 
 
 def piece_ids(model: sentencepiece.SentencePieceProcessor, texts: Sequence[str]) -> list[list[int]]:
