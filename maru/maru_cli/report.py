@@ -7,7 +7,7 @@ from typing import Any
 
 from maru_cli import clusters
 from maru_sentiment.dataset import rows
-from maru_sentiment.evaluation import Kind, evaluate, evaluate_pii, report
+from maru_sentiment.evaluation import Kind, evaluate, evaluate_pii, report, report_topics
 
 _ROOT = Path(__file__).parents[2]
 _DATA = _ROOT.parent / "shared" / "data"
@@ -20,7 +20,7 @@ def main() -> None:
     """Measure everything and write the page."""
     data = Path(sys.argv[1]) if sys.argv[1:] else _DATA
     languages, personal = evaluate("language", _LANGUAGES), evaluate_pii(_PERSONAL)
-    page = rendered(report(data), languages, personal, _clusters(data))
+    page = rendered(report(data), report_topics(data), languages, personal, _clusters(data))
     (_ROOT / "docs" / "evaluation.md").write_text(page, "utf-8")
     print(page)
 
@@ -38,6 +38,7 @@ def _clusters(data: Path) -> dict[str, Any]:
 
 def rendered(
     figures: list[tuple[str, Kind, dict[str, Any]]],
+    topics: dict[str, dict[str, Any]],
     languages: dict[str, Any],
     personal: dict[str, Any],
     matching: dict[str, Any],
@@ -61,6 +62,7 @@ def rendered(
             f"| {found['calibration_error']:.3f} | {_particular(kind, found)} |"
         )
     lines += [
+        *_topic_lines(topics),
         *_language_lines(languages),
         *_personal_lines(personal),
         "\n## Matching posts to ideas\n",
@@ -68,7 +70,8 @@ def rendered(
             f"`{_CLUSTERS}`, every row taken, in the file's order: {matching['n']} posts, "
             f"{matching['clusters_gold']} groups made by people, {matching['clusters_found']} "
             f"ideas found; V-measure {matching['v_measure']:.3f}, "
-            f"B-cubed F1 {matching['bcubed_f1']:.3f}."
+            f"B-cubed F1 {matching['bcubed_f1']:.3f}. Average precision over all pairs of posts, "
+            f"by their similarity: {matching['pair_precision']:.3f}."
         ),
     ]
     return "\n".join(lines) + "\n"
@@ -104,6 +107,23 @@ def _language_lines(found: dict[str, Any]) -> list[str]:
             "have only what the sentence vector carries over, for they never learnt those n-grams; "
             "expect more posts to come out as neutral or as other than should. How many is not "
             "measured here. In a language outside the sixteen the vector itself means little."
+        ),
+    ]
+
+
+def _topic_lines(figures: dict[str, dict[str, Any]]) -> list[str]:
+    return [
+        "\n## Topics\n",
+        (
+            "Topics are learnt from examples, as a workspace's own are; the likeliest topic of "
+            "each text is compared with its label.\n"
+        ),
+        "| file | topics | examples | n | accuracy | macro-F1 |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {name} | {found['topics']} | {found['examples']:,} | {found['n']:,} "
+            f"| {found['accuracy']:.3f} | {found['macro_f1']:.3f} |"
+            for name, found in figures.items()
         ),
     ]
 

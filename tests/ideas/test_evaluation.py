@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import v_measure_score
+from sklearn.metrics import average_precision_score, v_measure_score
 
 from ideas.factories import an_embedding
 from maru_ideas.domain.matching import Closeness
-from maru_ideas.evaluation import bcubed_f1, evaluate_clusters, v_measure
+from maru_ideas.evaluation import bcubed_f1, evaluate_clusters, pair_precision, v_measure
 from maru_kit.errors import ConfigError
 
 GOLD = ["a", "a", "a", "b", "b", "c"]
@@ -32,6 +32,17 @@ def test_bcubed_equals_the_value_computed_by_hand() -> None:
     recall = (2 / 3 + 2 / 3 + 1 / 3 + 1 + 1 + 1) / 6
 
     assert bcubed_f1(GOLD, FOUND) == pytest.approx(2 * precision * recall / (precision + recall))
+
+
+@given(st.lists(st.integers(0, 4), min_size=3, max_size=30), st.integers(0, 1_000))
+def test_the_precision_of_pairs_is_scikit_learns(gold: list[int], seed: int) -> None:
+    # Few values, so that many pairs are equally similar.
+    similar = np.random.default_rng(seed).integers(0, 6, (len(gold), len(gold))).astype(np.float32)
+    pairs = np.triu_indices(len(gold), 1)
+    alike = np.array(gold)[pairs[0]] == np.array(gold)[pairs[1]]
+
+    expected = average_precision_score(alike, similar[pairs]) if alike.any() else 0
+    assert pair_precision(gold, similar) == pytest.approx(expected)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60))
@@ -61,6 +72,7 @@ def test_a_file_of_clear_groups_is_grouped_rightly(tmp_path: Path) -> None:
         "n": 4,
         "v_measure": 1.0,
         "bcubed_f1": 1.0,
+        "pair_precision": 1.0,
         "clusters_found": 2,
         "clusters_gold": 2,
     }

@@ -5,7 +5,13 @@ import pytest
 
 from maru_kit.errors import ConfigError
 from maru_sentiment import network
-from maru_sentiment.evaluation import calibration_error, evaluate, read_tsv, scores
+from maru_sentiment.evaluation import (
+    calibration_error,
+    evaluate,
+    evaluate_topics,
+    read_tsv,
+    scores,
+)
 from maru_sentiment.training import predict_left_out, train
 
 
@@ -37,6 +43,24 @@ def test_problems_are_measured(tmp_path: Path) -> None:
     file.write_text("label\ttext\nproblem\tThe app crashes\nother\tI love it\n")
 
     assert evaluate("problem", file)["labels"]["problem"]["f1"] == 1.0
+
+
+def test_topics_are_learnt_from_examples_and_measured(tmp_path: Path) -> None:
+    examples = tmp_path / "examples.tsv"
+    examples.write_text(
+        "text\tlabel\nmy card was stolen\tlost card\nI lost my bank card\tlost card\n"
+        "what is the exchange rate today\trate\nhow many dollars for one euro\trate\n"
+        "how do I change my PIN\tpin\nI forgot the PIN code\tpin\n"
+    )
+    file = tmp_path / "texts.tsv"
+    file.write_text(
+        "text\tlabel\nsomebody stole my card\tlost card\n"
+        "which exchange rate do you use\trate\nPIN 번호를 바꾸고 싶어요\tpin\n"
+    )
+
+    found = evaluate_topics(file, examples)
+
+    assert (found["topics"], found["examples"], found["accuracy"]) == (3, 6, 1.0)
 
 
 def test_a_file_is_measured(tmp_path: Path) -> None:

@@ -34,6 +34,17 @@ def eval_problem(file: Path) -> None:
     print_json(evaluate("problem", file))
 
 
+@app.command("topics")
+def eval_topics(
+    file: Path,
+    examples: Annotated[Path, typer.Option(help="A TSV file of examples: text and label.")],
+) -> None:
+    """Measure topics on a TSV file with the columns text and label, learnt from examples."""
+    from maru_sentiment.evaluation import evaluate_topics
+
+    print_json(evaluate_topics(file, examples))
+
+
 @app.command("pii")
 def eval_pii(file: Path) -> None:
     """Measure what is found of personal data: a TSV file with a column text that has marks."""

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TypedDict
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
+
 from maru_ideas.domain import terms
 from maru_ideas.domain.matching import Closeness, Shelf
 from maru_ideas.domain.space import Vectors, trained
@@ -29,6 +32,7 @@ class Scores(TypedDict):
     n: int
     v_measure: float
     bcubed_f1: float
+    pair_precision: float
     clusters_found: int
     clusters_gold: int
 
@@ -39,11 +43,14 @@ def evaluate_clusters(file: Path, encode: Encode, closeness: Closeness) -> Score
     Raises ConfigError when the file has no such columns or no rows.
     """
     texts, gold = _read(file)
-    found = grouped(texts, encode(texts), closeness)
+    embeddings = encode(texts)
+    found = grouped(texts, embeddings, closeness)
+    vectors = trained().vectors(embeddings, texts).astype(np.float32)
     return Scores(
         n=len(texts),
         v_measure=round(v_measure(gold, found), 4),
         bcubed_f1=round(bcubed_f1(gold, found), 4),
+        pair_precision=round(pair_precision(gold, vectors @ vectors.T), 4),
         clusters_found=len(set(found)),
         clusters_gold=len(set(gold)),
     )
@@ -84,6 +91,23 @@ def bcubed_f1(gold: Sequence[Hashable], found: Sequence[Hashable]) -> float:
     precision = sum(n * n / found_sizes[cluster] for (_, cluster), n in shared.items())
     recall = sum(n * n / gold_sizes[group] for (group, _), n in shared.items())
     return _harmonic(precision / len(gold), recall / len(gold))
+
+
+def pair_precision(gold: Sequence[Hashable], similarities: npt.NDArray[np.float32]) -> float:
+    """The average precision of calling pairs alike, the most similar first (n x n).
+
+    It is the mean, over the pairs of one group, of the share of such pairs among all that are at
+    least as similar (Manning, Raghavan and Schütze 2008, section 8.4).
+    """
+    first, second = np.triu_indices(len(gold), 1)
+    groups = np.unique([str(group) for group in gold], return_inverse=True)[1]
+    alike = groups[first] == groups[second]
+    values = similarities[first, second]
+    order = np.argsort(-values, kind="stable")
+    hits = np.cumsum(alike[order])
+    ends = np.searchsorted(-values[order], -values[order], side="right")
+    precisions = hits[ends - 1] / ends
+    return float(precisions[alike[order]].mean()) if alike.any() else 0.0
 
 
 def _entropy(counts: Mapping[Hashable, int]) -> float:

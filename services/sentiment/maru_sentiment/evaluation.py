@@ -1,4 +1,4 @@
-"""Measures the heads on labelled files: `maru eval sentiment|intent|problem|language|pii FILE`.
+"""Measures the heads on labelled files: `maru eval sentiment FILE.tsv` and its neighbours.
 
 Precision, recall and F1 are the usual ones for each label; the macro figures are plain means over
 the labels that occur in the file. The calibration error is the expected one (Naeini, Cooper and
@@ -18,7 +18,10 @@ from maru_contracts.tags import Intent, PiiKind, Sentiment
 from maru_kit.errors import ConfigError
 from maru_sentiment.analysers.intent import PROBLEM, SUGGESTION
 from maru_sentiment.analysers.language import LANGUAGES, UNKNOWN, LanguageHead
+from maru_sentiment.analysers.topics import head_for
 from maru_sentiment.dataset import rows
+from maru_sentiment.domain import Subject
+from maru_sentiment.encoder import Encoder, quantise
 from maru_sentiment.pii import Span, find
 from maru_sentiment.tagger import Tagger
 
@@ -114,6 +117,52 @@ def _pairs(
                 f"{file}, line {number}: the label {found!r} is none of {sorted(known)}"
             )
         yield row[text], found
+
+
+TOPICS: Mapping[str, str] = {
+    "topics-en-banking77-test": "topics-en-banking77-train",
+    "topics-en-clinc150-val": "topics-en-clinc150-train",
+}
+"""The files of `visible/` with topics, and the files of `train/` with their examples."""
+
+
+def evaluate_topics(file: Path, examples: Path) -> dict[str, Any]:
+    """Name the topic of each text of a TSV file, as the topics' `examples` (a TSV file, too) teach.
+
+    Both have the columns text and label. Raises ConfigError for a file that can't be read.
+    """
+    return measure_topics(read_tsv(examples), read_tsv(file))
+
+
+def report_topics(data: Path) -> dict[str, dict[str, Any]]:
+    """Measure every file of `TOPICS`."""
+    return {
+        name: measure_topics(
+            _pairs_of(data / "train" / f"{examples}.jsonl"),
+            _pairs_of(data / "visible" / f"{name}.jsonl"),
+        )
+        for name, examples in TOPICS.items()
+    }
+
+
+def _pairs_of(path: Path) -> tuple[list[str], list[str]]:
+    read = [(row["text"], row["topic"]) for row in rows(path)]
+    return [text for text, _ in read], [topic for _, topic in read]
+
+
+def measure_topics(
+    examples: tuple[Sequence[str], Sequence[str]], wanted: tuple[Sequence[str], Sequence[str]]
+) -> dict[str, Any]:
+    """Learn topics from examples, and compare the likeliest topic of each text with its label."""
+    encoder = Encoder()
+    of: dict[str, list[str]] = {}
+    for text, topic in zip(*examples, strict=True):
+        of.setdefault(topic, []).append(text)
+    subjects = [Subject(topic, tuple(texts)) for topic, texts in of.items()]
+    head = head_for(subjects, lambda texts: quantise(encoder.encode(texts)))
+    texts, labels = wanted
+    found = scores(labels, head.likeliest(quantise(encoder.encode(texts))))
+    return {"examples": len(examples[0]), "topics": len(subjects), **found}
 
 
 _MARKED = re.compile(r"⟦(\w+)\|([^⟧]*)⟧")

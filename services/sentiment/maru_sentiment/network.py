@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import sentencepiece
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from maru_contracts.tags import Emotion, Mood
 from maru_kit.errors import ConfigError
@@ -83,6 +83,7 @@ class Network:
         self._weights = weights
         self._pieces = sentencepiece.SentencePieceProcessor(model_proto=pieces)
         self.version = version
+        self._threads = ThreadpoolController()
         self._widths = _widths(weights.filters)
 
     def logits(self, texts: Sequence[str], bags: Bags, embeddings: npt.NDArray[np.int8]) -> Floats:
@@ -92,7 +93,7 @@ class Network:
         """
         if not texts:
             return np.empty((0, len(LABELS)), np.float32)
-        with threadpool_limits(1, user_api="blas"):
+        with self._threads.limit(limits=1, user_api="blas"):
             return self._ngrams(bags) + self._dense(self._pooled(texts), embeddings)
 
     def _ngrams(self, bags: Bags) -> Floats:
@@ -160,7 +161,7 @@ def _widths(filters: Floats) -> list[tuple[slice, slice]]:
     A filter over one or two pieces has zeros for the others, which need no products.
     """
     size = filters.shape[0] // 3
-    there: npt.NDArray[np.bool_] = filters.reshape(3, size, -1).any(axis=1)
+    there = np.abs(filters).reshape(3, size, -1).max(axis=1) > 0
     groups: list[tuple[slice, slice]] = []
     begins = np.flatnonzero(np.append(True, (there[:, 1:] != there[:, :-1]).any(axis=0)))
     for begin, end in zip(begins, [*begins[1:], there.shape[1]], strict=True):
