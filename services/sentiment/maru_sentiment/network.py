@@ -50,6 +50,8 @@ MAX_CHARACTERS = 1_024
 
 _UNKNOWN = 1
 _ROWS = 256
+_TOGETHER = 64
+"""Texts whose filters are computed at once: what they take stays small, and in the cache."""
 _TEXTS = 32
 """Rows in one matrix product, always: BLAS then computes each row the same way."""
 
@@ -94,7 +96,10 @@ class Network:
         if not texts:
             return np.empty((0, len(LABELS)), np.float32)
         with self._threads.limit(limits=1, user_api="blas"):
-            return self._ngrams(bags) + self._dense(self._pooled(texts), embeddings)
+            pooled = [
+                self._pooled(texts[at : at + _TOGETHER]) for at in range(0, len(texts), _TOGETHER)
+            ]
+            return self._ngrams(bags) + self._dense(np.concatenate(pooled), embeddings)
 
     def _ngrams(self, bags: Bags) -> Floats:
         # Whole numbers: the sum is exact in any order.
