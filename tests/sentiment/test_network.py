@@ -37,6 +37,16 @@ def test_a_row_is_a_function_of_its_text_alone(
     np.testing.assert_array_equal(together[place], logits(network, [texts[place]])[0])
 
 
+@pytest.mark.parametrize("words", range(1, 24))
+def test_batches_of_every_size_are_read(network: Network, words: int) -> None:
+    # Some of these fill the rows of their last matrix product to the brim.
+    texts = [" ".join(["good"] * words)] * 64
+
+    found = logits(network, texts)
+
+    np.testing.assert_array_equal(found, np.repeat(logits(network, texts[:1]), 64, axis=0))
+
+
 def test_no_texts_have_no_logits(network: Network) -> None:
     empty = network.logits([], bags(["x"]), np.zeros((0, 512), np.int8))
 

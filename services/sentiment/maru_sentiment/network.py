@@ -113,8 +113,8 @@ class Network:
         w = self._weights
         ids = piece_ids(self._pieces, texts)
         lengths = np.array([len(of) for of in ids])
-        # One empty row before each text, and as many behind the last as fill a product.
-        count = int((lengths + 1).sum())
+        # One empty row before each text, and at least one behind the last.
+        count = int((lengths + 1).sum()) + 1
         starts = np.cumsum(lengths + 1) - lengths
         rows = np.zeros(-(-count // _ROWS) * _ROWS + 2, np.int64)
         at = np.arange(lengths.sum()) + np.repeat(np.arange(len(ids)) + 1, lengths)
