@@ -34,8 +34,8 @@ _HELD_OUT = 0.05
 _NGRAM_SHARE = 0.5
 """How much the n-grams' logits count beside those of the rest.
 
-They know the sources that they learnt from better than others: more than this helps the film
-reviews that most rows are, and costs on every source that was not learnt from.
+More than this helps the film reviews that most rows are, and costs on most sources that were not
+learnt from.
 """
 _BATCH = 1_000
 
