@@ -50,7 +50,7 @@ def test_a_complaint_is_a_problem(tagger: Tagger, text: str) -> None:
 
 @pytest.mark.parametrize("text", OTHERS)
 def test_praise_and_small_talk_ask_for_nothing(tagger: Tagger, text: str) -> None:
-    assert tag(tagger, text).intent.label == "other"
+    assert tag(tagger, text).intent.label in {"praise", "other"}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,22 @@ def test_moods_that_nobody_disputes(tagger: Tagger, text: str, mood: str) -> Non
     assert found.score == pytest.approx(
         found.probabilities["positive"] - found.probabilities["negative"], abs=0.001
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n\t", "https://example.com/x", "@someone", "12345", "\x00\x07", "\u202e"]
+)
+def test_a_text_that_says_nothing_has_no_mood(tagger: Tagger, text: str) -> None:
+    found = tag(tagger, text)
+
+    assert (found.sentiment.label, found.intent.label) == ("neutral", "other")
+    assert found.sentiment.probabilities["neutral"] > 0.99
+    assert (found.emotions, found.topics, found.aspects) == ((), (), ())
+
+
+@pytest.mark.parametrize("text", ["👍👍", "ㅋㅋㅋㅋ", "ㅠㅠ", "!!!", "1 2 3"])
+def test_a_text_without_words_is_about_no_topic(tagger: Tagger, text: str) -> None:
+    assert tag(tagger, text).topics == ()
 
 
 @pytest.mark.parametrize(

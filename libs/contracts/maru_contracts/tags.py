@@ -45,6 +45,21 @@ class TopicTag(Message):
     score: Share
 
 
+class Aspect(Message):
+    """Something that a post judges, as its author calls it, and how: `score` is from -1 to 1.
+
+    `start` and `end` count the characters of the field. What is spoken of and not judged is no
+    aspect, so no label is neutral by now.
+    """
+
+    term: Annotated[str, Field(min_length=1, max_length=100)]
+    label: Mood
+    score: Annotated[float, Field(ge=-1, le=1)]
+    field: Literal["title", "text"] = "text"
+    start: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=0)]
+
+
 class ModelVersion(Message):
     """Which model made which tag."""
 
@@ -89,6 +104,7 @@ class TaggedPost(Message):
     intent: Intent
     emotions: tuple[EmotionTag, ...] = ()
     topics: tuple[TopicTag, ...] = ()
+    aspects: Annotated[tuple[Aspect, ...], Field(max_length=5)] = ()
     pii: tuple[Pii, ...] = ()
     embedding: Annotated[str, Field(min_length=684, max_length=684)]
     models: tuple[ModelVersion, ...]

@@ -34,6 +34,30 @@ def eval_problem(file: Path) -> None:
     print_json(evaluate("problem", file))
 
 
+@app.command("question")
+def eval_question(file: Path) -> None:
+    """Measure questions on a TSV file: text, and label `question` or `other`."""
+    from maru_sentiment.evaluation import evaluate
+
+    print_json(evaluate("question", file))
+
+
+@app.command("praise")
+def eval_praise(file: Path) -> None:
+    """Measure praise on a TSV file: text, and label `praise` or `other`."""
+    from maru_sentiment.evaluation import evaluate
+
+    print_json(evaluate("praise", file))
+
+
+@app.command("aspects")
+def eval_aspects(file: Path) -> None:
+    """Measure aspects on a TSV file with the columns text and aspects (`term: mood; …`)."""
+    from maru_sentiment.evaluation import evaluate_aspects
+
+    print_json(evaluate_aspects(file))
+
+
 @app.command("topics")
 def eval_topics(
     file: Path,

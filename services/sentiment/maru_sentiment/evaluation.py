@@ -14,18 +14,18 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from maru_contracts.tags import Intent, PiiKind, Sentiment
+from maru_contracts.tags import Intent, IntentLabel, PiiKind, Sentiment
 from maru_kit.errors import ConfigError
-from maru_sentiment.analysers.intent import PROBLEM, SUGGESTION
+from maru_sentiment.analysers.intent import THRESHOLDS
 from maru_sentiment.analysers.language import LANGUAGES, UNKNOWN, LanguageHead
 from maru_sentiment.analysers.topics import head_for
 from maru_sentiment.dataset import rows
 from maru_sentiment.domain import Subject
 from maru_sentiment.encoder import Encoder, quantise
 from maru_sentiment.pii import Span, find
-from maru_sentiment.tagger import Tagger
+from maru_sentiment.tagger import Tagger, Tags
 
-Kind = Literal["sentiment", "intent", "problem", "language"]
+Kind = Literal["sentiment", "intent", "problem", "question", "praise", "language"]
 
 _BATCH = 512
 _BINS = 15
@@ -34,6 +34,8 @@ _LABELS: Mapping[Kind, frozenset[str]] = {
     "sentiment": frozenset({"negative", "neutral", "positive"}),
     "intent": frozenset({"suggestion", "other"}),
     "problem": frozenset({"problem", "other"}),
+    "question": frozenset({"question", "other"}),
+    "praise": frozenset({"praise", "other"}),
     "language": LANGUAGES | {UNKNOWN},
 }
 
@@ -239,12 +241,7 @@ def measure(kind: Kind, texts: Sequence[str], labels: Sequence[str]) -> dict[str
     if kind == "language":
         head = LanguageHead()
         return scores(labels, [head.language(text) for text in texts])
-    tagger = Tagger()
-    tags = [
-        tag
-        for at in range(0, len(texts), _BATCH)
-        for tag in tagger.tag(texts[at : at + _BATCH], ())
-    ]
+    tags = _tagged(texts)
     if kind != "sentiment":
         return _yes_or_no(kind, labels, [tag.intent for tag in tags])
     moods = [tag.sentiment for tag in tags]
@@ -257,15 +254,60 @@ def measure(kind: Kind, texts: Sequence[str], labels: Sequence[str]) -> dict[str
     return found
 
 
+def _tagged(texts: Sequence[str]) -> list[Tags]:
+    tagger = Tagger()
+    return [
+        tag
+        for at in range(0, len(texts), _BATCH)
+        for tag in tagger.tag(texts[at : at + _BATCH], ())
+    ]
+
+
 def _yes_or_no(
-    kind: Literal["intent", "problem"], labels: Sequence[str], intents: Sequence[Intent]
+    kind: Literal["intent", "problem", "question", "praise"],
+    labels: Sequence[str],
+    intents: Sequence[Intent],
 ) -> dict[str, Any]:
-    yes: Literal["suggestion", "problem"] = "suggestion" if kind == "intent" else "problem"
-    threshold = SUGGESTION if kind == "intent" else PROBLEM
+    yes: IntentLabel = "suggestion" if kind == "intent" else kind
     chances = [intent.probabilities[yes] for intent in intents]
-    found = scores(labels, [yes if chance >= threshold else "other" for chance in chances])
+    found = scores(labels, [yes if chance >= THRESHOLDS[yes] else "other" for chance in chances])
     found["calibration_error"] = calibration_error(chances, [label == yes for label in labels])
     return found
+
+
+def evaluate_aspects(file: Path) -> dict[str, Any]:
+    """Compare the aspects of a TSV file's texts with its column `aspects` (`term: mood; …`).
+
+    A term is found if it is the same but for case; `mood_accuracy` is over the terms that were
+    found. Raises ConfigError for a file that can't be read.
+    """
+    return measure_aspects(*read_tsv(file, label="aspects"))
+
+
+def measure_aspects(texts: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
+    """Look for aspects in texts and compare; a label is as in `evaluate_aspects`."""
+    found = [
+        {aspect.term.lower(): str(aspect.label) for aspect in tags.aspects}
+        for tags in _tagged(texts)
+    ]
+    gold = [_gold_aspects(label) for label in labels]
+    both = [(a[term], b[term]) for a, b in zip(gold, found, strict=True) for term in a if term in b]
+    named, there = sum(map(len, found)), sum(map(len, gold))
+    return {
+        "n": len(gold),
+        "terms": there,
+        "precision": round(len(both) / max(1, named), 4),
+        "recall": round(len(both) / max(1, there), 4),
+        "f1": round(2 * len(both) / max(1, named + there), 4),
+        "mood_accuracy": round(sum(a == b for a, b in both) / max(1, len(both)), 4),
+    }
+
+
+def _gold_aspects(label: str) -> dict[str, str]:
+    pairs = [pair.rsplit(":", 1) for pair in label.lower().split(";") if pair.strip()]
+    if wrong := [pair for pair in pairs if len(pair) != 2]:  # noqa: PLR2004 - a term and a mood
+        raise ConfigError(f"{wrong} is no aspect: write `term: mood`, and `;` between two")
+    return {term.strip(): mood.strip() for term, mood in pairs}
 
 
 def calibration_error(chances: Sequence[float], held: Sequence[bool]) -> float:

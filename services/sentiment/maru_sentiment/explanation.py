@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from maru_contracts.tags import Aspect
+
 if TYPE_CHECKING:
     from maru_sentiment.tagger import Tags
 
@@ -64,17 +66,17 @@ def without_each(text: str, parts: Sequence[Part]) -> list[str]:
 def explain(tags: "Tags", parts: Sequence[Part], without: Sequence["Tags"]) -> list[Explained]:
     """Explain the tags of a text; `without` are those of the text without each part.
 
-    The likeliest mood and both intents are always explained, emotions and topics that were given
-    too. A tag that is no longer given without a part counts as 0 there.
+    The likeliest mood and the four intents are always explained, emotions, topics and
+    aspects that were given too. A tag that is no longer given without a part counts as 0 there.
     """
     chances = _chances(tags)
     others = [_chances(other) for other in without]
     wanted = [
         ("sentiment", tags.sentiment.label),
-        ("intent", "suggestion"),
-        ("intent", "problem"),
+        *(("intent", intent) for intent in ("suggestion", "problem", "question", "praise")),
         *(("emotions", emotion.name) for emotion in tags.emotions),
         *(("topics", topic.name) for topic in tags.topics),
+        *(("aspects", _named(aspect)) for aspect in tags.aspects),
     ]
     return [
         Explained(tag, chances[tag], _most_moving(tag, chances[tag], parts, others))
@@ -88,7 +90,12 @@ def _chances(tags: "Tags") -> Mapping[Tag, float]:
         **{("intent", intent): chance for intent, chance in tags.intent.probabilities.items()},
         **{("emotions", emotion.name): emotion.score for emotion in tags.emotions},
         **{("topics", topic.name): topic.score for topic in tags.topics},
+        **{("aspects", _named(aspect)): abs(aspect.score) for aspect in tags.aspects},
     }
+
+
+def _named(aspect: Aspect) -> str:
+    return f"{aspect.term}: {aspect.label}"
 
 
 def _most_moving(

@@ -25,6 +25,7 @@ _SPACE = np.uint32(ord(" "))
 _LINK = re.compile(r"https?://\S+|www\.\S+")
 _HANDLE = re.compile(r"(?<!\w)@\w+")
 _DIGITS = re.compile(r"\d+")
+_STANDING_FOR = frozenset(("", "link", "@", "0"))
 _LONG_RUN = re.compile(r"(.)\1{3,}", re.DOTALL)
 _WHITE = re.compile(r"\s+")
 
@@ -48,6 +49,11 @@ def normalise(text: str) -> str:
     text = _DIGITS.sub("0", text)
     text = _LONG_RUN.sub(r"\1\1\1", text)
     return _WHITE.sub(" ", text).strip()[:MAX_CHARACTERS]
+
+
+def is_silent(normalised: str) -> bool:
+    """Tell whether nothing is said: no character but blanks, links, handles, digits, controls."""
+    return all(word in _STANDING_FOR or not word.isprintable() for word in normalised.split(" "))
 
 
 def bags(texts: Sequence[str]) -> Bags:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from maru_contracts.posts import Post
-from maru_contracts.tags import Pii, TaggedPost
+from maru_contracts.tags import Aspect, Pii, TaggedPost
 from maru_contracts.topics import POSTS_TAGGED
 from maru_kit.bus import Bus
 from maru_kit.stream import Batch, publish
@@ -52,6 +52,7 @@ class Posts:
                 intent=tags.intent,
                 emotions=tags.emotions,
                 topics=tags.topics,
+                aspects=_in_fields(post, tags.aspects),
                 pii=pii,
                 embedding=tags.embedding,
                 models=self._inference.models,
@@ -63,6 +64,17 @@ class Posts:
 
 def _as_it_is(post: Post) -> tuple[Post, tuple[Pii, ...]]:
     return post, ()
+
+
+def _in_fields(post: Post, aspects: tuple[Aspect, ...]) -> tuple[Aspect, ...]:
+    """Turn places in the analysed text into places in the post's title or text."""
+    before = len(analysed_text(post)) - len(post.text)
+    return tuple(
+        aspect.model_copy(update={"field": "title"})
+        if aspect.start < before
+        else aspect.model_copy(update={"start": aspect.start - before, "end": aspect.end - before})
+        for aspect in aspects
+    )
 
 
 def analysed_text(post: Post) -> str:

@@ -42,6 +42,9 @@ EMOTIONS: tuple[Emotion, ...] = (
 LABELS = (*MOODS, *INTENTS, *EMOTIONS)
 """The columns of the network's logits: moods exclude one another, the rest are yes or no."""
 
+SILENCE = np.array([8 if label == "neutral" else -8 for label in LABELS], np.float32)
+"""The logits of a text that says nothing: it has no mood, wants nothing, shows nothing."""
+
 NAME = "maru-network"
 
 MAX_PIECES = 256

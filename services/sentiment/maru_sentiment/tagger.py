@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from maru_contracts.tags import EmotionTag, Intent, ModelVersion, Sentiment, TopicTag
+from maru_contracts.tags import Aspect, EmotionTag, Intent, ModelVersion, Sentiment, TopicTag
 from maru_sentiment.analyser import Batch
+from maru_sentiment.analysers.aspects import AspectsHead
 from maru_sentiment.analysers.emotions import EmotionsHead
 from maru_sentiment.analysers.intent import IntentHead
 from maru_sentiment.analysers.language import LanguageHead
@@ -15,19 +16,23 @@ from maru_sentiment.analysers.sentiment import SentimentHead
 from maru_sentiment.analysers.topics import TopicsHead, head_for
 from maru_sentiment.domain import Subject
 from maru_sentiment.encoder import NAME, Encoder, quantise
-from maru_sentiment.features import bags, normalise
-from maru_sentiment.network import load
+from maru_sentiment.features import bags, is_silent, normalise
+from maru_sentiment.network import SILENCE, load
 
 
 @dataclass(frozen=True)
 class Tags:
-    """What the heads say of one text; `embedding` is as in `TaggedPost`."""
+    """What the heads say of one text; `embedding` is as in `TaggedPost`.
+
+    Aspects stand in the analysed text, whatever their field says.
+    """
 
     language: str
     sentiment: Sentiment
     intent: Intent
     emotions: tuple[EmotionTag, ...]
     topics: tuple[TopicTag, ...]
+    aspects: tuple[Aspect, ...]
     embedding: str
 
 
@@ -41,6 +46,7 @@ class Tagger:
         self._sentiment = SentimentHead(self._network.version)
         self._intent = IntentHead(self._network.version)
         self._emotions = EmotionsHead(self._network.version)
+        self._aspects = AspectsHead()
         self._topics = lru_cache(maxsize=64)(self._make_topics)
 
     @property
@@ -53,6 +59,7 @@ class Tagger:
             self._intent.model,
             self._emotions.model,
             self._topics(()).model,
+            self._aspects.model,
         )
 
     def tag(
@@ -67,26 +74,21 @@ class Tagger:
         embeddings = quantise(self._encoder.encode(texts))
         normalised = [normalise(text) for text in texts]
         logits = self._network.logits(normalised, bags(normalised), embeddings)
+        logits[[is_silent(text) for text in normalised]] = SILENCE
         batch = Batch(texts, embeddings, logits, hints or [None] * len(texts))
-        return [
-            Tags(
-                language,
-                sentiment,
-                intent,
-                emotions,
-                topics,
-                b64encode(embedding.tobytes()).decode(),
-            )
-            for language, sentiment, intent, emotions, topics, embedding in zip(
-                self._language.tag(batch),
-                self._sentiment.tag(batch),
-                self._intent.tag(batch),
-                self._emotions.tag(batch),
-                self._topics(subjects).tag(batch),
-                embeddings,
-                strict=True,
-            )
-        ]
+        languages = self._language.tag(batch)
+        moods = self._sentiment.tag(batch)
+        rows = zip(
+            languages,
+            moods,
+            self._intent.tag(batch, moods),
+            self._emotions.tag(batch),
+            self._topics(subjects).tag(batch),
+            self._aspects.tag(batch, languages, moods),
+            (b64encode(embedding.tobytes()).decode() for embedding in embeddings),
+            strict=True,
+        )
+        return [Tags(*row) for row in rows]
 
     def _make_topics(self, subjects: tuple[Subject, ...]) -> TopicsHead:
         return head_for(subjects, lambda phrases: quantise(self._encoder.encode(phrases)))

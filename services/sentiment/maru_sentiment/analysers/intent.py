@@ -1,17 +1,24 @@
-"""What the author wants: to suggest something, to report a problem, or neither."""
+"""What the author wants: to suggest, to report a problem, to ask, to praise, or none of these."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from maru_contracts.tags import Intent, IntentLabel, ModelVersion
+from maru_contracts.tags import Intent, IntentLabel, ModelVersion, Sentiment
 from maru_sentiment.analyser import Batch
 from maru_sentiment.network import INTENTS, LABELS, NAME
+from maru_sentiment.purposes import praise, question
 
 HEAD = "intent"
 _COLUMNS = [LABELS.index(intent) for intent in INTENTS]
-SUGGESTION, PROBLEM = 0.3, 0.5
-"""A post is called a suggestion or a problem from these probabilities on.
+_RULES = 1
+"""Grows with every change to the rules of `purposes`."""
+
+THRESHOLDS: Mapping[IntentLabel, float] = {
+    "suggestion": 0.3, "problem": 0.5, "question": 0.5, "praise": 0.5,
+}  # fmt: skip
+"""A post is called a suggestion, a problem and so on from these probabilities on.
 
 People word a wish in more ways than a training set holds, so on an app that the head has not seen
 0.3 gives the best F1 (each of two apps left out in turn: 0.59 there, 0.57 at 0.5); for problems it
@@ -20,27 +27,46 @@ hardly matters.
 
 
 class IntentHead:
-    """Two yes-or-no questions: a post can ask for something and complain at once."""
+    """Four yes-or-no questions: a post can ask for something and complain at once.
+
+    Suggestions and problems are the network's; questions and praise are told by rules.
+    """
 
     def __init__(self, version: str) -> None:
-        self.model = ModelVersion(head=HEAD, name=NAME, version=version)
+        self.model = ModelVersion(head=HEAD, name=NAME, version=f"{version}+{_RULES}")
 
-    def tag(self, batch: Batch) -> Sequence[Intent]:
-        """Answer both questions for each text."""
+    def tag(self, batch: Batch, moods: Sequence[Sentiment]) -> Sequence[Intent]:
+        """Answer all four for each text, whose mood is the one in `moods`."""
         chances = 1 / (1 + np.exp(-batch.logits[:, _COLUMNS].astype(np.float64)))
-        return [_intent(suggestion, problem) for suggestion, problem in chances.tolist()]
+        return [
+            _intent(
+                {
+                    "suggestion": suggestion,
+                    "problem": problem,
+                    "question": question(text),
+                    "praise": praise(text, mood.probabilities["positive"]),
+                }
+            )
+            for (suggestion, problem), text, mood in zip(
+                chances.tolist(), batch.texts, moods, strict=True
+            )
+        ]
 
 
-def _intent(suggestion: float, problem: float) -> Intent:
-    label: IntentLabel = "other"
-    surer = max(suggestion / SUGGESTION, problem / PROBLEM)
-    if surer >= 1:
-        label = "suggestion" if suggestion / SUGGESTION == surer else "problem"
+def _intent(chances: dict[IntentLabel, float]) -> Intent:
+    other = math.prod(1 - chance for chance in chances.values())
     return Intent(
-        label=label,
+        label=_label(chances),
         probabilities={
-            "suggestion": round(suggestion, 4),
-            "problem": round(problem, 4),
-            "other": round((1 - suggestion) * (1 - problem), 4),
+            label: round(chance, 4) for label, chance in (chances | {"other": other}).items()
         },
     )
+
+
+def _label(chances: Mapping[IntentLabel, float]) -> IntentLabel:
+    sureness = {label: chances[label] / least for label, least in THRESHOLDS.items()}
+    if max(sureness["suggestion"], sureness["problem"]) >= 1:
+        return "suggestion" if sureness["suggestion"] >= sureness["problem"] else "problem"
+    if sureness["question"] >= 1:
+        return "question"
+    return "praise" if sureness["praise"] >= 1 else "other"

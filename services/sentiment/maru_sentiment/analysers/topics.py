@@ -6,6 +6,7 @@ tells neighbouring subjects apart, from five examples of each on, and needs no r
 The 4 and the ridge were chosen among a few on banking77-test and clinc150-val.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ MOST = 3
 """Subjects of one post, the likeliest ones."""
 _SHARPNESS = 4.0
 _RIDGE = 0.1
+_WORD = re.compile(r"[^\W\d_ㄱ-ㆎ]")
+"""What a post about a subject has: a letter, and not of ㅋㅋ or ㅠㅠ alone."""
 _ROWS = 32
 """Rows in one matrix product, always: BLAS then computes each row the same way."""
 
@@ -55,8 +58,10 @@ class TopicsHead:
         cosines = self._cosines(batch.embeddings)
         best = np.maximum.reduceat(cosines, self.starts, axis=1)
         return [
-            self._named(near, likely)
-            for near, likely in zip(best, self._likelihoods(cosines), strict=True)
+            self._named(near, likely) if _WORD.search(text) else ()
+            for text, near, likely in zip(
+                batch.texts, best, self._likelihoods(cosines), strict=True
+            )
         ]
 
     def likeliest(self, embeddings: npt.NDArray[np.int8]) -> list[str]:
