@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from maru_cli.asking import log_as
 from maru_cli.commands import (
+    corrections,
     dead,
     doctor,
     eval_,
@@ -21,6 +22,7 @@ from maru_cli.commands import (
     sources,
     topics,
     train,
+    watch,
 )
 from maru_cli.output import err, sentences
 from maru_kit.errors import MaruError
@@ -32,7 +34,7 @@ app = typer.Typer(
 )
 for command in (running, import_, posts, replay, doctor, settings):
     app.add_typer(command.app)
-for group in (sources, ideas, topics, keys, dead, eval_, train):
+for group in (sources, ideas, topics, watch, corrections, keys, dead, eval_, train):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2].rstrip("_"))
 
 

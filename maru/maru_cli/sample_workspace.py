@@ -12,6 +12,8 @@ from maru_kit.errors import MaruError
 
 FOLDER = Path(__file__).parent / "sample"
 _PATIENCE = 120.0
+_HEARD = 2.0
+"""Seconds until the tagger has heard of a definition, so that the first posts are searched too."""
 
 SOURCES = (
     ("feed", "Sample blog", "blog", "blog.atom"),
@@ -19,6 +21,12 @@ SOURCES = (
     ("file", "Sample reviews", "review", "reviews.ndjson"),
 )
 """Kind, name, channel and file of each sample source."""
+
+WATCHED = (
+    ("Maru Notes", "own", ("마루 노트",)),
+    ("Cloverpad", "competitor", ("클로버패드",)),
+)
+"""Name, kind and aliases of each product that the sample watches; both are made up."""
 
 
 async def load(composition: Composition, key: str) -> None:
@@ -35,12 +43,22 @@ async def load(composition: Composition, key: str) -> None:
     ) as http:
         listed = (await http.get("/api/v1/sources", params={"limit": 100})).json()["items"]
         known = {source["name"] for source in listed}
+        await _watch(http)
         missing = [source for source in SOURCES if source[1] not in known]
         for kind, name, channel, file in missing:
             await _add(http, kind, name, channel, files / file)
         loaded.touch()
         if missing:
             await _await_ideas(http)
+
+
+async def _watch(http: httpx.AsyncClient) -> None:
+    for name, kind, aliases in WATCHED:
+        wanted = {"kind": kind, "aliases": aliases}
+        response = await http.put(f"/api/v1/watch/{name}", json=wanted)
+        if response.is_error:
+            raise MaruError(f"The sample product {name} is not watched: {response.text}")
+    await asyncio.sleep(_HEARD)
 
 
 async def _add(http: httpx.AsyncClient, kind: str, name: str, channel: str, path: Path) -> None:

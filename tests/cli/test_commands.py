@@ -41,6 +41,31 @@ def test_sources_are_added_paused_resumed_and_removed(maru: Maru) -> None:
     assert maru.json("sources", "list") == []
 
 
+def test_products_are_watched_and_compared(maru: Maru) -> None:
+    maru.json("watch", "add", "own", "Maru Notes", "--alias", "마루 노트")
+    maru.json("watch", "add", "competitor", "Cloverpad")
+    listed = maru.json("watch", "list")
+    share = maru.json("watch", "share", "--first", "2026-11-01", "--last", "2026-11-30")
+    maru.json("watch", "remove", "Cloverpad")
+
+    assert [(it["name"], it["kind"]) for it in listed] == [
+        ("Cloverpad", "competitor"),
+        ("Maru Notes", "own"),
+    ]
+    assert share == {"first": "2026-11-01", "last": "2026-11-30", "products": []}
+    assert [it["name"] for it in maru.json("watch", "list")] == ["Maru Notes"]
+
+
+def test_a_mood_is_corrected(maru: Maru) -> None:
+    maru.json("corrections", "add", "War Zone", "neutral")
+
+    assert [(it["term"], it["mood"]) for it in maru.json("corrections", "list")] == [
+        ("War Zone", "neutral")
+    ]
+    maru.json("corrections", "remove", "War Zone")
+    assert maru.json("corrections", "list") == []
+
+
 def test_a_webhook_tells_its_secret_once(maru: Maru) -> None:
     added = maru.json("sources", "add", "webhook", "Desk", "--channel", "mail")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from maru_contracts.posts import Author, Channel, Post, post_id
 from maru_contracts.tags import (
+    Entity,
     Intent,
     IntentLabel,
     ModelVersion,
@@ -48,10 +49,14 @@ def a_tagged(
     mood: Mood = "neutral",
     intent: IntentLabel = "suggestion",
     topics: Sequence[str] = (),
+    entities: Sequence[str] = (),
     models: str = "1",
     at: datetime = NOON,
 ) -> TaggedPost:
-    """A tagged post; posts of one `subject` belong to one idea."""
+    """A tagged post; posts of one `subject` belong to one idea.
+
+    `entities` name watched products: the workspace's own in capitals, others a competitor's.
+    """
     vector = an_embedding(subject, noise=noise, seed=Random(native_id).randrange(2**31))
     return TaggedPost(
         post=Post(
@@ -77,6 +82,16 @@ def a_tagged(
         ),
         intent=Intent(label=intent, probabilities={intent: 0.9}),
         topics=tuple(TopicTag(name=name, score=0.8) for name in topics),
+        entities=tuple(
+            Entity(
+                name=name,
+                kind="own" if name.isupper() else "competitor",
+                field="text",
+                start=place,
+                end=place + 1,
+            )
+            for place, name in enumerate(entities)
+        ),
         embedding=b64encode(vector.tobytes()).decode(),
         models=(ModelVersion(head="sentiment", name="test", version=models),),
         tagged_at=at,

@@ -1,6 +1,7 @@
 """The running service: order, workers that die, topics that are defined on the way."""
 
 import asyncio
+import functools
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -8,11 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import psutil
 
 from maru_contracts.posts import Channel, Post, post_id
-from maru_contracts.tags import TaggedPost, TopicDefined
-from maru_contracts.topics import POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED
+from maru_contracts.tags import TaggedPost, TermDefined, TopicDefined
+from maru_contracts.topics import POSTS_COLLECTED, POSTS_TAGGED, TERMS_DEFINED, TOPICS_DEFINED
 from maru_kit.bus import Bus, open_bus
 from maru_kit.settings import Common
 from maru_kit.stream import publish
@@ -133,3 +135,60 @@ async def test_a_topic_that_is_defined_tags_posts_from_then_on(tmp_path: Path) -
         (found,) = await tagged(bus, 1)
 
     assert "parking" in [topic.name for topic in found.topics]
+
+
+async def test_terms_that_are_defined_are_found_and_corrected_from_then_on(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    text = "War Zone on my 갤럭시 워치, unlike Rival"
+    define = functools.partial(TermDefined, workspace="default", at=NOW)
+    async with running(url, tmp_path), open_bus(url) as bus:
+        await publish(bus, POSTS_COLLECTED, [a_post(0, text)])
+        (before,) = await tagged(bus, 1)
+        await publish(
+            bus,
+            TERMS_DEFINED,
+            [
+                define(name="Galaxy Watch", meaning="own", aliases=("갤럭시워치",)),
+                define(name="Rival", meaning="competitor"),
+                define(name="War Zone", meaning="positive"),
+            ],
+        )
+        async with asyncio.timeout(30):
+            number, after = 0, before
+            while not after.entities:
+                number += 1
+                await publish(bus, POSTS_COLLECTED, [a_post(number, text)])
+                after = (await tagged(bus, number + 1))[-1]
+
+    assert (before.entities, before.sentiment.corrections) == ((), ())
+    assert [(it.name, it.kind, text[it.start : it.end]) for it in after.entities] == [
+        ("Galaxy Watch", "own", "갤럭시 워치"),
+        ("Rival", "competitor", "Rival"),
+    ]
+    assert after.sentiment.corrections == ("War Zone",)
+    assert after.sentiment.score > before.sentiment.score
+    assert "terms" in {model.head for model in after.models}
+
+
+async def test_a_correction_shows_in_the_explanation(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    app = create_app(Settings(common=Common(home=tmp_path, bus_url=url, instance="one")))
+    headers = {"X-Maru-Workspace": "default", "X-Maru-Actor": "test", "X-Maru-Role": "reader"}
+    corrected = TermDefined(workspace="default", name="awful", meaning="positive", at=NOW)
+    async with app.router.lifespan_context(app), open_bus(url) as bus:
+        await publish(bus, TERMS_DEFINED, [corrected])
+        async with (
+            asyncio.timeout(60),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="http://sentiment", headers=headers
+            ) as client,
+        ):
+            while True:
+                answer = await client.post("/api/v1/explanations", json={"text": "awful"})
+                if answer.status_code == 200 and answer.json()["corrections"]:
+                    break
+                await asyncio.sleep(0.2)
+
+    told = answer.json()
+    assert told["corrections"] == ["awful"]
+    assert (told["tags"][0]["head"], told["tags"][0]["label"]) == ("sentiment", "positive")

@@ -1,4 +1,4 @@
-"""What the analysers say about a post, and the subjects that a workspace asks them to look for."""
+"""What the analysers say about a post, and what a workspace tells them to look for."""
 
 from typing import Annotated, Literal
 
@@ -17,11 +17,16 @@ IntentLabel = Literal["suggestion", "problem", "question", "praise", "other"]
 
 
 class Sentiment(Message):
-    """The mood of a post: `score` is positive minus negative probability."""
+    """The mood of a post: `score` is positive minus negative probability.
+
+    `corrections` names the terms of the workspace's dictionary that the model was kept from reading
+    (see `TermDefined`), each once.
+    """
 
     label: Mood
     score: Annotated[float, Field(ge=-1, le=1)]
     probabilities: dict[Mood, Share]
+    corrections: tuple[str, ...] = ()
 
 
 class Intent(Message):
@@ -86,6 +91,38 @@ class Pii(Message):
     end: Annotated[int, Field(ge=0)]
 
 
+Side = Literal["own", "competitor"]
+"""Whose a watched product is."""
+
+MAX_ENTITIES = 100
+"""Mentions that are kept of one post, the first ones."""
+
+
+class Entity(Message):
+    """A mention of a watched product; `name` is as the workspace defined it, whatever was written.
+
+    `start` and `end` count the characters of the field, without a particle behind the name.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    kind: Side
+    field: Literal["title", "text"]
+    start: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=0)]
+
+
+class Comparison(Message):
+    """A sentence that sets the competitor `name` against the workspace's own.
+
+    `winner` is who comes off better, None where the sentence does not say or Maru is not sure.
+    `cue` is the words that show it; a product among them is written [own] or [competitor].
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    winner: Side | None
+    cue: Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class TaggedPost(Message):
     """A post with all its tags.
 
@@ -106,6 +143,8 @@ class TaggedPost(Message):
     topics: tuple[TopicTag, ...] = ()
     aspects: Annotated[tuple[Aspect, ...], Field(max_length=5)] = ()
     pii: tuple[Pii, ...] = ()
+    entities: Annotated[tuple[Entity, ...], Field(max_length=MAX_ENTITIES)] = ()
+    comparisons: tuple[Comparison, ...] = ()
     embedding: Annotated[str, Field(min_length=684, max_length=684)]
     models: tuple[ModelVersion, ...]
     tagged_at: Moment
@@ -119,3 +158,32 @@ class TopicDefined(Message):
     examples: Annotated[tuple[str, ...], Field(max_length=50)] = ()
     removed: bool = False
     at: Moment
+
+
+Section = Literal["watch", "corrections"]
+
+
+def section_of(meaning: Side | Mood) -> Section:
+    """Where a term of this meaning belongs."""
+    return "watch" if meaning in {"own", "competitor"} else "corrections"
+
+
+class TermDefined(Message):
+    """Words that a workspace wants found in its posts, and what they mean there.
+
+    `own` and `competitor` name a watched product; a mood is a correction: what the word says,
+    whatever the sentiment model takes it for. One name can be watched and corrected. `removed`
+    ends what was defined.
+    """
+
+    workspace: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    meaning: Side | Mood
+    aliases: Annotated[tuple[str, ...], Field(max_length=50)] = ()
+    removed: bool = False
+    at: Moment
+
+    @property
+    def section(self) -> Section:
+        """Where the term belongs: within a workspace a name is in each section once."""
+        return section_of(self.meaning)

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from maru_contracts.ideas import IdeaChanged
 from maru_contracts.message import Message
 from maru_contracts.posts import Post
-from maru_contracts.tags import TaggedPost, TopicDefined
+from maru_contracts.tags import TaggedPost, TermDefined, TopicDefined
 
 M = TypeVar("M", bound=Message)
 
@@ -70,11 +70,26 @@ TOPICS_DEFINED = Topic(
     compacted=True,
 )
 
-TOPICS: tuple[Topic[Post] | Topic[TaggedPost] | Topic[IdeaChanged] | Topic[TopicDefined], ...] = (
+TERMS_DEFINED = Topic(
+    name="terms.defined.v1",
+    message=TermDefined,
+    key=lambda defined: f"{defined.workspace}/{defined.section}/{defined.name}",
+    producer="ideas",
+    consumers=("sentiment",),
+    partitions=1,
+    retention=None,
+    compacted=True,
+)
+
+TOPICS: tuple[
+    Topic[Post] | Topic[TaggedPost] | Topic[IdeaChanged] | Topic[TopicDefined] | Topic[TermDefined],
+    ...,
+] = (
     POSTS_COLLECTED,
     POSTS_TAGGED,
     IDEAS_CHANGED,
     TOPICS_DEFINED,
+    TERMS_DEFINED,
 )
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
-from maru_contracts.topics import IDEAS_CHANGED, POSTS_TAGGED, TOPICS_DEFINED
+from maru_contracts.topics import IDEAS_CHANGED, POSTS_TAGGED, TERMS_DEFINED, TOPICS_DEFINED
 from maru_ideas.domain.space import trained
 from maru_ideas.handlers import Posts
 from maru_ideas.outbox import Outbox, Relay
-from maru_ideas.routes import board, ideas, posts, topics
+from maru_ideas.routes import board, ideas, posts, topics, watch
 from maru_ideas.service.desk import Desk
 from maru_ideas.service.index import Index
 from maru_ideas.service.intake import Intake, Rules
@@ -28,7 +28,7 @@ from maru_kit.stream import StreamHealth, consume
 
 SCHEMA = "ideas"
 GROUP = "ideas"
-TOPICS = (POSTS_TAGGED, IDEAS_CHANGED, TOPICS_DEFINED)
+TOPICS = (POSTS_TAGGED, IDEAS_CHANGED, TOPICS_DEFINED, TERMS_DEFINED)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
         title="Maru ideas",
         service="ideas",
         lifespan=lifespan,
-        routers=[ideas.router, board.router, posts.router, topics.router],
+        routers=[ideas.router, board.router, posts.router, topics.router, watch.router],
         checks=checks,
         service_token=settings.common.service_token,
     )

@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.ideas import IdeaChanged
-from maru_contracts.tags import TopicDefined
-from maru_contracts.topics import IDEAS_CHANGED, TOPICS_DEFINED
+from maru_contracts.tags import TermDefined, TopicDefined
+from maru_contracts.topics import IDEAS_CHANGED, TERMS_DEFINED, TOPICS_DEFINED
 from maru_ideas.domain.times import micros
 from maru_ideas.metrics import OUTBOX_AGE, OUTBOX_DEPTH
 from maru_ideas.tables import events, relays
@@ -71,10 +71,13 @@ class Outbox:
         if rows:
             await connection.execute(insert(events), rows)
 
-    async def add_topic(self, connection: AsyncConnection, defined: TopicDefined) -> None:
-        """Write that a workspace defined or removed a topic."""
+    async def add_definition(
+        self, connection: AsyncConnection, defined: TopicDefined | TermDefined
+    ) -> None:
+        """Write that a workspace defined or removed a topic or a term."""
+        topic = TOPICS_DEFINED if isinstance(defined, TopicDefined) else TERMS_DEFINED
         row = {
-            "topic": TOPICS_DEFINED.name,
+            "topic": topic.name,
             "workspace": defined.workspace,
             "version": 0,
             "at": micros(defined.at),
@@ -189,9 +192,12 @@ class Relay:
         if topic == IDEAS_CHANGED.name:
             changes = [IdeaChanged.model_validate_json(event.body) for event in run]
             await publish(self._bus, IDEAS_CHANGED, changes)
+        elif topic == TOPICS_DEFINED.name:
+            topics = [TopicDefined.model_validate_json(event.body) for event in run]
+            await publish(self._bus, TOPICS_DEFINED, topics)
         else:
-            defined = [TopicDefined.model_validate_json(event.body) for event in run]
-            await publish(self._bus, TOPICS_DEFINED, defined)
+            terms = [TermDefined.model_validate_json(event.body) for event in run]
+            await publish(self._bus, TERMS_DEFINED, terms)
 
     async def _measure(self, batch: int, now: datetime) -> None:
         if not batch:

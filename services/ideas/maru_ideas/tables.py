@@ -162,3 +162,25 @@ topics = Table(
     Column("examples", Text, nullable=False, comment="JSON list"),
     Column("updated_at", BigInteger, nullable=False),
 )
+
+terms = Table(
+    "terms",
+    metadata,
+    Column("workspace", String(100), primary_key=True),
+    Column("section", String(11), primary_key=True, comment="watch or corrections"),
+    Column("name", String(100), primary_key=True),
+    Column("meaning", String(10), nullable=False, comment="own, competitor or a mood"),
+    Column("aliases", Text, nullable=False, comment="JSON list"),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+mentions = Table(
+    "mentions",
+    metadata,
+    Column("workspace", String(100), primary_key=True),
+    Column("day", Integer, primary_key=True, comment="days since 1970, UTC"),
+    Column("name", String(100), primary_key=True),
+    Column("kind", String(10), primary_key=True, comment="own or competitor"),
+    Column("mood", String(10), primary_key=True),
+    Column("posts", Integer, nullable=False, comment="posts that name it, each once"),
+)

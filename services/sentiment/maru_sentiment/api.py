@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from maru_contracts.tags import ModelVersion
 from maru_kit.http import Caller, Page, caller, requires
+from maru_sentiment import corrections
+from maru_sentiment.definitions import Definitions
 from maru_sentiment.explanation import explain, parts_of, without_each
 from maru_sentiment.inference import Inference
-from maru_sentiment.subjects import Subjects
 
 router = APIRouter(tags=["models"])
 
@@ -44,6 +45,7 @@ class Explanation(BaseModel):
     """The tags that a post of this text would get, and why."""
 
     language: str
+    corrections: list[str] = Field(description="Terms whose mood the workspace has corrected")
     tags: list[ExplainedTag]
 
 
@@ -66,12 +68,20 @@ async def explanations(
     rest tagged again; the weight says by how much the probability falls without it.
     """
     inference: Inference = request.app.state.inference
-    subjects: Subjects = request.app.state.subjects
+    definitions: Definitions = request.app.state.definitions
+    workspace = asking.workspace
     parts = parts_of(wanted.text)
     texts = [wanted.text, *without_each(wanted.text, parts)]
-    tags, *without = await inference.tag(texts, subjects.of(asking.workspace))
+    tags, *without = await corrections.tag(
+        inference,
+        texts,
+        definitions.subjects(workspace),
+        [None] * len(texts),
+        definitions.finder(workspace),
+    )
     return Explanation(
         language=tags.language,
+        corrections=list(tags.sentiment.corrections),
         tags=[
             ExplainedTag(
                 head=found.tag[0],

@@ -7,19 +7,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 from fastapi import FastAPI
 
-from maru_contracts.topics import POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED
+from maru_contracts.topics import POSTS_COLLECTED, POSTS_TAGGED, TERMS_DEFINED, TOPICS_DEFINED
 from maru_kit.bus import Bus, open_bus
 from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.stream import StreamHealth, consume
 from maru_sentiment import api, metrics
+from maru_sentiment.definitions import Definitions
 from maru_sentiment.handlers import Posts
 from maru_sentiment.inference import Inference, open_inference
 from maru_sentiment.settings import Settings
-from maru_sentiment.subjects import Subjects
 
 GROUP = "sentiment"
-TOPICS = (POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED)
+TOPICS = (POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED, TERMS_DEFINED)
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +34,12 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             bus = await stack.enter_async_context(open_bus(settings.common.bus_url))
             await bus.create(TOPICS)
             inference = await stack.enter_async_context(open_inference(settings.workers))
-            subjects = Subjects(bus)
-            app.state.bus, app.state.inference, app.state.subjects = bus, inference, subjects
+            definitions = Definitions(bus)
+            app.state.bus, app.state.inference = bus, inference
+            app.state.definitions = definitions
             if work:
                 await stack.enter_async_context(
-                    _working(settings, bus, inference, subjects, health)
+                    _working(settings, bus, inference, definitions, health)
                 )
             yield
 
@@ -66,13 +67,13 @@ async def _working(
     settings: Settings,
     bus: Bus,
     inference: Inference,
-    subjects: Subjects,
+    definitions: Definitions,
     health: StreamHealth,
 ) -> AsyncIterator[None]:
     """Tag until the block ends, then finish what is in hand."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_tag(settings, bus, inference, subjects, health=health, stop=stop))
+        tasks.create_task(_tag(settings, bus, inference, definitions, health=health, stop=stop))
         try:
             yield
         finally:
@@ -83,21 +84,21 @@ async def _tag(
     settings: Settings,
     bus: Bus,
     inference: Inference,
-    subjects: Subjects,
+    definitions: Definitions,
     *,
     health: StreamHealth,
     stop: asyncio.Event,
 ) -> None:
     await _load(inference)
-    await subjects.load()
+    await definitions.load()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(subjects.follow(stop))
+        tasks.create_task(definitions.follow(stop))
         tasks.create_task(
             consume(
                 bus,
                 POSTS_COLLECTED,
                 GROUP,
-                Posts(bus, inference, subjects, redact=settings.redact_pii).on_posts,
+                Posts(bus, inference, definitions, redact=settings.redact_pii).on_posts,
                 instance=settings.common.instance,
                 stop=stop,
                 batch_size=settings.batch_size,

@@ -10,19 +10,22 @@ from maru_contracts.tags import Aspect, Pii, TaggedPost
 from maru_contracts.topics import POSTS_TAGGED
 from maru_kit.bus import Bus
 from maru_kit.stream import Batch, publish
-from maru_sentiment import metrics
+from maru_sentiment import corrections, metrics
+from maru_sentiment.definitions import Definitions
 from maru_sentiment.inference import Inference
+from maru_sentiment.marking import NO_MARKS, marked, model_of
 from maru_sentiment.redaction import redacted
-from maru_sentiment.subjects import Subjects
 
 
 class Posts:
     """Tags batches of posts and publishes them; what it publishes twice has the same ids."""
 
-    def __init__(self, bus: Bus, inference: Inference, subjects: Subjects, *, redact: bool) -> None:
+    def __init__(
+        self, bus: Bus, inference: Inference, definitions: Definitions, *, redact: bool
+    ) -> None:
         self._bus = bus
         self._inference = inference
-        self._subjects = subjects
+        self._definitions = definitions
         self._redact = redact
 
     async def on_posts(self, batch: Batch[Post]) -> None:
@@ -40,8 +43,12 @@ class Posts:
         began = time.perf_counter()
         cleaned = [redacted(post) if self._redact else _as_it_is(post) for post in posts]
         texts = [analysed_text(post) for post, _ in cleaned]
+        finder = self._definitions.finder(workspace)
         hints = [post.lang_hint for post in posts]
-        all_tags = await self._inference.tag(texts, self._subjects.of(workspace), hints)
+        subjects = self._definitions.subjects(workspace)
+        all_tags = await corrections.tag(self._inference, texts, subjects, hints, finder)
+        marks = [marked(finder, post) if finder else NO_MARKS for post, _ in cleaned]
+        models = (*self._inference.models, *([model_of(finder)] if finder else []))
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - began)
         now = datetime.now(UTC)
         return [
@@ -54,11 +61,13 @@ class Posts:
                 topics=tags.topics,
                 aspects=_in_fields(post, tags.aspects),
                 pii=pii,
+                entities=mark.entities,
+                comparisons=mark.comparisons,
                 embedding=tags.embedding,
-                models=self._inference.models,
+                models=models,
                 tagged_at=now,
             )
-            for (post, pii), tags in zip(cleaned, all_tags, strict=True)
+            for (post, pii), tags, mark in zip(cleaned, all_tags, marks, strict=True)
         ]
 
 

@@ -7,7 +7,16 @@ from fastapi import APIRouter, Query, Request, Response
 
 from maru_contracts.message import Message, Moment
 from maru_contracts.posts import Post
-from maru_contracts.tags import Intent, IntentLabel, ModelVersion, Mood, Sentiment, TopicTag
+from maru_contracts.tags import (
+    Comparison,
+    Entity,
+    Intent,
+    IntentLabel,
+    ModelVersion,
+    Mood,
+    Sentiment,
+    TopicTag,
+)
 from maru_ideas.routes.answers import (
     Asking,
     AtDesk,
@@ -33,6 +42,8 @@ class StoredPost(Message):
     sentiment: Sentiment
     intent: Intent
     topics: tuple[TopicTag, ...]
+    entities: tuple[Entity, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     models: tuple[ModelVersion, ...]
     tagged_at: Moment
 

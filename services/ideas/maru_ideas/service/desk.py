@@ -1,24 +1,26 @@
-"""What people do with ideas and topics, and what they read."""
+"""What people do with ideas, topics and terms, and what they read."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
 from maru_contracts.default_topics import DEFAULT_TOPICS
 from maru_contracts.ideas import Status
-from maru_contracts.tags import TopicDefined
+from maru_contracts.tags import Mood, Section, Side, TermDefined, TopicDefined, section_of
 from maru_ideas.domain import ideas as rules
+from maru_ideas.domain.mentions import Voice, day_of, shares
 from maru_ideas.domain.scoring import Weights
 from maru_ideas.outbox import Outbox
-from maru_ideas.store import listing, posts, topics
+from maru_ideas.store import listing, mentions, posts, terms, topics
 from maru_ideas.store.ideas import IdeaStore, Shown
 from maru_ideas.store.listing import IdeaFilter, Sort
 from maru_ideas.store.posts import PostFilter
+from maru_ideas.store.terms import StoredTerm
 from maru_ideas.store.topics import StoredTopic
 from maru_kit.database import Database
-from maru_kit.errors import NotFound
+from maru_kit.errors import Conflict, NotFound
 
 
 class NoSuchIdea(NotFound):
@@ -31,6 +33,18 @@ class NoSuchPost(NotFound):
 
 class NoSuchTopic(NotFound):
     """The workspace has no topic of this name."""
+
+
+class NoSuchTerm(NotFound):
+    """The workspace has no watched product, or no correction, of this name."""
+
+
+class TooManyTerms(Conflict):
+    """The section is full."""
+
+
+MAX_TERMS = 1_000
+"""Terms in one section of a workspace."""
 
 
 class Desk:
@@ -149,7 +163,7 @@ class Desk:
         )
         async with self._database.transaction() as connection:
             await topics.save(connection, self._database, defined)
-            await self._outbox.add_topic(connection, defined)
+            await self._outbox.add_definition(connection, defined)
         return StoredTopic(name=name, examples=defined.examples, updated_at=defined.at)
 
     async def remove_topic(self, workspace: str, name: str) -> None:
@@ -159,4 +173,48 @@ class Desk:
         ended = TopicDefined(workspace=workspace, name=name, removed=True, at=datetime.now(UTC))
         async with self._database.transaction() as connection:
             await topics.save(connection, self._database, ended)
-            await self._outbox.add_topic(connection, ended)
+            await self._outbox.add_definition(connection, ended)
+
+    async def terms(self, workspace: str, section: Section) -> Sequence[StoredTerm]:
+        """The workspace's watched products, or its corrections, by name."""
+        async with self._database.reading() as connection:
+            return await terms.all_of(connection, workspace, section)
+
+    async def define_term(
+        self, workspace: str, name: str, meaning: Side | Mood, aliases: Sequence[str]
+    ) -> StoredTerm:
+        """Define a term, or define it anew. Raises TooManyTerms."""
+        defined = TermDefined(
+            workspace=workspace,
+            name=name,
+            meaning=meaning,
+            aliases=tuple(aliases),
+            at=datetime.now(UTC),
+        )
+        async with self._database.transaction() as connection:
+            known = await terms.all_of(connection, workspace, defined.section)
+            if len(known) >= MAX_TERMS and name not in {term.name for term in known}:
+                raise TooManyTerms(
+                    f"A workspace has room for {MAX_TERMS:,} of these: remove one first."
+                )
+            await terms.save(connection, self._database, defined)
+            await self._outbox.add_definition(connection, defined)
+        return StoredTerm(name, meaning, defined.aliases, defined.at)
+
+    async def remove_term(self, workspace: str, name: str, meaning: Side | Mood) -> None:
+        """End a term of the section that `meaning` is of. Raises NoSuchTerm."""
+        ended = TermDefined(
+            workspace=workspace, name=name, meaning=meaning, removed=True, at=datetime.now(UTC)
+        )
+        async with self._database.transaction() as connection:
+            if not await terms.remove(connection, ended):
+                kind = {"watch": "watched product", "corrections": "correction"}
+                raise NoSuchTerm(f"There is no {kind[section_of(meaning)]} {name}.")
+            await self._outbox.add_definition(connection, ended)
+
+    async def share_of_voice(self, workspace: str, first: date, last: date) -> list[Voice]:
+        """How often each watched product was mentioned, from the first day to the last (UTC)."""
+        async with self._database.reading() as connection:
+            return shares(
+                await mentions.between(connection, workspace, day_of(first), day_of(last))
+            )

@@ -21,6 +21,7 @@ from maru_ideas.domain import terms
 from maru_ideas.domain.arrivals import Arrival, arrivals, news
 from maru_ideas.domain.ideas import Backed, NewVoices
 from maru_ideas.domain.matching import Shelf, idea_id
+from maru_ideas.domain.mentions import changes
 from maru_ideas.domain.scoring import Weights
 from maru_ideas.domain.space import Space, Vectors
 from maru_ideas.domain.summarising import Quote, quote
@@ -29,7 +30,7 @@ from maru_ideas.domain.times import micros
 from maru_ideas.domain.voices import voice
 from maru_ideas.outbox import Outbox
 from maru_ideas.service.index import Held, Index, ShelfName
-from maru_ideas.store import posts
+from maru_ideas.store import mentions, posts
 from maru_ideas.store.ideas import Evidence, IdeaStore, Shape, Shown
 from maru_ideas.store.positions import StoredPositions
 from maru_kit.crash import crash_point
@@ -116,6 +117,8 @@ class Intake:
             connection, [_evidence(it) for it in touches if not it.before]
         )
         await self._apply(connection, touches)
+        # Last, as other partitions' writers wait for these rows until the transaction ends.
+        await mentions.add(connection, self._database, changes(arrived))
         return len(arrived), touches
 
     async def _news(
