@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
     [
         ("When will the Android version be released?", "question"),
         ("언제 출시되나요?", "question"),
+        ("이거 방수 되나요?", "question"),
         ("Could you add a dark mode?", "suggestion"),
         ("다크 모드 추가해 주실 수 있나요?", "suggestion"),
         ("이 앱 정말 최고예요, 강력 추천합니다", "praise"),

@@ -7,12 +7,15 @@ phrase with every thing, in an order fixed by a seed.
 
 import csv
 import random
+import re
 from importlib.resources import files
 
 from maru_sentiment.dataset import Example
 
 SOURCE = "synthetic"
 _SENTENCES = "own sentences"
+_JUDGEMENTS = "own judgements"
+_SUBJECT = re.compile(r"\{\}[이가](?= )")
 
 _THINGS = {
     "en": (
@@ -95,6 +98,29 @@ def sentences() -> list[Example]:
         )
         for row in table
     ]
+
+
+def judgements() -> list[Example]:
+    """Combine things that customers judge with what they say of them; none asks for anything.
+
+    The labelled Korean posts with a mood are about films; these are about goods, apps and service.
+    """
+    text = (files("maru_sentiment") / "judgements.tsv").read_text("utf-8")
+    table = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return [
+        Example(_filled(phrase, thing), _JUDGEMENTS, mood=row["mood"], suggestion=False)
+        for row in table
+        for thing in row["things"].split(";")
+        for phrase in row["phrases"].split(";")
+    ]
+
+
+def _filled(phrase: str, thing: str) -> str:
+    """Put a thing into a phrase; the Korean particle behind it is 이 after a consonant, else 가."""
+    if "가" <= thing[-1:] <= "힣":
+        ends_in_consonant = (ord(thing[-1]) - ord("가")) % 28
+        phrase = _SUBJECT.sub("{}이" if ends_in_consonant else "{}가", phrase)
+    return phrase.replace("{}", thing)
 
 
 def examples(seed: int) -> list[Example]:

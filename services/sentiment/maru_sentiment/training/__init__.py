@@ -60,6 +60,7 @@ def train(
         *training_examples(data),
         *synthetic.examples(seed),
         *synthetic.sentences(),
+        *synthetic.judgements(),
         *lexicon_examples(seed),
     ]
     order = np.random.default_rng(seed).permutation(len(examples))[:limit]
