@@ -41,6 +41,16 @@ def test_sources_are_added_paused_resumed_and_removed(maru: Maru) -> None:
     assert maru.json("sources", "list") == []
 
 
+def test_a_topic_is_defined_and_removed(maru: Maru) -> None:
+    said = maru.run("topics", "set", "off road & rain", "it gets wet", "비를 맞아요").stdout.decode()
+    listed = {it["name"]: it["examples"] for it in maru.json("topics", "list")}
+    maru.json("topics", "remove", "off road & rain")
+
+    assert "off road & rain" in said
+    assert listed["off road & rain"] == ["it gets wet", "비를 맞아요"]
+    assert "off road & rain" not in [it["name"] for it in maru.json("topics", "list")]
+
+
 def test_products_are_watched_and_compared(maru: Maru) -> None:
     maru.json("watch", "add", "own", "Maru Notes", "--alias", "마루 노트")
     maru.json("watch", "add", "competitor", "Cloverpad")

@@ -1,8 +1,10 @@
 """`maru topics` …: what is typed, and what is printed."""
 
+from urllib.parse import quote
+
 import typer
 
-from maru_cli.asking import Json, ask, change, show
+from maru_cli.asking import Json, ask, change, done, show
 
 app = typer.Typer(help="The subjects that posts are tagged with.", no_args_is_help=True)
 
@@ -18,11 +20,15 @@ def topics_list(as_json: Json = False) -> None:
 def topics_set(name: str, examples: list[str], as_json: Json = False) -> None:
     """Define a topic by example phrases, in any language."""
     body = {"examples": examples}
-    done = ask(lambda client: client.call("PUT", f"/api/v1/topics/{name}", json=body))
-    done(done, f"New posts are tagged with {name} from now on.", as_json=as_json)
+    defined = ask(lambda client: client.call("PUT", _path(name), json=body))
+    done(defined, f"New posts are tagged with {name} from now on.", as_json=as_json)
 
 
 @app.command("remove")
 def topics_remove(name: str, as_json: Json = False) -> None:
     """Stop tagging a topic."""
-    change("DELETE", f"/api/v1/topics/{name}", "Removed.", as_json=as_json)
+    change("DELETE", _path(name), "Removed.", as_json=as_json)
+
+
+def _path(name: str) -> str:
+    return f"/api/v1/topics/{quote(name, safe='')}"
