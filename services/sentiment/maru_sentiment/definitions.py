@@ -1,18 +1,18 @@
-"""Follows on the log what workspaces define: subjects, and terms to be found."""
+"""Follows on the log what workspaces define: subjects, terms, models of their choice."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Generic, TypeVar
 
 import structlog
 from pydantic import ValidationError
 
 from maru_contracts.message import Message
-from maru_contracts.tags import TermDefined, TopicDefined
-from maru_contracts.topics import TERMS_DEFINED, TOPICS_DEFINED, Topic
+from maru_contracts.tags import ModelSelected, TermDefined, TopicDefined
+from maru_contracts.topics import MODELS_SELECTED, TERMS_DEFINED, TOPICS_DEFINED, Topic
 from maru_kit.bus import Bus
 from maru_kit.errors import Unavailable
-from maru_sentiment.domain import DEFAULT_SUBJECTS, Subject, subjects_of
+from maru_sentiment.domain import DEFAULT_SUBJECTS, Choice, Subject, choices_of, subjects_of
 from maru_sentiment.terms import Finder, Term, terms_of
 
 log = structlog.get_logger(__name__)
@@ -29,9 +29,11 @@ class Definitions:
         self._subjects: dict[str, tuple[Subject, ...]] = {}
         self._terms: dict[str, list[Term]] = {}
         self._finders: dict[str, Finder] = {}
+        self._choices: Mapping[str, tuple[Choice, ...]] = {}
         self._followed = (
             _Followed(bus, TOPICS_DEFINED, self._on_topics),
             _Followed(bus, TERMS_DEFINED, self._on_terms),
+            _Followed(bus, MODELS_SELECTED, self._on_models),
         )
 
     def subjects(self, workspace: str) -> tuple[Subject, ...]:
@@ -41,6 +43,10 @@ class Definitions:
     def finder(self, workspace: str) -> Finder | None:
         """Return what finds the workspace's terms; None when it never defined any."""
         return self._finders.get(workspace)
+
+    def choices(self, workspace: str) -> tuple[Choice, ...]:
+        """Return the models that the workspace chose, for heads that have another than Maru's."""
+        return self._choices.get(workspace, ())
 
     async def load(self) -> None:
         """Read all definitions up to now."""
@@ -57,6 +63,9 @@ class Definitions:
         self._subjects = {
             workspace: tuple(subjects) for workspace, subjects in subjects_of(definitions).items()
         }
+
+    def _on_models(self, chosen: Collection[ModelSelected]) -> None:
+        self._choices = choices_of(chosen)
 
     def _on_terms(self, definitions: Collection[TermDefined]) -> None:
         before, self._terms = self._terms, terms_of(definitions)

@@ -1,10 +1,10 @@
-"""Which subjects a workspace's posts are searched for: pure values."""
+"""What workspaces want of the tagger: their subjects, and models of their choice. Pure values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from maru_contracts.default_topics import DEFAULT_TOPICS
-from maru_contracts.tags import TopicDefined
+from maru_contracts.tags import ChosenHead, ChosenModel, ModelSelected, TopicDefined
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,39 @@ class Subject:
 
     name: str
     examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model in the folder of models, and what its labels mean (see `ChosenModel`)."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which model answers for a head, and which in the shadow; None is Maru's own, or no shadow."""
+
+    head: ChosenHead
+    model: NamedModel | None = None
+    shadow: NamedModel | None = None
+
+
+def choices_of(chosen: Iterable[ModelSelected]) -> Mapping[str, tuple[Choice, ...]]:
+    """Sort by workspace, the newest of each head; choices of Maru's own alone are left out."""
+    newest = {(it.workspace, it.head): it for it in chosen}
+    spaces: dict[str, tuple[Choice, ...]] = {}
+    for it in newest.values():
+        if it.model or it.shadow:
+            choice = Choice(it.head, named(it.model), named(it.shadow))
+            spaces[it.workspace] = (*spaces.get(it.workspace, ()), choice)
+    return spaces
+
+
+def named(model: ChosenModel | None) -> NamedModel | None:
+    """Return the same as a value that can be a key."""
+    return NamedModel(model.name, tuple(sorted(model.labels.items()))) if model else None
 
 
 DEFAULT_SUBJECTS: tuple[Subject, ...] = tuple(

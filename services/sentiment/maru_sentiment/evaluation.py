@@ -16,6 +16,7 @@ import numpy as np
 
 from maru_contracts.tags import Intent, IntentLabel, PiiKind, Sentiment
 from maru_kit.errors import ConfigError
+from maru_sentiment.analyser import Tags
 from maru_sentiment.analysers.intent import THRESHOLDS
 from maru_sentiment.analysers.language import LANGUAGES, UNKNOWN, LanguageHead
 from maru_sentiment.analysers.topics import head_for
@@ -23,7 +24,7 @@ from maru_sentiment.dataset import rows
 from maru_sentiment.domain import Subject
 from maru_sentiment.encoder import Encoder, quantise
 from maru_sentiment.pii import Span, find
-from maru_sentiment.tagger import Tagger, Tags
+from maru_sentiment.tagger import Tagger
 
 Kind = Literal["sentiment", "intent", "problem", "question", "praise", "language"]
 

@@ -7,12 +7,9 @@ it holds for every head alike, whatever it computes.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from maru_contracts.tags import Aspect
-
-if TYPE_CHECKING:
-    from maru_sentiment.tagger import Tags
+from maru_sentiment.analyser import Tags
 
 MAX_PARTS = 100
 """Parts that are left out in turn; in a longer text a part is several words in a row."""
@@ -63,7 +60,7 @@ def without_each(text: str, parts: Sequence[Part]) -> list[str]:
     return [text[: part.start] + text[part.end :] for part in parts]
 
 
-def explain(tags: "Tags", parts: Sequence[Part], without: Sequence["Tags"]) -> list[Explained]:
+def explain(tags: Tags, parts: Sequence[Part], without: Sequence[Tags]) -> list[Explained]:
     """Explain the tags of a text; `without` are those of the text without each part.
 
     The likeliest mood and the four intents are always explained, emotions, topics and
@@ -84,7 +81,7 @@ def explain(tags: "Tags", parts: Sequence[Part], without: Sequence["Tags"]) -> l
     ]
 
 
-def _chances(tags: "Tags") -> Mapping[Tag, float]:
+def _chances(tags: Tags) -> Mapping[Tag, float]:
     return {
         **{("sentiment", mood): chance for mood, chance in tags.sentiment.probabilities.items()},
         **{("intent", intent): chance for intent, chance in tags.intent.probabilities.items()},

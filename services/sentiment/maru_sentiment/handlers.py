@@ -5,27 +5,41 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 
+import structlog
+
 from maru_contracts.posts import Post
-from maru_contracts.tags import Aspect, Pii, TaggedPost
+from maru_contracts.tags import Aspect, ModelVersion, Pii, TaggedPost
 from maru_contracts.topics import POSTS_TAGGED
 from maru_kit.bus import Bus
 from maru_kit.stream import Batch, publish
 from maru_sentiment import corrections, metrics
+from maru_sentiment.analyser import Tags
 from maru_sentiment.definitions import Definitions
 from maru_sentiment.inference import Inference
 from maru_sentiment.marking import NO_MARKS, marked, model_of
 from maru_sentiment.redaction import redacted
+from maru_sentiment.shadow import Shadows
+
+log = structlog.get_logger(__name__)
 
 
 class Posts:
     """Tags batches of posts and publishes them; what it publishes twice has the same ids."""
 
     def __init__(
-        self, bus: Bus, inference: Inference, definitions: Definitions, *, redact: bool
+        self,
+        bus: Bus,
+        inference: Inference,
+        definitions: Definitions,
+        shadows: Shadows,
+        *,
+        redact: bool,
     ) -> None:
         self._bus = bus
         self._inference = inference
         self._definitions = definitions
+        self._shadows = shadows
+        self._failing: set[tuple[str, str]] = set()
         self._redact = redact
 
     async def on_posts(self, batch: Batch[Post]) -> None:
@@ -46,9 +60,14 @@ class Posts:
         finder = self._definitions.finder(workspace)
         hints = [post.lang_hint for post in posts]
         subjects = self._definitions.subjects(workspace)
-        all_tags = await corrections.tag(self._inference, texts, subjects, hints, finder)
+        choices = self._definitions.choices(workspace)
+        all_tags = await corrections.tag(
+            self._inference, texts, subjects, hints, finder=finder, choices=choices
+        )
+        self._shadows.take(workspace, choices, texts, all_tags)
+        self._tell_failures(all_tags)
         marks = [marked(finder, post) if finder else NO_MARKS for post, _ in cleaned]
-        models = (*self._inference.models, *([model_of(finder)] if finder else []))
+        own = (*self._inference.models, *([model_of(finder)] if finder else []))
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - began)
         now = datetime.now(UTC)
         return [
@@ -64,11 +83,25 @@ class Posts:
                 entities=mark.entities,
                 comparisons=mark.comparisons,
                 embedding=tags.embedding,
-                models=models,
+                models=_models(own, tags.chosen.models),
                 tagged_at=now,
             )
             for (post, pii), tags, mark in zip(cleaned, all_tags, marks, strict=True)
         ]
+
+    def _tell_failures(self, tags: Sequence[Tags]) -> None:
+        for model, reason in (failure for it in tags for failure in it.chosen.failures):
+            metrics.MODEL_FAILURES.labels(model).inc()
+            if (model, reason) not in self._failing:
+                self._failing.add((model, reason))
+                log.warning("models.unusable", model=model, reason=reason, tagged_by="Maru's own")
+
+
+def _models(
+    own: tuple[ModelVersion, ...], chosen: tuple[ModelVersion, ...]
+) -> tuple[ModelVersion, ...]:
+    instead = {model.head: model for model in chosen}
+    return tuple(instead.get(model.head, model) for model in own)
 
 
 def _as_it_is(post: Post) -> tuple[Post, tuple[Pii, ...]]:

@@ -13,14 +13,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from maru_contracts.tags import ModelVersion
+from maru_contracts.tags import ChosenHead, ModelVersion
 from maru_kit.errors import Unavailable
-from maru_sentiment.domain import Subject
+from maru_sentiment.domain import Choice, NamedModel, Subject
 
 if TYPE_CHECKING:
-    from maru_sentiment.tagger import Tagger, Tags
+    from maru_sentiment.analyser import Tags
+    from maru_sentiment.tagger import Tagger
 
 T = TypeVar("T")
 
@@ -29,10 +31,11 @@ _tagger: "Tagger | None" = None
 
 
 class Inference:
-    """A pool of workers, each with all models loaded."""
+    """A pool of workers, each with all models loaded; `folder` holds those that may be chosen."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, folder: Path) -> None:
         self._workers = workers
+        self._folder = folder
         self._pool = self._new_pool()
         self._models: tuple[ModelVersion, ...] = ()
 
@@ -50,9 +53,20 @@ class Inference:
         texts: Sequence[str],
         subjects: tuple[Subject, ...],
         hints: Sequence[str | None] = (),
+        choices: tuple[Choice, ...] = (),
     ) -> "list[Tags]":
         """Tag texts of one workspace, in order; raises Unavailable when the worker dies."""
-        return await self._run(_tag, list(texts), subjects, list(hints))
+        return await self._run(_tag, list(texts), subjects, list(hints), choices, self._folder)
+
+    async def check(self, head: ChosenHead, model: NamedModel) -> ModelVersion:
+        """Load a model that may be chosen, and run it; raises ConfigError when it can't be used."""
+        return await self._run(_check, self._folder, head, model)
+
+    def choosable(self) -> list[str]:
+        """Name the models in the folder."""
+        if not self._folder.is_dir():
+            return []
+        return sorted(place.parent.name for place in self._folder.glob("*/config.json"))
 
     async def close(self) -> None:
         """End the workers; what they have in hand is finished first."""
@@ -76,9 +90,9 @@ class Inference:
 
 
 @asynccontextmanager
-async def open_inference(workers: int) -> AsyncIterator[Inference]:
+async def open_inference(workers: int, folder: Path) -> AsyncIterator[Inference]:
     """Start a pool and end it with the block; nothing is loaded before `load`."""
-    inference = Inference(workers)
+    inference = Inference(workers, folder)
     try:
         yield inference
     finally:
@@ -114,6 +128,21 @@ def _models() -> tuple[ModelVersion, ...]:
 
 
 def _tag(
-    texts: Sequence[str], subjects: tuple[Subject, ...], hints: Sequence[str | None]
+    texts: Sequence[str],
+    subjects: tuple[Subject, ...],
+    hints: Sequence[str | None],
+    choices: tuple[Choice, ...],
+    folder: Path,
 ) -> "list[Tags]":
-    return _loaded().tag(texts, subjects, hints)
+    tags = _loaded().tag(texts, subjects, hints)
+    if not choices:
+        return tags
+    from maru_sentiment.chosen import apply
+
+    return apply(tags, texts, choices, folder)
+
+
+def _check(folder: Path, head: ChosenHead, model: NamedModel) -> ModelVersion:
+    from maru_sentiment.chosen import open_head
+
+    return open_head(folder, head, model).model

@@ -17,3 +17,13 @@ MODEL = Gauge(
     "The model of each head that is in use (always 1).",
     ["head", "name", "version"],
 )
+SHADOW_POSTS = Counter(
+    "maru_sentiment_shadow_posts_total",
+    "Posts that a model in the shadow tagged, too, and whether it agreed.",
+    ["head", "agrees"],
+)
+MODEL_FAILURES = Counter(
+    "maru_sentiment_model_failures_total",
+    "Posts for which a model that was chosen could not be used; Maru's own tagged them.",
+    ["model"],
+)

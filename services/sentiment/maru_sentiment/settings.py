@@ -1,5 +1,7 @@
 """What can be set for the sentiment service."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,6 +23,16 @@ class Settings(BaseSettings):
         description="Replace e-mail addresses, phone numbers and other personal data in posts "
         "before models see them and services store them.",
     )
+    models: Path | None = Field(
+        None,
+        description="Folder of models that workspaces may choose, one in each folder below it; "
+        "`models` below MARU_HOME unless it is set.",
+    )
     batch_size: int = Field(
         128, ge=1, le=2_000, description="Posts that go through the models together."
     )
+
+    @property
+    def models_folder(self) -> Path:
+        """Where the models are that may be chosen."""
+        return self.models or self.common.home / "models"

@@ -2,12 +2,11 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from maru_contracts.tags import Aspect, EmotionTag, Intent, ModelVersion, Sentiment, TopicTag
-from maru_sentiment.analyser import Batch
+from maru_contracts.tags import ModelVersion
+from maru_sentiment.analyser import Batch, Tags
 from maru_sentiment.analysers.aspects import AspectsHead
 from maru_sentiment.analysers.emotions import EmotionsHead
 from maru_sentiment.analysers.intent import IntentHead
@@ -18,22 +17,6 @@ from maru_sentiment.domain import Subject
 from maru_sentiment.encoder import NAME, Encoder, quantise
 from maru_sentiment.features import bags, is_silent, normalise
 from maru_sentiment.network import SILENCE, load
-
-
-@dataclass(frozen=True)
-class Tags:
-    """What the heads say of one text; `embedding` is as in `TaggedPost`.
-
-    Aspects stand in the analysed text, whatever their field says.
-    """
-
-    language: str
-    sentiment: Sentiment
-    intent: Intent
-    emotions: tuple[EmotionTag, ...]
-    topics: tuple[TopicTag, ...]
-    aspects: tuple[Aspect, ...]
-    embedding: str
 
 
 class Tagger:

@@ -1,16 +1,14 @@
-"""What the sentiment service tells over HTTP."""
+"""The tags that a text would get, and the words that moved them."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from maru_contracts.tags import ModelVersion
-from maru_kit.http import Caller, Page, caller, requires
+from maru_kit.http import requires
 from maru_sentiment import corrections
-from maru_sentiment.definitions import Definitions
 from maru_sentiment.explanation import explain, parts_of, without_each
-from maru_sentiment.inference import Inference
+from maru_sentiment.routes.asking import Asking, AtParts
 
 router = APIRouter(tags=["models"])
 
@@ -49,35 +47,23 @@ class Explanation(BaseModel):
     tags: list[ExplainedTag]
 
 
-@router.get("/api/v1/models", openapi_extra=requires("reader"))
-async def models(
-    request: Request, _caller: Annotated[Caller, Depends(caller)]
-) -> Page[ModelVersion]:
-    """List the models that tag posts now; none while they are loading."""
-    inference: Inference = request.app.state.inference
-    return Page(items=list(inference.models))
-
-
 @router.post("/api/v1/explanations", openapi_extra=requires("reader"))
-async def explanations(
-    request: Request, asking: Annotated[Caller, Depends(caller)], wanted: Explain
-) -> Explanation:
+async def explanations(asking: Asking, parts: AtParts, wanted: Explain) -> Explanation:
     """Tag a text as a post of the workspace, and tell which words moved each tag.
 
     Each word (in texts of over 100 words: each of 100 runs of words) is left out in turn and the
     rest tagged again; the weight says by how much the probability falls without it.
     """
-    inference: Inference = request.app.state.inference
-    definitions: Definitions = request.app.state.definitions
-    workspace = asking.workspace
-    parts = parts_of(wanted.text)
-    texts = [wanted.text, *without_each(wanted.text, parts)]
+    workspace, definitions = asking.workspace, parts.definitions
+    pieces = parts_of(wanted.text)
+    texts = [wanted.text, *without_each(wanted.text, pieces)]
     tags, *without = await corrections.tag(
-        inference,
+        parts.inference,
         texts,
         definitions.subjects(workspace),
         [None] * len(texts),
-        definitions.finder(workspace),
+        finder=definitions.finder(workspace),
+        choices=definitions.choices(workspace),
     )
     return Explanation(
         language=tags.language,
@@ -97,6 +83,6 @@ async def explanations(
                     for moved in found.parts
                 ],
             )
-            for found in explain(tags, parts, without)
+            for found in explain(tags, pieces, without)
         ],
     )

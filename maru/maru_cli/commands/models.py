@@ -1,0 +1,94 @@
+"""`maru models` …: what is typed, and what is printed."""
+
+from typing import Annotated, Any
+
+import typer
+
+from maru_cli.asking import Json, ask, done, show
+from maru_kit.errors import ConfigError
+
+app = typer.Typer(help="Models of your own for posts' tags.", no_args_is_help=True)
+
+OWN = "default"
+Head = Annotated[str, typer.Argument(help="sentiment, intent or aspects")]
+Name = Annotated[str, typer.Argument(help="A folder of models; `default` is Maru's own.")]
+Label = Annotated[
+    list[str] | None,
+    typer.Option("--label", help="What a label means: LABEL_0=negative; repeatable."),
+]
+
+
+@app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """List what is chosen for each head, and the models that can be."""
+    found = ask(lambda client: client.call("GET", "/api/v1/models/choices"))
+    if as_json:
+        show(found, {}, "", as_json=True)
+        return
+    rows = [
+        {"head": it["head"], "model": _name(it["model"]), "shadow": _name(it["shadow"], "")}
+        for it in found["heads"]
+    ]
+    show(rows, {"head": "Tag", "model": "Model", "shadow": "In the shadow"}, "", as_json=False)
+    done(found, f"To choose: {', '.join(found['available']) or 'none yet'}", as_json=False)
+
+
+@app.command("use")
+def models_use(head: Head, name: Name, label: Label = None, as_json: Json = False) -> None:
+    """Have a model tag new posts; nothing runs in the shadow after that."""
+    body = {"model": _model(name, label), "shadow": None}
+    chosen = ask(lambda client: client.call("PUT", f"/api/v1/models/{head}", json=body))
+    done(chosen, f"{head} of new posts is by {name} from now on.", as_json=as_json)
+
+
+@app.command("shadow")
+def models_shadow(head: Head, name: Name, label: Label = None, as_json: Json = False) -> None:
+    """Run a model beside the one that tags, to compare; `default` ends it."""
+
+    async def put(client: Any) -> Any:
+        choices = await client.call("GET", "/api/v1/models/choices")
+        now = next((it["model"] for it in choices["heads"] if it["head"] == head), None)
+        body = {"model": now, "shadow": _model(name, label)}
+        return await client.call("PUT", f"/api/v1/models/{head}", json=body)
+
+    chosen = ask(put)
+    done(chosen, f"In the shadow of {head}: {_name(chosen['shadow'], 'nothing')}.", as_json=as_json)
+
+
+@app.command("compare")
+def models_compare(head: Head, as_json: Json = False) -> None:
+    """Show where the model in the shadow would have tagged differently."""
+    found = ask(lambda client: client.call("GET", f"/api/v1/models/{head}/comparison"))
+    if as_json:
+        show(found, {}, "", as_json=True)
+        return
+    show(found["pairs"], {"label": "Tag", "shadow": "Shadow", "posts": "Posts"}, "", as_json=False)
+    said = f"{found['agreement']:.1%} of {found['posts']} posts are tagged alike."
+    done(found, said, as_json=False)
+    columns = {"label": "Tag", "shadow": "Shadow", "text": "Post"}
+    show(found["examples"], columns, "", as_json=False)
+
+
+@app.command("fetch")
+def models_fetch(repository: str, as_json: Json = False) -> None:
+    """Fetch a model from the Hugging Face hub into the folder of models, as OWNER--NAME."""
+    from maru_sentiment.hugging_face import fetch
+    from maru_sentiment.settings import Settings
+
+    folder = fetch(repository, Settings().models_folder)
+    done({"model": folder.name}, f"{folder.name} is there: {folder}", as_json=as_json)
+
+
+def _model(name: str, labels: list[str] | None) -> dict[str, Any] | None:
+    if name == OWN:
+        return None
+    pairs = [label.rpartition("=") for label in labels or ()]
+    if unclear := [
+        label for label, (theirs, _, _) in zip(labels or (), pairs, strict=True) if not theirs
+    ]:
+        raise ConfigError(f"{unclear}: write --label THEIRS=OURS, such as LABEL_0=negative")
+    return {"name": name, "labels": {theirs: ours for theirs, _, ours in pairs}}
+
+
+def _name(model: dict[str, Any] | None, none: str = "Maru's own") -> str:
+    return str(model["name"]) if model else none

@@ -1,0 +1,1 @@
+"""What the sentiment service answers over HTTP."""
