@@ -9,7 +9,13 @@ from sklearn.metrics import average_precision_score, v_measure_score
 
 from ideas.factories import an_embedding
 from maru_ideas.domain.matching import Closeness
-from maru_ideas.evaluation import bcubed_f1, evaluate_clusters, pair_precision, v_measure
+from maru_ideas.evaluation import (
+    bcubed_f1,
+    evaluate_clusters,
+    evaluate_duplicates,
+    pair_precision,
+    v_measure,
+)
 from maru_kit.errors import ConfigError
 
 GOLD = ["a", "a", "a", "b", "b", "c"]
@@ -89,3 +95,30 @@ def test_a_file_that_cannot_be_judged_says_why(tmp_path: Path, content: str) -> 
             lambda _: np.zeros((0, 512), np.int8),
             Closeness(threshold=0.3, across=0.3, growth=0.0),
         )
+
+
+def test_pairs_are_compared(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.tsv"
+    file.write_text("a\tb\tduplicate\none\tone\t1\none\ttwo\t0\none\tthree\t1\n")
+    vectors = {"one": 1, "two": 2, "three": 3}
+
+    scores = evaluate_duplicates(
+        file, lambda texts: np.stack([an_embedding(vectors[text], noise=0) for text in texts])
+    )
+
+    assert scores["n"] == 3
+    assert (scores["precision"], scores["recall"]) == (1.0, 0.5)
+    assert scores["accuracy"] == 0.6667
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("a\tb\nx\ty\n", "duplicate"), ("a\tb\tduplicate\n", "no rows"),
+     ("a\tb\tduplicate\nx\ty\tmaybe\n", "line 2.*maybe")],
+)  # fmt: skip
+def test_a_wrong_file_of_pairs_is_explained(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "pairs.tsv"
+    file.write_text(content)
+
+    with pytest.raises(ConfigError, match=said):
+        evaluate_duplicates(file, lambda texts: np.stack([an_embedding(1) for _ in texts]))

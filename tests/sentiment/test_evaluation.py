@@ -9,6 +9,7 @@ from maru_sentiment.evaluation import (
     calibration_error,
     evaluate,
     evaluate_topics,
+    mistakes,
     read_tsv,
     scores,
 )
@@ -144,3 +145,21 @@ def made_up_data(folder: Path) -> None:
         ]
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / "train" / f"{name}.jsonl").write_text(lines)
+
+
+def test_the_surest_mistakes_come_by_what_was_taken_for_what(tmp_path: Path) -> None:
+    file = tmp_path / "moods.tsv"
+    file.write_text(
+        "text\tlabel\nI love it, it is great\tnegative\nwonderful, thank you\tnegative\n"
+        "this is awful\tpositive\nthis is awful\tnegative\n"
+    )
+
+    found = mistakes(file)
+
+    assert (found["n"], found["wrong"]) == (4, 3)
+    assert [(it["label"], it["taken_for"], it["wrong"]) for it in found["groups"]] == [
+        ("negative", "positive", 2),
+        ("positive", "negative", 1),
+    ]
+    first, second = found["groups"][0]["worst"]
+    assert first["probability"] >= second["probability"] > 0.5

@@ -174,3 +174,33 @@ def test_hostile_texts_take_a_bounded_time(tagger: Tagger, text: str) -> None:
     tag(tagger, text)
 
     assert time.perf_counter() - began < 4  # 0.1 s on a machine with nothing else to do
+
+
+SAYINGS = st.lists(
+    st.one_of(
+        st.text(max_size=30),
+        st.text(st.characters(), max_size=10),  # with lone surrogates
+        st.sampled_from(
+            [
+                *("\u202e", "\u200b", "\x00", "\ud83d", "👍", "👨\u200d👩\u200d👧", "ㅋㅋ", "ㅠㅠ"),
+                *("\n\n", "א ב ", "https://a.b/c ", "@x ", "한글", "ｆｕｌｌ", "e\u0301" * 9),
+                *("a" * 999, "가" * 999, "1" * 99),
+            ]
+        ),
+    ),
+    max_size=8,
+).map("".join)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(SAYINGS, min_size=1, max_size=8))
+def test_any_texts_get_valid_tags(tagger: Tagger, texts: list[str]) -> None:
+    found = tagger.tag(texts, DEFAULT_SUBJECTS)
+
+    assert len(found) == len(texts)
+    for text, tags in zip(texts, found, strict=True):
+        assert sum(tags.sentiment.probabilities.values()) == pytest.approx(1, abs=0.001)
+        assert all(0 <= chance <= 1 for chance in tags.intent.probabilities.values())
+        assert tags.intent.label in tags.intent.probabilities
+        assert all(text[it.start : it.end] == it.term for it in tags.aspects)
+        assert len(b64decode(tags.embedding)) == 512

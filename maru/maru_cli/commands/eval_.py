@@ -18,6 +18,14 @@ def eval_sentiment(file: Path) -> None:
     print_json(evaluate("sentiment", file))
 
 
+@app.command("mistakes")
+def eval_mistakes(file: Path) -> None:
+    """Show the 50 posts of a TSV file (text, label) whose mood was missed most surely."""
+    from maru_sentiment.evaluation import mistakes
+
+    print_json(mistakes(file))
+
+
 @app.command("intent")
 def eval_intent(file: Path) -> None:
     """Measure suggestions on a TSV file with the columns text and label."""
@@ -105,3 +113,11 @@ def eval_clusters(file: Path) -> None:
     from maru_cli import clusters
 
     print_json(clusters.run(file))
+
+
+@app.command("duplicates")
+def eval_duplicates(file: Path) -> None:
+    """Measure which pairs are taken for the same: a TSV file of a, b and duplicate (1 or 0)."""
+    from maru_cli import clusters
+
+    print_json(clusters.duplicates(file))

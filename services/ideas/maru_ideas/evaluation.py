@@ -1,7 +1,7 @@
 """How well posts are grouped into ideas, against groups that people made.
 
 `maru eval clusters FILE.tsv` calls it: the real matching, one post after the other in the order of
-the file, with no gate on intent.
+the file, with no gate on intent; `maru eval duplicates FILE.tsv` compares pairs in the same space.
 """
 
 import csv
@@ -17,11 +17,14 @@ import numpy.typing as npt
 
 from maru_ideas.domain import terms
 from maru_ideas.domain.matching import Closeness, Shelf
-from maru_ideas.domain.space import Vectors, trained
+from maru_ideas.domain.space import UNIT, Vectors, trained
 from maru_kit.errors import ConfigError
 
 Encode = Callable[[Sequence[str]], Vectors]
 """Texts to sentence vectors: 512 signed bytes each, as `TaggedPost.embedding` holds them."""
+
+SAME = 0.29
+"""The similarity from which on two texts count as alike: it parts the training pairs best."""
 
 _GOLD = ("cluster", "gold", "gold cluster", "gold_cluster", "label")
 
@@ -35,6 +38,60 @@ class Scores(TypedDict):
     pair_precision: float
     clusters_found: int
     clusters_gold: int
+
+
+class PairScores(TypedDict):
+    """What `maru eval duplicates` prints; precision, recall and F1 are those of pairs alike."""
+
+    n: int
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def evaluate_duplicates(file: Path, encode: Encode) -> PairScores:
+    """Compare the pairs of a TSV file (columns a, b and duplicate, 1 or 0) in the matching space.
+
+    Raises ConfigError when the file has no such columns or no rows, or another label.
+    """
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
+        if missing := {"a", "b", "duplicate"} - set(reader.fieldnames or ()):
+            raise ConfigError(f"{file} lacks the columns {sorted(missing)}")
+        rows = list(reader)
+    if not rows:
+        raise ConfigError(f"{file} has no rows under its header")
+    for number, row in enumerate(rows, start=2):
+        if row["duplicate"] not in {"0", "1"}:
+            raise ConfigError(
+                f"{file}, line {number}: duplicate is {row['duplicate']!r}, not 0 or 1"
+            )
+    pairs = [(row["a"], row["b"], row["duplicate"] == "1") for row in rows]
+    return compare_pairs(pairs, encode)
+
+
+def compare_pairs(pairs: Sequence[tuple[str, str, bool]], encode: Encode) -> PairScores:
+    """Say of each pair whether it is alike (similarity of at least `SAME`), and compare."""
+    alike = np.array([same for *_, same in pairs])
+    found = similarities([pair[:2] for pair in pairs], encode) >= SAME
+    hits = int((alike & found).sum())
+    precision, recall = hits / max(1, int(found.sum())), hits / max(1, int(alike.sum()))
+    return PairScores(
+        n=len(pairs),
+        accuracy=round(float((alike == found).mean()), 4),
+        precision=round(precision, 4),
+        recall=round(recall, 4),
+        f1=round(_harmonic(precision, recall), 4),
+    )
+
+
+def similarities(pairs: Sequence[tuple[str, str]], encode: Encode) -> npt.NDArray[np.float32]:
+    """Return the similarity of each pair in the space in which posts meet ideas, at most 1."""
+    space = trained()
+    sides = [[pair[side] for pair in pairs] for side in (0, 1)]
+    first, second = (space.vectors(encode(texts), texts).astype(np.float32) for texts in sides)
+    return np.asarray(np.einsum("ij,ij->i", first, second) / UNIT**2, np.float32)
 
 
 def evaluate_clusters(file: Path, encode: Encode, closeness: Closeness) -> Scores:

@@ -8,13 +8,14 @@ of posts for which it holds.
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 
-from maru_contracts.tags import Intent, IntentLabel, PiiKind, Sentiment
+from maru_contracts.tags import Intent, IntentLabel, Mood, PiiKind, Sentiment
 from maru_kit.errors import ConfigError
 from maru_sentiment.analyser import Tags
 from maru_sentiment.analysers.intent import THRESHOLDS
@@ -262,6 +263,33 @@ def _tagged(texts: Sequence[str]) -> list[Tags]:
         for at in range(0, len(texts), _BATCH)
         for tag in tagger.tag(texts[at : at + _BATCH], ())
     ]
+
+
+def mistakes(file: Path) -> dict[str, Any]:
+    """Find the posts of a TSV file whose mood was missed most surely, by what was taken for what.
+
+    Of all that is wrong the 50 with the surest wrong answer are told, the largest group first.
+    Raises ConfigError like `evaluate`.
+    """
+    texts, labels = read_tsv(file, _LABELS["sentiment"])
+    moods = [tag.sentiment for tag in _tagged(texts)]
+    wrong = [
+        (mood.probabilities[mood.label], label, mood.label, text)
+        for text, label, mood in zip(texts, labels, moods, strict=True)
+        if mood.label != label
+    ]
+    groups: dict[tuple[str, Mood], list[dict[str, Any]]] = {}
+    for chance, label, found, text in sorted(wrong, key=lambda it: -it[0])[:_WRONG]:
+        groups.setdefault((label, found), []).append({"probability": chance, "text": text})
+    counts = Counter((label, found) for _, label, found, _ in wrong)
+    return {
+        "n": len(texts),
+        "wrong": len(wrong),
+        "groups": [
+            {"label": label, "taken_for": found, "wrong": counts[label, found], "worst": worst}
+            for (label, found), worst in sorted(groups.items(), key=lambda it: -counts[it[0]])
+        ],
+    }
 
 
 def _yes_or_no(
