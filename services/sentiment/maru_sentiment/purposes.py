@@ -70,6 +70,8 @@ _KO_RHETORIC = re.compile(
 def question(text: str) -> float:
     """Say how likely the author asks something that wants an answer; a request does not count."""
     read = text[:_READ].lower().replace("’", "'")
+    if not _HINTS.search(read):
+        return _chance(_BIAS)
     sentences = [found.group().strip() for found in _SENTENCES.finditer(read)]
     asking = [_asking(sentence) for sentence in sentences if _HINTS.search(sentence)]
     return _chance(max(asking[:_MOST_SENTENCES], default=_BIAS))
@@ -130,8 +132,10 @@ _NEGATED = re.compile(
 def praise(text: str, positive: float) -> float:
     """Say how likely the post speaks well of the product; `positive` is its mood's probability.
 
-    A good mood is not enough: what is praised must be of the product, and no wish.
+    A good mood is needed and not enough: what is praised must be of the product, and no wish.
     """
+    if positive < _GLAD:
+        return _chance(_UNPRAISED)
     read = text[:_READ].lower().replace("’", "'")
     words = _WORDS.findall(read)
     judged = [VALENCE.get(word, 0) for word in words]
@@ -158,6 +162,8 @@ def praise(text: str, positive: float) -> float:
 
 
 _UNPRAISED = -4.0
+_GLAD = 0.2
+"""The probability of a good mood below which nobody praises."""
 
 
 def _chance(total: float) -> float:
