@@ -54,6 +54,18 @@ async def test_a_new_idea_is_told_to_those_who_listen(live_api: Api) -> None:
     assert json.loads(event["data"])["kind"] == "created"
 
 
+async def test_a_listener_who_goes_away_leaves_no_task_behind(live_api: Api) -> None:
+    before = asyncio.all_tasks()
+    listening = asyncio.create_task(events(live_api, 1))
+    await asyncio.sleep(0.1)
+
+    listening.cancel()
+    await asyncio.wait([listening])
+    await asyncio.sleep(0.1)
+
+    assert {task for task in asyncio.all_tasks() - before if "Queue.get" in repr(task)} == set()
+
+
 async def test_a_stream_resumes_without_a_gap(live_api: Api) -> None:
     listening = asyncio.create_task(events(live_api, 1))
     await asyncio.sleep(0.1)

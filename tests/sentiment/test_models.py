@@ -262,6 +262,7 @@ async def test_a_model_is_chosen_tags_and_is_compared(tmp_path: Path) -> None:
     async with running(tmp_path) as (_, bus, client):
         listed = (await client.get("/api/v1/models/choices")).json()
         put = await client.put("/api/v1/models/sentiment", json={"model": {"name": "own"}})
+        now = (await client.get("/api/v1/models/choices")).json()["heads"][0]
         found = await until(bus, "own")
         none = await client.get("/api/v1/models/sentiment/comparison")
         await client.put("/api/v1/models/sentiment", json={"shadow": {"name": "own"}})
@@ -274,6 +275,7 @@ async def test_a_model_is_chosen_tags_and_is_compared(tmp_path: Path) -> None:
         "model": {"name": "own", "labels": {}},
         "shadow": None,
     }
+    assert now == put.json()
     assert found.sentiment.label == "neutral"
     assert [it.name for it in found.models if it.head == "intent"] == ["maru-network"]
     assert none.status_code == 404

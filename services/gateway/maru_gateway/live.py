@@ -152,6 +152,7 @@ class Live:
         loop = asyncio.get_running_loop()
         end = loop.time() + LIFE_SECONDS
         draining = asyncio.ensure_future(self.draining.wait())
+        waiting: asyncio.Future[Change] = loop.create_future()
         try:
             while loop.time() < end and not self.draining.is_set():
                 waiting = asyncio.ensure_future(listener.queue.get())
@@ -173,6 +174,7 @@ class Live:
                     return
         finally:
             draining.cancel()
+            waiting.cancel()
 
 
 def read_change(record: Record) -> Change | None:

@@ -49,7 +49,7 @@ class Definitions:
         return self._choices.get(workspace, ())
 
     async def load(self) -> None:
-        """Read all definitions up to now."""
+        """Read all definitions up to now, from the beginning at the first call."""
         for followed in self._followed:
             await followed.load()
 
@@ -86,7 +86,7 @@ class _Followed(Generic[M]):
 
     async def load(self) -> None:
         """Read all up to now."""
-        self._positions = dict(await self._bus.begins(self._topic.name))
+        self._positions = self._positions or dict(await self._bus.begins(self._topic.name))
         ends = await self._bus.ends(self._topic.name)
         while any(self._positions.get(part, 0) < end for part, end in ends.items()):
             await self._read()

@@ -6,6 +6,7 @@ https://huggingface.co/docs/transformers/main_classes/configuration names the fi
 """
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,8 @@ def load(folder: Path) -> Classifier:
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{folder} is no model: it has no config.json")
     graph = _graph(folder)
-    # A second to import, and only for those who have such a model.
+    # A second to import, and only for those who have such a model. It misses PyTorch aloud.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import AutoConfig, AutoTokenizer
 
     try:

@@ -119,7 +119,7 @@ _ELSEWHERE = re.compile(
     r"|날씨|생일|축하|주말|여행|아기|하늘|아침|하루 ?보내|이겼|점심|저녁|산책|친구|새해|건강하|행복했"
 )
 _WISHES = re.compile(
-    r"\b(?:would (?:love|be|like)|please|could you|can you|i wish|if (?:it|you|there)|used to|for nothing)\b"
+    r"\b(?:would (?:love|be|like)|i'd (?:love|like)|please|could you|can you|i wish|if (?:it|you|there)|used to|for nothing)\b"
     r"|으?면 ?(?:좋|감사|고맙|더)|주세요|주실|부탁|겠습니다|예전|다만|감사합니다만|빨리도"
 )
 _TURNS = re.compile(r"\b(?:but|however|although|until)\b|지만|는데|그런데")

@@ -104,6 +104,7 @@ async def choose(asking: Asking, parts: AtParts, head: ChosenHead, wanted: Choos
         at=datetime.now(UTC),
     )
     await publish(parts.bus, MODELS_SELECTED, [chosen])
+    await parts.definitions.load()
     return ChosenFor(head=head, model=wanted.model, shadow=wanted.shadow)
 
 
