@@ -37,8 +37,12 @@ async def figures(stage: Stage, *, quick: bool) -> list[Figure]:  # noqa: ARG001
     batches = [texts[start : start + _BATCH] for start in range(0, count, _BATCH)]
     bare, encoder, tagger = USE(threads=1), Encoder(), Tagger()
     tag = partial(tagger.tag, subjects=DEFAULT_SUBJECTS)
-    async with open_inference(1, Path("models")) as inference:
+    async with (
+        open_inference(1, Path("models")) as inference,
+        open_inference(2, Path("models")) as two,
+    ):
         await inference.load()
+        await asyncio.gather(two.load(), two.load())
 
         async def encoded() -> float:
             return count / await asyncio.to_thread(_timed, bare.encode, batches)
@@ -55,14 +59,25 @@ async def figures(stage: Stage, *, quick: bool) -> list[Figure]:  # noqa: ARG001
                 await inference.tag(batch, DEFAULT_SUBJECTS)
             return count / (time.perf_counter() - begun)
 
+        async def by_two() -> float:
+            begun = time.perf_counter()
+            await asyncio.gather(*(two.tag(batch, DEFAULT_SUBJECTS) for batch in batches))
+            return count / (time.perf_counter() - begun)
+
         measured = await in_turns(
             rounds,
-            {"bare": encoded, "encoder": by_encoder, "tagger": tagged, "worker": by_worker},
+            {
+                "bare": encoded,
+                "encoder": by_encoder,
+                "tagger": tagged,
+                "worker": by_worker,
+                "two": by_two,
+            },
         )
         memory = max(
             child.memory_info().rss / 1e6 for child in psutil.Process().children(recursive=True)
         )
-    reference = measured.pop("bare")
+    reference, by_two_workers = measured.pop("bare"), measured.pop("two")
     compared = 1_000 if quick else 10_000
     nearness = await asyncio.to_thread(_nearness, bare, encoder, compared)
     names = {
@@ -82,6 +97,15 @@ async def figures(stage: Stage, *, quick: bool) -> list[Figure]:  # noqa: ARG001
                 None if name == "encoder" else at_least(3),
             )
             for name, values in measured.items()
+        ),
+        Figure(
+            "Tagging through two workers",
+            median(by_two_workers),
+            "posts/s",
+            "through one worker",
+            median(measured["worker"]),
+            ratio(by_two_workers, measured["worker"]),
+            at_least(1.8),
         ),
         Figure(
             f"Lowest cosine to the package's vectors, {compared:,} texts",
