@@ -16,7 +16,7 @@ class Settings(BaseSettings):
     common: Common = Field(default_factory=Common)
     port: int = Field(8082, ge=0, le=65_535, description="Port of the HTTP interface.")
     workers: int = Field(
-        1, ge=1, le=64, description="Processes that run the models; each takes up to 400 MB."
+        1, ge=1, le=64, description="Processes that run the models; each takes up to 500 MB."
     )
     redact_pii: bool = Field(
         True,  # noqa: FBT003 - the default of a setting
