@@ -109,7 +109,7 @@ def _of(found: Mapping[ChosenHead, Sequence[Choosable]], at: int) -> dict[Any, A
     return {head: tags[at] for head, tags in found.items()}
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _kept(
     folder: Path, head: ChosenHead, named: NamedModel, _state: tuple[tuple[str, int, int], ...]
 ) -> Head | str:
