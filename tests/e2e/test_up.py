@@ -14,6 +14,7 @@ def test_the_sample_becomes_ideas_and_the_next_start_goes_on(tmp_path: Path) -> 
     with maru.up("--sample") as client:
         until(lambda: "ideas are on the board" in maru.output(), seconds=60)
         first = client.get("/api/v1/ideas", params={"limit": 100}).json()
+        voice = client.get("/api/v1/share-of-voice", params={"first": "2020-01-01"}).json()
 
     began = time.monotonic()
     with maru.up("--sample") as client:
@@ -22,6 +23,7 @@ def test_the_sample_becomes_ideas_and_the_next_start_goes_on(tmp_path: Path) -> 
 
     assert first["total"] > 10
     assert any(sorted(idea["languages"]) == ["en", "ko"] for idea in first["items"])
+    assert {it["kind"] for it in voice["products"]} == {"own", "competitor"}
     assert second["items"] == first["items"]
     assert started < 30  # the machine of the tests is busy; the aim on an idle one is 3 s
     assert "Maru has stopped" in maru.output()
