@@ -6,6 +6,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
+from rich.progress import Progress
+
+from maru_cli.output import err
 from maru_kit import dead as letters
 from maru_kit.bus import Bus, open_bus
 from maru_kit.errors import ConfigError
@@ -46,11 +49,18 @@ async def replay_dead(topic: str | None, group: str | None, ids: Collection[int]
         )
 
 
-async def replay(topic: str, since: datetime | int | Literal["beginning"]) -> int:
-    """Publish a topic's records again, to the same topic, and return how many."""
+async def replay(topic: str, since: datetime | int | Literal["beginning"], *, quiet: bool) -> int:
+    """Publish a topic's records again, to the same topic, and return how many.
+
+    Shows how far it is on a terminal, unless it shall be quiet.
+    """
     async with _bus() as bus:
         await _demand(bus, topic)
-        return await letters.replay(bus, topic, since)
+        with Progress(console=err, disable=quiet or not err.is_terminal) as bar:
+            task = bar.add_task("Replaying", total=None)
+            return await letters.replay(
+                bus, topic, since, lambda done, total: bar.update(task, completed=done, total=total)
+            )
 
 
 async def _demand(bus: Bus, topic: str) -> None:

@@ -23,7 +23,7 @@ def replay(
     """Run a topic's history again; what was processed before is known and not counted twice."""
     from maru_cli import log
 
-    count = asyncio.run(log.replay(topic, _moment(since)))
+    count = asyncio.run(log.replay(topic, _moment(since), quiet=as_json))
     done({"replayed": count}, f"{count} messages are on their way again.", as_json=as_json)
 
 
