@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DISTRIBUTIONS := libs/contracts libs/kit services/ingest services/sentiment services/ideas services/gateway maru
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test faults lint format types schemas bench eval docs kafka clean
+.PHONY: help setup run quick test faults lint format types schemas bench eval learning docs kafka clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ bench: setup $(VENV)/.dev ## measure, beside named references, and write docs/be
 
 eval: setup $(VENV)/.dev ## measure the models and write docs/evaluation.md
 	@$(BIN)/python -m maru_cli.report
+
+learning: setup $(VENV)/.dev ## train on fewer rows and without each source, and write docs/learning.md
+	@$(BIN)/python -m maru_cli.learning
 
 docs: $(VENV)/.runtime ## write the generated pages of docs/
 	@$(BIN)/python -m maru_cli.reference

@@ -91,12 +91,15 @@ def eval_left_out(
     data: Annotated[Path, typer.Option(help="The folder of labelled data.")] = Path(
         "../shared/data"
     ),
+    rows: Annotated[
+        int | None, typer.Option(help="Learn from that many rows; all, if not said.")
+    ] = None,
 ) -> None:
     """Train without one source and measure moods on it (ten minutes; `kote`, `vader-gt` …)."""
     from maru_sentiment.evaluation import scores
     from maru_sentiment.training import predict_left_out
 
-    print_json(scores(*predict_left_out(data, source)))
+    print_json(scores(*predict_left_out(data, source, limit=rows)))
 
 
 @app.command("language")

@@ -6,7 +6,8 @@ It adds up three readings of a post, each of which sees what the others miss:
 - a convolution over the post's own pieces (Kim 2014, "Convolutional Neural Networks for Sentence
   Classification": the largest value of each filter over the post): short runs of words in any
   inflection, with negations;
-- one hidden layer over the sentence vector: the gist, in every language of the encoder.
+- one hidden layer over the sentence vector and the cues of a lexicon (`cues.py`): the gist, in
+  every language of the encoder, and what the words are known to say whoever writes them.
 
 The pieces are those of a unigram model (Kudo 2018, "Subword Regularization") made from the training
 texts; the encoder's own vocabulary lacks too many Korean syllables. Logits are over a temperature
@@ -28,6 +29,7 @@ from threadpoolctl import ThreadpoolController
 
 from maru_contracts.tags import Emotion, Mood
 from maru_kit.errors import ConfigError
+from maru_sentiment.cues import Lexicon, cues
 from maru_sentiment.features import Bags
 
 Floats = npt.NDArray[np.float32]
@@ -47,6 +49,9 @@ SILENCE = np.array([8 if label == "neutral" else -8 for label in LABELS], np.flo
 
 NAME = "maru-network"
 
+_FILES = ("network.npz", "network.model", "network.tsv")
+"""Weights, pieces, and the lexicon: a word and its valence on each line."""
+
 MAX_PIECES = 256
 """Pieces of a text that the convolution reads; about 200 words."""
 MAX_CHARACTERS = 1_024
@@ -64,7 +69,8 @@ class Weights:
     """What was learnt, for n-grams, pieces p, filters c and labels l.
 
     `pieces` (p, e); `filters` (3 * e, c) over the piece before, the piece, and the one behind;
-    `hidden` (512, h). Row 0 of `pieces` is zero: no piece.
+    `hidden` (512 + `CUES`, h) and `from_vector` (512 + `CUES`, l) read the sentence vector and the
+    cues. Row 0 of `pieces` is zero: no piece.
     """
 
     ngrams: npt.NDArray[np.int8]
@@ -82,10 +88,11 @@ class Weights:
 
 
 class Network:
-    """Trained weights and the pieces' model; `version` tells them from others."""
+    """Trained weights, the pieces' model, the lexicon; `version` tells them from others."""
 
-    def __init__(self, weights: Weights, pieces: bytes, version: str) -> None:
+    def __init__(self, weights: Weights, pieces: bytes, lexicon: Lexicon, version: str) -> None:
         self._weights = weights
+        self._lexicon = lexicon
         self._pieces = sentencepiece.SentencePieceProcessor(model_proto=pieces)
         self.version = version
         self._threads = ThreadpoolController()
@@ -102,7 +109,10 @@ class Network:
             pooled = [
                 self._pooled(texts[at : at + _TOGETHER]) for at in range(0, len(texts), _TOGETHER)
             ]
-            return self._ngrams(bags) + self._dense(np.concatenate(pooled), embeddings)
+            gist = np.concatenate(
+                [embeddings / np.float32(127), cues(texts, self._lexicon)], axis=1, dtype=np.float32
+            )
+            return self._ngrams(bags) + self._dense(np.concatenate(pooled), gist)
 
     def _ngrams(self, bags: Bags) -> Floats:
         # Whole numbers: the sum is exact in any order.
@@ -142,22 +152,20 @@ class Network:
             np.float32, copy=False
         )
 
-    def _dense(self, pooled: Floats, embeddings: npt.NDArray[np.int8]) -> Floats:
+    def _dense(self, pooled: Floats, gist: Floats) -> Floats:
         w = self._weights
         size = -(-len(pooled) // _TEXTS) * _TEXTS
-        rows = np.zeros((size, pooled.shape[1] + embeddings.shape[1]), np.float32)
-        rows[: len(pooled), : pooled.shape[1]] = pooled
-        rows[: len(pooled), pooled.shape[1] :] = embeddings
+        read, meant = (np.zeros((size, of.shape[1]), np.float32) for of in (pooled, gist))
+        read[: len(pooled)], meant[: len(gist)] = pooled, gist
         from_pooled = np.concatenate([w.from_filters, w.from_pieces])
         out = np.empty((size, len(w.bias)), np.float32)
         for start in range(0, size, _TEXTS):
-            part = rows[start : start + _TEXTS]
-            vectors = np.ascontiguousarray(part[:, pooled.shape[1] :]) / np.float32(127)
-            hidden = np.maximum(vectors @ w.hidden + w.hidden_bias, 0)
-            out[start : start + _TEXTS] = (
-                np.ascontiguousarray(part[:, : pooled.shape[1]]) @ from_pooled
+            rows = slice(start, start + _TEXTS)
+            hidden = np.maximum(meant[rows] @ w.hidden + w.hidden_bias, 0)
+            out[rows] = (
+                read[rows] @ from_pooled
                 + hidden @ w.from_hidden
-                + vectors @ w.from_vector
+                + meant[rows] @ w.from_vector
                 + w.bias
             )
         return out[: len(pooled)]
@@ -187,12 +195,12 @@ def piece_ids(model: sentencepiece.SentencePieceProcessor, texts: Sequence[str])
 
 
 def load(folder: Traversable) -> Network:
-    """Read `network.npz` and `network.model`, whose SHA-256 stand in `network.json`.
+    """Read the files of the network, whose SHA-256 stand in `network.json`.
 
     Raises ConfigError when the files are not those that were described.
     """
     about = json.loads((folder / "network.json").read_text("utf-8"))
-    content = {name: (folder / name).read_bytes() for name in ("network.npz", "network.model")}
+    content = {name: (folder / name).read_bytes() for name in _FILES}
     digests = {name: hashlib.sha256(of).hexdigest() for name, of in content.items()}
     if digests != about["sha256"] or tuple(about["labels"]) != LABELS:
         raise ConfigError(
@@ -210,11 +218,17 @@ def load(folder: Traversable) -> Network:
             },
         )
     version = hashlib.sha256("".join(digests.values()).encode()).hexdigest()[:12]
-    return Network(weights, content["network.model"], version)
+    lexicon = _lexicon(content["network.tsv"].decode())
+    return Network(weights, content["network.model"], lexicon, version)
 
 
-def save(folder: Path, weights: Weights, pieces: bytes) -> str:
-    """Write the three files and return the weights' SHA-256.
+def _lexicon(table: str) -> Lexicon:
+    rows = (line.split("\t") for line in table.splitlines())
+    return {word: float(valence) for word, valence in rows}
+
+
+def save(folder: Path, weights: Weights, pieces: bytes, lexicon: Lexicon) -> str:
+    """Write the four files and return the weights' SHA-256.
 
     The pieces' vectors are rounded to signed bytes, one step for each column, as the n-grams are
     already; `filters` and `hidden` to half precision.
@@ -235,7 +249,8 @@ def save(folder: Path, weights: Weights, pieces: bytes) -> str:
             if field.name not in {"ngrams", "pieces"}
         },
     )
-    files = {"network.npz": content.getvalue(), "network.model": pieces}
+    table = "".join(f"{word}\t{valence:g}\n" for word, valence in lexicon.items())
+    files = dict(zip(_FILES, (content.getvalue(), pieces, table.encode()), strict=True))
     digests = {name: hashlib.sha256(of).hexdigest() for name, of in files.items()}
     for name, of in files.items():
         (folder / name).write_bytes(of)

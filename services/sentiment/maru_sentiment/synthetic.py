@@ -8,12 +8,12 @@ phrase with every thing, in an order fixed by a seed.
 import csv
 import random
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 
 from maru_sentiment.dataset import Example
 
 SOURCE = "synthetic"
-_SENTENCES = "own sentences"
 _JUDGEMENTS = "own judgements"
 _SUBJECT = re.compile(r"\{\}[이가](?= )")
 
@@ -83,21 +83,29 @@ _OTHERS = {
 def sentences() -> list[Example]:
     """Read the sentences that we wrote one by one, in English and Korean.
 
-    They are what software forums, hotel guests, shoppers and short messages say: wishes, advice,
-    and what only looks like one.
+    Each file of `sentences/` is a source of its own: what people say of shops, apps and places, in
+    forums, tweets and short messages; wishes, advice, complaints, and what only looks like them.
+    An empty column is a question that the sentence leaves open.
     """
-    text = (files("maru_sentiment") / "sentences.tsv").read_text("utf-8")
-    table = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    folder = files("maru_sentiment") / "sentences"
+    tables = sorted(folder.iterdir(), key=lambda file: file.name)
     return [
-        Example(
-            row["text"],
-            _SENTENCES,
-            mood=row["mood"] or None,
-            suggestion=row["suggestion"] == "1",
-            problem=row["problem"] == "1",
-        )
-        for row in table
+        example
+        for table in tables
+        for example in _written(table.read_text("utf-8"), f"own {table.name.removesuffix('.tsv')}")
     ]
+
+
+def _written(text: str, source: str) -> Iterator[Example]:
+    answers = {"1": True, "0": False}
+    for row in csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE):
+        yield Example(
+            row["text"],
+            source,
+            mood=row["mood"] or None,
+            suggestion=answers.get(row["suggestion"]),
+            problem=answers.get(row["problem"]),
+        )
 
 
 def judgements() -> list[Example]:

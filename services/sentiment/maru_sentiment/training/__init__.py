@@ -21,7 +21,7 @@ from maru_sentiment.encoder import Encoder, quantise
 from maru_sentiment.features import bags, normalise
 from maru_sentiment.network import LABELS, MOODS, Network, Weights
 from maru_sentiment.training import convolution, ngrams
-from maru_sentiment.training.lexicon import lexicon_examples
+from maru_sentiment.training.lexicon import lexicon, lexicon_examples
 from maru_sentiment.training.pieces import learn_pieces, vectors_of_pieces
 from maru_sentiment.training.targets import MOOD, YES_OR_NO, Targets, losses, targets_of
 
@@ -74,8 +74,9 @@ def train(
     embeddings = quantise(encoder.encode([example.text for example in examples]))
     pieces = learn_pieces(texts)
     grams, gram_bias = ngrams.fit(bags(texts), learnt, rounds=rounds)
+    words = lexicon()
     rest = convolution.fit(
-        convolution.Rows.of(texts, embeddings, pieces),
+        convolution.Rows.of(texts, embeddings, pieces, words),
         learnt,
         vectors_of_pieces(pieces, encoder, convolution.SIZE),
         epochs=epochs,
@@ -88,29 +89,41 @@ def train(
         **{**rest, "bias": rest["bias"] + np.float32(_NGRAM_SHARE) * gram_bias.astype(np.float32)},
     )
     chosen = np.flatnonzero(held)
-    model = Network(weights, pieces, "in training")
+    model = Network(weights, pieces, words, "in training")
     logits = _logits(model, [texts[row] for row in chosen], embeddings[chosen])
     factors = _sharpness(logits, Targets(targets.answers[held], targets.weights[held]))
     out.mkdir(parents=True, exist_ok=True)
-    return {"network": network.save(out, _sharpened(weights, factors), pieces)}
+    return {"network": network.save(out, _sharpened(weights, factors), pieces, words)}
 
 
-def predict_left_out(data: Path, source: str, *, seed: int = 0) -> tuple[list[str], list[str]]:
+def predict_left_out(
+    data: Path, source: str, *, seed: int = 0, limit: int | None = None
+) -> tuple[list[str], list[str]]:
     """Train on every source but one, and return that one's moods: labelled, and predicted.
 
-    Raises ConfigError when no row with a mood is of that source.
+    `limit` is as in `train`. Raises ConfigError when no row with a mood is of that source.
     """
     rows = [row for row in training_examples(data) if row.source == source and row.mood in MOODS]
     if not rows:
-        known = sorted({row.source for row in training_examples(data) if row.mood in MOODS})
-        raise ConfigError(f"No row of the source {source!r} has a mood; sources are {known}")
+        raise ConfigError(
+            f"No row of the source {source!r} has a mood; sources are {sources_with_moods(data)}"
+        )
     with TemporaryDirectory() as folder:
-        train(data, Path(folder), seed=seed, without=source)
-        model = network.load(Path(folder))
-    embeddings = quantise(Encoder().encode([row.text for row in rows]))
-    logits = _logits(model, [normalise(row.text) for row in rows], embeddings)
-    predicted = [MOODS[at] for at in logits[:, MOOD].argmax(axis=1)]
+        train(data, Path(folder), seed=seed, without=source, limit=limit)
+        predicted = predict(Path(folder), [row.text for row in rows])
     return [str(row.mood) for row in rows], predicted
+
+
+def sources_with_moods(data: Path) -> list[str]:
+    """Name the sources of `data`/train whose rows have moods."""
+    return sorted({row.source for row in training_examples(data) if row.mood in MOODS})
+
+
+def predict(weights: Path, texts: Sequence[str]) -> list[str]:
+    """Return the likeliest mood of each text, by a network whose files are in `weights`."""
+    embeddings = quantise(Encoder().encode(texts))
+    logits = _logits(network.load(weights), [normalise(text) for text in texts], embeddings)
+    return [MOODS[at] for at in logits[:, MOOD].argmax(axis=1)]
 
 
 def _logits(model: Network, texts: Sequence[str], embeddings: npt.NDArray[np.int8]) -> Floats:

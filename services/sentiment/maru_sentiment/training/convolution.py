@@ -16,6 +16,7 @@ import optax
 import sentencepiece
 import structlog
 
+from maru_sentiment.cues import CUES, Lexicon, cues
 from maru_sentiment.network import INTENTS, LABELS, piece_ids
 from maru_sentiment.training.targets import MOOD, YES_OR_NO, Targets
 
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 Floats = npt.NDArray[np.float32]
 Parameters = dict[str, jax.Array]
 Batch = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
-"""Ids of pieces, vectors, answers, weights."""
+"""Ids of pieces, vectors with cues, answers, weights."""
 
 SIZE = 64
 """Dimensions of a piece's vector."""
@@ -40,6 +41,7 @@ _RATE, _DECAY, _WARM_UP = 2e-3, 1e-2, 200
 _KEPT_PIECES, _KEPT_FILTERS, _KEPT_HIDDEN, _KEPT_VECTOR = 0.8, 0.5, 0.5, 0.9
 _SCALE = 4.0
 """Vectors of length 1 have small values: as large as this, they learn at the pace of the rest."""
+_GIST = 512 + CUES
 _ALONE = 0.25
 """Share of the posts that have one reading only, for each of the two."""
 _SMOOTHING = 0.05
@@ -51,24 +53,36 @@ _AVERAGE = 0.998
 
 @dataclass(frozen=True)
 class Rows:
-    """Texts as the network sees them: ids of pieces, and vectors as signed bytes."""
+    """Texts as the network sees them: ids of pieces, vectors as signed bytes, and cues."""
 
     ids: Sequence[npt.NDArray[np.int32]]
     embeddings: npt.NDArray[np.int8]
+    cues: Floats
 
     @classmethod
-    def of(cls, texts: Sequence[str], embeddings: npt.NDArray[np.int8], pieces: bytes) -> "Rows":
-        """Split normalised texts into pieces."""
+    def of(
+        cls,
+        texts: Sequence[str],
+        embeddings: npt.NDArray[np.int8],
+        pieces: bytes,
+        lexicon: Lexicon,
+    ) -> "Rows":
+        """Split normalised texts into pieces, and look for cues."""
         model = sentencepiece.SentencePieceProcessor(model_proto=pieces)
-        return cls([np.array(ids, np.int32) for ids in piece_ids(model, texts)], embeddings)
+        ids = [np.array(ids, np.int32) for ids in piece_ids(model, texts)]
+        return cls(ids, embeddings, cues(texts, lexicon))
 
     def batch(self, chosen: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], Floats]:
-        """Return ids, padded with 0 to a multiple of 16 columns, and vectors of length 1."""
+        """Return ids, padded with 0 to a multiple of 16 columns, and vectors with cues.
+
+        Vectors have length `_SCALE`, so that they learn at the pace of the rest.
+        """
         longest = max(len(self.ids[row]) for row in chosen)
         padded = np.zeros((len(chosen), -(-longest // _STEP) * _STEP), np.int32)
         for place, row in enumerate(chosen):
             padded[place, : len(self.ids[row])] = self.ids[row]
-        return padded, self.embeddings[chosen].astype(np.float32) / np.float32(127)
+        vectors = self.embeddings[chosen] * np.float32(_SCALE / 127)
+        return padded, np.concatenate([vectors, self.cues[chosen]], axis=1)
 
 
 def fit(
@@ -138,10 +152,10 @@ def _beginning(start: Floats, key: jax.Array) -> Parameters:
         "filter_bias": jnp.zeros(pooled),
         "from_filters": spread((pooled, labels), 0.01),
         "from_pieces": spread((SIZE, labels), 0.01),
-        "hidden": spread((512, _HIDDEN), _SCALE / 512**0.5),
+        "hidden": spread((_GIST, _HIDDEN), _SCALE / 512**0.5),
         "hidden_bias": jnp.zeros(_HIDDEN),
         "from_hidden": spread((_HIDDEN, labels), 0.01),
-        "from_vector": jnp.zeros((512, labels)),
+        "from_vector": jnp.zeros((_GIST, labels)),
         "bias": jnp.zeros(labels),
     }
 
@@ -168,7 +182,7 @@ def _logits(
     sums = pieces.sum(axis=1) / jnp.sqrt(there.sum(axis=1) + 1)
     joined = kept(jnp.concatenate([pooled, sums], axis=1), _KEPT_FILTERS)
     read = joined @ jnp.concatenate([parameters["from_filters"], parameters["from_pieces"]])
-    vectors = kept(vectors * _SCALE, _KEPT_VECTOR)
+    vectors = kept(vectors, _KEPT_VECTOR)
     hidden = jax.nn.relu(vectors @ parameters["hidden"] + parameters["hidden_bias"])
     gist = kept(hidden, _KEPT_HIDDEN) @ parameters["from_hidden"]
     gist += vectors @ parameters["from_vector"]
@@ -212,6 +226,6 @@ def _exported(parameters: Parameters) -> Mapping[str, Floats]:
         wide[left : left + width, :, columns] = found.pop(f"filters_{width}")
     found["filters"] = wide.reshape(-1, wide.shape[2])
     for name in ("hidden", "from_vector"):
-        found[name] *= _SCALE
+        found[name][:512] *= _SCALE
     found["pieces"][0] = 0
     return found

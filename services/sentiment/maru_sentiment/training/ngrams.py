@@ -37,12 +37,13 @@ def _fit(counts: csr_matrix, targets: Targets, columns: slice, rounds: int) -> F
     known = targets.weights[:, columns].any(axis=1)
     rows = counts[known]
     emphasis = _emphasis(rows)
-    rows = (rows @ diags(emphasis)).tocsr()
+    met = np.flatnonzero(emphasis)
+    rows = (rows[:, met] @ diags(emphasis[met])).tocsr()
     backwards = rows.T.tocsr()
     answers, weights = targets.answers[known], targets.weights[known]
     of = Targets(answers[:, columns], weights[:, columns])
     total = max(of.weights.max(axis=1, initial=0).sum(), 1e-9)
-    shape = (BUCKETS + 1, of.answers.shape[1])
+    shape = (len(met) + 1, of.answers.shape[1])
     exclusive = columns == MOOD
 
     def value(flat: Floats) -> tuple[float, Floats]:
@@ -62,8 +63,10 @@ def _fit(counts: csr_matrix, targets: Targets, columns: slice, rounds: int) -> F
         options={"maxiter": rounds, "maxcor": 8},
     )
     log.info("training.ngrams", columns=str(columns), loss=float(result.fun), rounds=result.nit)
-    found: Floats = result.x.reshape(shape)
-    found[:-1] *= emphasis[:, None]
+    fitted = result.x.reshape(shape)
+    found = np.zeros((BUCKETS + 1, shape[1]))
+    found[met] = fitted[:-1] * emphasis[met, None]
+    found[-1] = fitted[-1]
     return found
 
 
