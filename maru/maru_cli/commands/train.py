@@ -32,17 +32,17 @@ def train_heads(
 @app.command("encoder")
 def train_encoder(
     data: Data = _DATA,
-    to: Annotated[Path, typer.Option(help="Where the graph goes.")] = Path(
+    to: Annotated[Path, typer.Option(help="Where the graphs go.")] = Path(
         "services/sentiment/maru_sentiment/weights"
     ),
 ) -> None:
-    """Round the encoder's second convolution to bytes (some seconds)."""
+    """Round what the encoder multiplies to bytes (some seconds)."""
     from maru_sentiment.dataset import training_examples
     from maru_sentiment.encoder_graph import write
 
     examples = training_examples(data)
     write([example.text for example in examples[:: max(1, len(examples) // 2_000)]], to)
-    out.print(f"Written: {to / 'encoder.onnx'}")
+    out.print(f"Written: {to / 'encoder.onnx'}, {to / 'encoder-last.onnx'}")
 
 
 @app.command("ideas")

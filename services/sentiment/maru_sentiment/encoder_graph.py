@@ -1,16 +1,21 @@
-"""Makes weights/encoder.onnx, the part of the encoder that ONNX Runtime computes.
+"""Makes weights/encoder.onnx and encoder-last.onnx, the parts that ONNX Runtime computes.
 
-`maru train encoder`; needs the development dependencies (onnx). The graph is made of the weights of
-the package and of a few texts, from which it reads how large the values get.
+`maru train encoder`; needs the development dependencies (onnx). The graphs are made of the weights
+of the package and of a few texts, from which it reads how large the values get.
 
 For a block of tokens the graph adds up the first convolution layer out of products that the encoder
-keeps for each token, and multiplies the second layer in bytes. Values of the first layer are
-rounded to 255 steps between two percentiles, and what the few values beyond these change is added
-in float. Weights are rounded to 7 bits, one step for each column: two products of 8 bits by 7 fit
-16 bits, so processors with and without VNNI compute the same integers
-(https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+keeps for each token, multiplies the second layer in bytes, and normalises each token's features;
+the other graph turns a sentence's sum of these into its vector.
+
+The package's weights are whole numbers from -127 to 127 times one step for each matrix, so their
+bytes are exact. Values of the first layer are rounded to 255 steps between two percentiles. The few
+values beyond lie in few channels, which come first in the encoder's order: what is left of them is
+carried on into columns of its own, which meet the same weights again. Processors without VNNI add
+two neighbours in 16 bits, of which 8 times 8 bits could take more: so the order parts channels with
+large weights (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,29 +31,44 @@ from maru_sentiment.encoder import (
     CHANNELS,
     DIMENSIONS,
     GRAPH,
+    LAST,
     NEAR,
+    ORDERS,
     ROWS,
+    SENTENCES,
     Encoder,
     Weights,
+    in_order,
     package_weights,
 )
 
 _STEPS = 255
-_WEIGHT_STEPS = 64
-_TAIL = 0.3
+_TAIL = 0.05
 """Percent of the values on either side that lie outside the steps."""
+_CARRIED, _TIMES = 64, 2
+"""Channels whose values beyond the steps are carried on, and how often."""
+_HALF = 63
+"""Steps of 7 bits on either side of zero."""
 _MS = "com.microsoft"
 _OPERATORS = [helper.make_opsetid("", 17), helper.make_opsetid(_MS, 1)]
 
 
+_Matrix = tuple[str, str, str]
+"""Names of a matrix in whole numbers, of the step of each column, and of zeros."""
+
+
 @dataclass(frozen=True)
 class _Branch:
-    """A branch's width, its tokens to the left, and the values that its steps begin and end at."""
+    """A branch's width, its tokens to the left, and the values that its steps begin and end at.
+
+    `order` names the package's channels, those with the largest values beyond the steps first.
+    """
 
     width: int
     left: int
-    low: float
-    high: float
+    low: float = -1e4
+    high: float = 1e4
+    order: tuple[int, ...] = tuple(range(CHANNELS))
 
     @property
     def places(self) -> range:
@@ -56,115 +76,152 @@ class _Branch:
 
 
 def write(texts: Sequence[str], folder: Path) -> None:
-    """Write the graph; `texts` are some thousand posts in the languages that will come."""
-    weights = package_weights()
-    wide = [_Branch(width, left, -1e4, 1e4) for width, left in BRANCHES]
-    seen = Encoder(_graph(wide, weights, measured=True)).first_layer(texts)
-    branches = [
-        replace(
-            branch,
-            low=float(np.percentile(seen[branch.width], _TAIL)),
-            high=float(np.percentile(seen[branch.width], 100 - _TAIL)),
-        )
-        for branch in wide
-    ]
-    (folder / GRAPH).write_bytes(_graph(branches, weights))
+    """Write both graphs; `texts` are some thousand posts in the languages that will come."""
+    wide = [_Branch(width, left) for width, left in BRANCHES]
+    seen = Encoder(_graphs(wide, measured=True)).first_layer(texts)
+    branches = [_measured(branch, seen[branch.width]) for branch in wide]
+    for name, graph in zip((GRAPH, LAST), _graphs(branches), strict=True):
+        (folder / name).write_bytes(graph)
 
 
-def _graph(branches: Sequence[_Branch], weights: Weights, *, measured: bool = False) -> bytes:
-    graph = _Graph()
-    for branch in branches:
-        graph.branch(branch, weights, measured=measured)
-    graph.vectors()
-    content: bytes = graph.model().SerializeToString()
-    return content
+def _measured(branch: _Branch, seen: npt.NDArray[np.float32]) -> _Branch:
+    low, high = np.percentile(seen, [_TAIL, 100 - _TAIL])
+    beyond = np.abs(seen - np.clip(seen, low, high)).max(axis=0)
+    order = np.argsort(-beyond, kind="stable")
+    weights = np.abs(package_weights()[f"w2_{branch.width}"]).reshape(-1, CHANNELS, CHANNELS)
+    largest = weights.max(axis=(0, 2))
+    parted = [*_parted(order[:_CARRIED], largest), *_parted(order[_CARRIED:], largest)]
+    return replace(branch, low=float(low), high=float(high), order=tuple(parted))
+
+
+def _parted(channels: npt.NDArray[np.int64], largest: npt.NDArray[np.float32]) -> list[int]:
+    """Put the channel with the largest weight beside that with the smallest, and so on."""
+    ordered = channels[np.argsort(-largest[channels], kind="stable")]
+    half = len(ordered) // 2
+    pairs: list[int] = np.stack([ordered[:half], ordered[half:][::-1]], axis=1).ravel().tolist()
+    return pairs
+
+
+def _graphs(branches: Sequence[_Branch], *, measured: bool = False) -> tuple[bytes, bytes]:
+    """Make the graph of a block of tokens, and that of a few sentences."""
+    orders = {str(branch.width): branch.order for branch in branches}
+    weights = in_order(package_weights(), orders)
+    graph, last = _Graph(weights), _Graph(weights)
+    graph.tokens(branches, measured=measured)
+    last.sentences()
+    model = graph.model()
+    helper.set_model_props(model, {ORDERS: json.dumps(orders)})
+    return model.SerializeToString(), last.model().SerializeToString()
 
 
 class _Graph:
-    def __init__(self) -> None:
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
-        self._inputs = [
-            helper.make_tensor_value_info(name, TensorProto.INT64, [len(NEAR), ROWS + 1])
-            for name in ("slots", "near")
-        ]
+        self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
 
-    def branch(self, branch: _Branch, weights: Weights, *, measured: bool) -> None:
-        """Add both layers of a branch; `measured` gives out the first."""
-        width = branch.width
-        step = np.float32((branch.high - branch.low) / _STEPS)
-        scale, zero = (
-            self._constant(step),
-            self._constant(np.uint8(round(-branch.low / step))),
+    def tokens(self, branches: Sequence[_Branch], *, measured: bool) -> None:
+        """Give out all features of each token, normalised; `measured` adds the first layers."""
+        for name in ("slots", "near"):
+            self._input(name, TensorProto.INT64, [ROWS + 1, len(NEAR)])
+        parts = [self._kept("vectors", DIMENSIONS, 0)]
+        parts += [self._branch(branch, measured=measured) for branch in branches]
+        rows = self._node(
+            "LayerNormalization",
+            [
+                self._node("Concat", parts, axis=1),
+                self._constant(self._weights["ln_g"]),
+                self._constant(self._weights["ln_b"]),
+            ],
+            epsilon=float(self._weights["eps"]),
         )
+        self._out(rows, "features", [ROWS + 1, len(self._weights["ln_g"])])
+
+    def _branch(self, branch: _Branch, *, measured: bool) -> str:
+        """Add both layers and return the second; `measured` gives out the first."""
+        width = branch.width
         summed = self._node(
             "Sum", [self._kept(f"products_{width}_{at}", CHANNELS, at) for at in branch.places]
         )
         kept = self._kept(f"inner_{width}", CHANNELS, 0)
         first = self._node("Add", [self._node("Relu", [summed]), kept])
-        rounded = self._node("QuantizeLinear", [first, scale, zero])
-        near = [self._node("Gather", [rounded, self._row("near", at)]) for at in branch.places]
-        second = weights[f"w2_{width}"].astype(np.float32)
-        steps = (np.abs(second).max(axis=0) / _WEIGHT_STEPS).astype(np.float32)
-        product = self._node(
-            "MatMulIntegerToFloat",
-            [
-                self._node("Concat", near, axis=1),
-                self._constant(np.rint(second / steps).astype(np.int8)),
-                scale,
-                self._constant(steps),
-                zero,
-                self._constant(np.zeros(CHANNELS, np.int8)),
-                self._constant(weights[f"b2_{width}"].astype(np.float32)),
-            ],
-            domain=_MS,
-        )
-        whole = self._made_good(first, product, branch)
-        after = self._node("Add", [self._node("Relu", [whole]), first])
-        self._out(after, f"features_{width}", CHANNELS)
         if measured:
-            self._out(first, f"first_{width}", CHANNELS)
+            self._out(first, f"first_{width}", [ROWS + 1, CHANNELS])
+        return self._node("Add", [self._node("Relu", [self._second(first, branch)]), first])
 
-    def _made_good(self, first: str, product: str, branch: _Branch) -> str:
-        """Add to the product what the values outside the steps change, in float."""
-        weights = f"w2_{branch.width}"
-        self._inputs.append(
-            helper.make_tensor_value_info(
-                weights, TensorProto.FLOAT, [branch.width * CHANNELS, CHANNELS]
-            )
+    def _second(self, first: str, branch: _Branch) -> str:
+        size = np.float32((branch.high - branch.low) / _STEPS)
+        zero = round(-branch.low / float(size))
+        steps = (self._constant(size), self._constant(np.uint8(zero)))
+        low, high = (self._constant(np.float32(at * size)) for at in (-zero, _STEPS - zero))
+        columns = [self._node("QuantizeLinear", [first, *steps])]
+        left = self._slice(first, 0, _CARRIED)
+        for _ in range(_TIMES):
+            left = self._node("Sub", [left, self._node("Clip", [left, low, high])])
+            columns.append(self._node("QuantizeLinear", [left, *steps]))
+        rounded = self._node("Concat", columns, axis=1)
+        places = self._slice(
+            "near", *(at - NEAR.start for at in (branch.places[0], branch.places[-1] + 1))
         )
-        low, high = (self._constant(np.float32(at)) for at in (branch.low, branch.high))
-        beyond = self._node("Sub", [first, self._node("Clip", [first, low, high])])
-        flat = self._node("Reshape", [beyond, self._constant(np.array([-1]))])
-        found = self._node("NonZero", [flat])
-        found = self._node("Squeeze", [found, self._constant(np.array([0]))])
-        size = self._constant(np.int64(CHANNELS))
-        rows, channels = self._node("Div", [found, size]), self._node("Mod", [found, size])
-        values = self._node("Gather", [flat, found])
-        # A token's value is read by the tokens around it; beyond its sentence lies the last row.
-        targets = [self._node("Gather", [self._row("near", -at), rows]) for at in branch.places]
-        lines = [
-            self._node("Add", [channels, self._constant(np.int64(number * CHANNELS))])
-            for number in range(branch.width)
-        ]
-        column = self._constant(np.array([1]))
-        changes = self._node(
-            "Mul",
-            [
-                self._node("Gather", [weights, self._joined(lines)]),
-                self._node("Unsqueeze", [self._joined([values] * branch.width), column]),
-            ],
+        window = self._node("Gather", [rounded, places])
+        flat = self._node("Reshape", [window, self._constant(np.array([ROWS + 1, -1]))])
+        matrix, sizes = _bytes(self._weights[f"w2_{branch.width}"])
+        rows = matrix.reshape(branch.width, CHANNELS, CHANNELS)
+        wide = np.concatenate([rows, *[rows[:, :_CARRIED]] * _TIMES], axis=1).reshape(-1, CHANNELS)
+        _raise_if_too_large(wide)
+        bias = self._constant(self._weights[f"b2_{branch.width}"])
+        return self._product(flat, steps, self._matrix(wide, sizes), bias)
+
+    def sentences(self) -> None:
+        """Add the layers over a sentence; `sums` of features are over the root of its length."""
+        rows, w = SENTENCES, self._weights
+        roots = self._input("roots", TensorProto.FLOAT, [rows, 1])
+        sums = self._input("sums", TensorProto.FLOAT, [rows, len(w["cnn_W"])])
+        summed = self._exact(sums, self._matrix(*_bytes(w["cnn_W"])))
+        mean = self._node("Add", [summed, self._node("Mul", [roots, self._constant(w["cnn_b"])])])
+        before, beside = self._halves(self._exact(mean, self._matrix(*_bytes(w["d0"], w["p1"]))))
+        after = self._exact(self._node("Relu", [before]), self._matrix(*_bytes(w["d1"])))
+        hidden = self._node("Relu", [self._node("Add", [after, beside])])
+        before, beside = self._halves(self._exact(hidden, self._matrix(*_bytes(w["d2"], w["p3"]))))
+        after = self._exact(self._node("Relu", [before]), self._matrix(*_bytes(w["d3"])))
+        vectors = self._node("Tanh", [self._node("Add", [after, beside])])
+        lengths = self._node("ReduceL2", [vectors], axes=[1], keepdims=1)
+        least = self._constant(np.sqrt(np.float32(w["eps"])))
+        self._out(
+            self._node("Div", [vectors, self._node("Max", [lengths, least])]),
+            "vectors",
+            [rows, DIMENSIONS],
         )
-        places = self._node("Unsqueeze", [self._joined(targets), column])
-        return self._node("ScatterND", [product, places, changes], reduction="add")
 
-    def _joined(self, values: Sequence[str]) -> str:
-        return self._node("Concat", values, axis=0)
+    def _exact(self, rows: str, matrix: _Matrix) -> str:
+        """Multiply with rows in twice 7 bits, in steps of each row's own: as exact as in float.
 
-    def vectors(self) -> None:
-        """Add the tokens' own vectors."""
-        self._out(self._kept("vectors", DIMENSIONS, 0), "tokens", DIMENSIONS)
+        Bytes of both signs are too large for 16 bits with 8 of a row, and not with 7.
+        """
+        largest = self._node("ReduceMax", [self._node("Abs", [rows])], axes=[1], keepdims=1)
+        size = self._node("Div", [largest, self._constant(np.float32(_HALF))])
+        size = self._node("Max", [size, self._constant(np.finfo(np.float32).tiny)])
+        values = self._node("Div", [rows, size])
+        whole = self._node("Round", [values])
+        sums = []
+        for part, step in (whole, 1), (self._node("Sub", [values, whole]), 0.5 / _HALF):
+            steps = self._constant(np.float32(step)), self._constant(np.uint8(_HALF + 1))
+            rounded = self._node("QuantizeLinear", [part, *steps])
+            sums.append(self._product(rounded, steps, matrix))
+        return self._node("Mul", [self._node("Add", sums), size])
+
+    def _product(self, rounded: str, steps: tuple[str, str], matrix: _Matrix, *bias: str) -> str:
+        """Multiply whole numbers, which count `steps` from a zero, by a matrix of them."""
+        size, zero = steps
+        rows, sizes, zeros = matrix
+        inputs = [rounded, rows, size, sizes, zero, zeros, *bias]
+        return self._node("MatMulIntegerToFloat", inputs, domain=_MS)
+
+    def _matrix(self, rows: npt.NDArray[np.int8], sizes: npt.NDArray[np.float32]) -> _Matrix:
+        zeros = np.zeros(len(sizes), np.int8)
+        return self._constant(rows), self._constant(sizes), self._constant(zeros)
 
     def model(self) -> onnx.ModelProto:
         """Return the whole."""
@@ -173,16 +230,30 @@ class _Graph:
         )
         return helper.make_model(graph, opset_imports=_OPERATORS, ir_version=9)
 
+    def _input(self, name: str, kind: int, shape: Sequence[int | str]) -> str:
+        self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
     def _kept(self, name: str, columns: int, at: int) -> str:
         """Look up what is kept of the tokens `at` places away."""
-        self._inputs.append(
-            helper.make_tensor_value_info(name, TensorProto.FLOAT16, ["kept", columns])
-        )
+        self._input(name, TensorProto.FLOAT16, ["kept", columns])
         rows = self._node("Gather", [name, self._row("slots", at)])
         return self._node("Cast", [rows], to=TensorProto.FLOAT)
 
     def _row(self, name: str, at: int) -> str:
-        return self._node("Gather", [name, self._constant(np.int64(at - NEAR.start))])
+        column = self._constant(np.int64(at - NEAR.start))
+        return self._node("Gather", [name, column], axis=1)
+
+    def _halves(self, value: str) -> tuple[str, str]:
+        """Part the left columns from as many right ones."""
+        left, right = f"{value}_left", f"{value}_right"
+        self._nodes.append(helper.make_node("Split", [value], [left, right], axis=1))
+        return left, right
+
+    def _slice(self, value: str, start: int, end: int) -> str:
+        """Take some columns."""
+        bounds = (self._constant(np.array([at])) for at in (start, end, 1))
+        return self._node("Slice", [value, *bounds])
 
     def _node(self, kind: str, inputs: Sequence[str], domain: str = "", **options: Any) -> str:
         name = f"v{len(self._nodes)}"
@@ -196,8 +267,22 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def _out(self, value: str, name: str, columns: int) -> None:
+    def _out(self, value: str, name: str, shape: Sequence[int]) -> None:
         self._nodes.append(helper.make_node("Identity", [value], [name]))
-        self._outputs.append(
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [ROWS + 1, columns])
-        )
+        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
+
+def _bytes(
+    *matrices: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Return the bytes that matrices of the package were made of, side by side, and their steps."""
+    steps = [np.abs(matrix).max() / np.float32(127) for matrix in matrices]
+    rounded = [np.rint(matrix / step) for matrix, step in zip(matrices, steps, strict=True)]
+    columns = [matrix.shape[1] for matrix in matrices]
+    return np.concatenate(rounded, axis=1).astype(np.int8), np.repeat(np.array(steps), columns)
+
+
+def _raise_if_too_large(rows: npt.NDArray[np.int8]) -> None:
+    for signed in (np.maximum(rows, 0).astype(np.int64), np.maximum(-rows.astype(np.int64), 0)):
+        if _STEPS * (signed[::2] + signed[1::2]).max() >= 1 << 15:
+            raise ValueError("Two neighbours of the second layer's weights do not fit 16 bits")

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib.resources.abc import Traversable
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from maru_contracts.tags import Emotion, Mood
 from maru_kit.errors import ConfigError
 from maru_sentiment.cues import Lexicon, cues
 from maru_sentiment.features import Bags
+from maru_sentiment.kept import AT_ONCE, Kept
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -57,9 +59,14 @@ MAX_PIECES = 256
 MAX_CHARACTERS = 1_024
 
 _UNKNOWN = 1
-_ROWS = 256
-_TOGETHER = 64
+_TOGETHER = 32
 """Texts whose filters are computed at once: what they take stays small, and in the cache."""
+_CAPACITY = 8_448
+"""Pieces whose products are kept, 13 MB: more than `_TOGETHER` texts can have."""
+_STEPS = 32_000
+"""Steps of a filter's largest value: 16 bits hold it."""
+_MEASURED = 1_024
+"""Pieces in one product while the steps are measured."""
 _TEXTS = 32
 """Rows in one matrix product, always: BLAS then computes each row the same way."""
 
@@ -96,7 +103,8 @@ class Network:
         self._pieces = sentencepiece.SentencePieceProcessor(model_proto=pieces)
         self.version = version
         self._threads = ThreadpoolController()
-        self._widths = _widths(weights.filters)
+        with self._threads.limit(limits=1, user_api="blas"):
+            self._kept = _Pieces(weights)
 
     def logits(self, texts: Sequence[str], bags: Bags, embeddings: npt.NDArray[np.int8]) -> Floats:
         """Return (n, `LABELS`), each row a function of its text alone.
@@ -106,13 +114,16 @@ class Network:
         if not texts:
             return np.empty((0, len(LABELS)), np.float32)
         with self._threads.limit(limits=1, user_api="blas"):
-            pooled = [
-                self._pooled(texts[at : at + _TOGETHER]) for at in range(0, len(texts), _TOGETHER)
+            parts = [
+                self._convolved(texts[at : at + _TOGETHER])
+                for at in range(0, len(texts), _TOGETHER)
             ]
+            filters, added = (np.concatenate(part) for part in zip(*parts, strict=True))
             gist = np.concatenate(
                 [embeddings / np.float32(127), cues(texts, self._lexicon)], axis=1, dtype=np.float32
             )
-            return self._ngrams(bags) + self._dense(np.concatenate(pooled), gist)
+            logits: Floats = self._ngrams(bags) + added + self._dense(filters, gist)
+            return logits
 
     def _ngrams(self, bags: Bags) -> Floats:
         # Whole numbers: the sum is exact in any order.
@@ -121,76 +132,99 @@ class Network:
         spread = np.sqrt(bags.sizes.astype(np.float32))[:, None]
         return (sums / spread * self._weights.ngram_scale).astype(np.float32)
 
-    def _pooled(self, texts: Sequence[str]) -> Floats:
-        """Return each filter's largest value over a text, and the sum of its pieces' vectors."""
-        w = self._weights
+    def _convolved(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return what each filter finds in a text, and what its pieces add to its logits."""
         ids = piece_ids(self._pieces, texts)
         lengths = np.array([len(of) for of in ids])
-        # One empty row before each text, and at least one behind the last.
-        count = int((lengths + 1).sum()) + 1
+        # One empty row before each text, and one behind the last.
         starts = np.cumsum(lengths + 1) - lengths
-        rows = np.zeros(-(-count // _ROWS) * _ROWS + 2, np.int64)
+        slots = np.zeros(starts[-1] + lengths[-1] + 1, np.int64)
         at = np.arange(lengths.sum()) + np.repeat(np.arange(len(ids)) + 1, lengths)
-        rows[at] = np.concatenate([np.asarray(of, np.int64) for of in ids])
-        vectors = w.pieces[rows]
-        filters = np.empty((len(rows) - 2, w.filters.shape[1]), np.float32)
-        window = np.empty((_ROWS, w.filters.shape[0]), np.float32)
-        before, here, behind = np.split(window, 3, axis=1)
-        for start in range(0, len(filters), _ROWS):
-            here[:] = vectors[start : start + _ROWS]
-            behind[:] = vectors[start + 1 : start + 1 + _ROWS]
-            before[1:] = here[:-1]
-            before[0] = vectors[start - 1] if start else 0
-            for columns, inputs in self._widths:
-                block = filters[start : start + _ROWS, columns]
-                block[:] = window[:, inputs] @ w.filters[inputs, columns]
-        spans = np.stack([starts, starts + lengths], axis=1).ravel()
-        largest = np.maximum.reduceat(filters, spans, axis=0)[::2]
-        sums = np.add.reduceat(vectors, spans, axis=0)[::2]
-        sums /= np.sqrt(lengths + 1)[:, None]
-        return np.concatenate([np.maximum(largest + w.filter_bias, 0), sums], axis=1).astype(
-            np.float32, copy=False
-        )
+        slots[at] = self._kept.slots(np.concatenate([np.asarray(of, np.int64) for of in ids]))
+        return self._kept.found(slots, starts, lengths)
 
-    def _dense(self, pooled: Floats, gist: Floats) -> Floats:
+    def _dense(self, filters: Floats, gist: Floats) -> Floats:
         w = self._weights
-        size = -(-len(pooled) // _TEXTS) * _TEXTS
-        read, meant = (np.zeros((size, of.shape[1]), np.float32) for of in (pooled, gist))
-        read[: len(pooled)], meant[: len(gist)] = pooled, gist
-        from_pooled = np.concatenate([w.from_filters, w.from_pieces])
+        size = -(-len(filters) // _TEXTS) * _TEXTS
+        largest, meant = (np.zeros((size, of.shape[1]), np.float32) for of in (filters, gist))
+        largest[: len(filters)], meant[: len(gist)] = filters, gist
         out = np.empty((size, len(w.bias)), np.float32)
         for start in range(0, size, _TEXTS):
             rows = slice(start, start + _TEXTS)
             hidden = np.maximum(meant[rows] @ w.hidden + w.hidden_bias, 0)
-            out[rows] = (
-                read[rows] @ from_pooled
-                + hidden @ w.from_hidden
-                + meant[rows] @ w.from_vector
-                + w.bias
-            )
-        return out[: len(pooled)]
+            out[rows] = largest[rows] @ w.from_filters + hidden @ w.from_hidden
+            out[rows] += meant[rows] @ w.from_vector + w.bias
+        return out[: len(filters)]
 
 
-def _widths(filters: Floats) -> list[tuple[slice, slice]]:
-    """Group neighbouring filters that read the same pieces: their columns, and their rows.
+class _Pieces:
+    """What each piece adds to the filters around it and to the logits, in whole numbers.
 
-    A filter over one or two pieces has zeros for the others, which need no products.
+    A filter is a sum over three pieces: so each piece's products with it are made once and kept.
+    Whole numbers add up to the same in any order.
     """
-    size = filters.shape[0] // 3
-    there = np.abs(filters).reshape(3, size, -1).max(axis=1) > 0
-    groups: list[tuple[slice, slice]] = []
-    begins = np.flatnonzero(np.append(True, (there[:, 1:] != there[:, :-1]).any(axis=0)))
-    for begin, end in zip(begins, [*begins[1:], there.shape[1]], strict=True):
-        read = np.flatnonzero(there[:, begin]) if there[:, begin].any() else np.array([1])
-        groups.append((slice(begin, end), slice(read[0] * size, (read[-1] + 1) * size)))
-    return groups
+
+    def __init__(self, weights: Weights) -> None:
+        self._pieces = weights.pieces
+        places = weights.filters.reshape(3, weights.pieces.shape[1], -1)
+        self._columns = [_used(filters) for filters in places]
+        parts = [filters[:, of] for filters, of in zip(places, self._columns, strict=True)]
+        ends = np.cumsum([part.shape[1] for part in parts]).tolist()
+        self._blocks = [slice(*ends) for ends in pairwise([0, *ends])]
+        self._labels = slice(ends[-1], None)
+        matrix = np.concatenate([*parts, weights.from_pieces], axis=1)
+        largest = self._largest(matrix)
+        sums = np.zeros(places.shape[2], np.float32)
+        for columns, block in zip(self._columns, self._blocks, strict=True):
+            sums[columns] += largest[block]
+        self._steps, self._label_steps = (
+            np.maximum(most, 1e-6) / _STEPS for most in (sums, largest[self._labels])
+        )
+        steps = [*(self._steps[of] for of in self._columns), self._label_steps]
+        self._matrix = matrix / np.concatenate(steps)
+        self._bias = weights.filter_bias
+        self._rows = np.zeros((_CAPACITY, matrix.shape[1]), np.int16)
+        self.slots = Kept(len(weights.pieces), _CAPACITY, self._make).slots
+
+    def found(self, slots: Ints, starts: Ints, lengths: Ints) -> tuple[Floats, Floats]:
+        """Read texts that begin at `starts`, with an empty slot before and behind each."""
+        rows = self._rows[slots]
+        count = len(rows) - 2
+        filters = np.zeros((count, len(self._steps)), np.int16)
+        for place, (columns, block) in enumerate(zip(self._columns, self._blocks, strict=True)):
+            filters[:, columns] += rows[place : place + count, block]
+        largest = np.empty((len(starts), filters.shape[1]), np.int16)
+        spans = zip(starts - 1, starts - 1 + lengths, largest, strict=True)
+        for begin, end, out in spans:  # `reduceat` takes several times as long
+            np.maximum.reduce(filters[begin:end], axis=0, out=out)
+        added = np.add.reduceat(rows[:, self._labels], starts - 1, axis=0, dtype=np.int32)
+        spread = np.sqrt(lengths + 1)[:, None]
+        found: Floats = np.maximum(largest * self._steps + self._bias, 0)
+        return found, (added * self._label_steps / spread).astype(np.float32)
+
+    def _largest(self, matrix: Floats) -> Floats:
+        """Return the size of the largest product of all pieces with each column."""
+        parts = np.array_split(self._pieces, -(-len(self._pieces) // _MEASURED))
+        largest: Floats = np.max([np.abs(part @ matrix).max(axis=0) for part in parts], axis=0)
+        return largest
+
+    def _make(self, ids: Ints, rows: slice) -> None:
+        pieces = np.zeros((AT_ONCE, self._pieces.shape[1]), np.float32)
+        pieces[: len(ids)] = self._pieces[ids]
+        self._rows[rows] = np.rint(pieces @ self._matrix)[: len(ids)]
+
+
+def _used(filters: Floats) -> slice:
+    """Return the filters that read a place: from the first to the last that is not all zeros."""
+    columns = np.flatnonzero(np.abs(filters).max(axis=0))
+    return slice(columns[0], columns[-1] + 1) if len(columns) else slice(0, 0)
 
 
 def piece_ids(model: sentencepiece.SentencePieceProcessor, texts: Sequence[str]) -> list[list[int]]:
     """Split normalised texts into pieces; every text has one at least."""
     # Lone surrogates are no UTF-8, which is what sentencepiece reads.
     read = [text[:MAX_CHARACTERS].encode("utf-8", "replace").decode() for text in texts]
-    found = model.encode(read)
+    found = model.encode(read, num_threads=1)
     return [ids[:MAX_PIECES] or [_UNKNOWN] for ids in found]
 
 
