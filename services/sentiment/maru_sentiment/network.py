@@ -1,4 +1,4 @@
-"""The network behind mood, intent and emotions, in one small file of weights.
+"""The network behind mood, intent, emotions, spam and toxicity, in one small file of weights.
 
 It adds up three readings of a post, each of which sees what the others miss:
 
@@ -39,7 +39,8 @@ EMOTIONS: tuple[Emotion, ...] = (
     "joy", "trust", "fear", "surprise", "sadness", "disgust", "anger", "anticipation",
 )  # fmt: skip
 """Plutchik's eight basic emotions (1980, "A general psychoevolutionary theory of emotion")."""
-LABELS = (*MOODS, *INTENTS, *EMOTIONS)
+MODERATION = ("spam", "toxicity")
+LABELS = (*MOODS, *INTENTS, *EMOTIONS, *MODERATION)
 """The columns of the network's logits: moods exclude one another, the rest are yes or no."""
 
 SILENCE = np.array([8 if label == "neutral" else -8 for label in LABELS], np.float32)
@@ -176,6 +177,12 @@ def _widths(filters: Floats) -> list[tuple[slice, slice]]:
         read = np.flatnonzero(there[:, begin]) if there[:, begin].any() else np.array([1])
         groups.append((slice(begin, end), slice(read[0] * size, (read[-1] + 1) * size)))
     return groups
+
+
+def chances(logits: Floats) -> list[float]:
+    """Turn the logits of a yes-or-no label into probabilities."""
+    found: list[float] = np.round(1 / (1 + np.exp(-logits.astype(np.float64))), 4).tolist()
+    return found
 
 
 def piece_ids(model: sentencepiece.SentencePieceProcessor, texts: Sequence[str]) -> list[list[int]]:

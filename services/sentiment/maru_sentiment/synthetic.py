@@ -1,8 +1,9 @@
-"""Sentences that we wrote ourselves, to teach the intent head how people ask for things.
+"""Sentences that we wrote ourselves, to teach what no labelled data that we may use has.
 
 The labelled reviews are in English and French and about three apps; these carry the moods of a
 request and of a complaint over to Korean and to short texts. They are plainly synthetic: every
-phrase with every thing, in an order fixed by a seed.
+phrase with every thing, in an order fixed by a seed. Spam and toxic posts are learnt from ours
+alone.
 """
 
 import csv
@@ -11,9 +12,13 @@ import re
 from importlib.resources import files
 
 from maru_sentiment.dataset import Example
+from maru_sentiment.pii import redact
 
 SOURCE = "synthetic"
 _SENTENCES = "own sentences"
+SPAM, TOXICITY = "own spam", "own toxicity"
+MODERATED = (SPAM, TOXICITY)
+"""The sources that alone know spam and toxic posts."""
 _JUDGEMENTS = "own judgements"
 _SUBJECT = re.compile(r"\{\}[이가](?= )")
 
@@ -86,8 +91,6 @@ def sentences() -> list[Example]:
     They are what software forums, hotel guests, shoppers and short messages say: wishes, advice,
     and what only looks like one.
     """
-    text = (files("maru_sentiment") / "sentences.tsv").read_text("utf-8")
-    table = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
     return [
         Example(
             row["text"],
@@ -95,9 +98,33 @@ def sentences() -> list[Example]:
             mood=row["mood"] or None,
             suggestion=row["suggestion"] == "1",
             problem=row["problem"] == "1",
+            spam=False,
+            toxicity=False,
         )
-        for row in table
+        for row in _table("sentences")
     ]
+
+
+def moderated() -> list[Example]:
+    """Read the posts that we wrote to teach spam and toxicity, and what only looks like them.
+
+    Those with personal data come twice: as written, and as a tagger that redacts sees them.
+    """
+    spam = [(row["text"], row["label"] == "spam") for row in _table("spam")]
+    toxic = [(row["text"], row["label"] == "toxic") for row in _table("toxicity")]
+    return [
+        *(Example(text, SPAM, spam=is_spam) for it, is_spam in spam for text in _as_read(it)),
+        *(Example(text, TOXICITY, toxicity=is_so) for it, is_so in toxic for text in _as_read(it)),
+    ]
+
+
+def _as_read(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((text, redact(text).text)))
+
+
+def _table(name: str) -> "csv.DictReader[str]":
+    text = (files("maru_sentiment") / f"{name}.tsv").read_text("utf-8")
+    return csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
 def judgements() -> list[Example]:
@@ -105,11 +132,16 @@ def judgements() -> list[Example]:
 
     The labelled Korean posts with a mood are about films; these are about goods, apps and service.
     """
-    text = (files("maru_sentiment") / "judgements.tsv").read_text("utf-8")
-    table = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
     return [
-        Example(_filled(phrase, thing), _JUDGEMENTS, mood=row["mood"], suggestion=False)
-        for row in table
+        Example(
+            _filled(phrase, thing),
+            _JUDGEMENTS,
+            mood=row["mood"],
+            suggestion=False,
+            spam=False,
+            toxicity=False,
+        )
+        for row in _table("judgements")
         for thing in row["things"].split(";")
         for phrase in row["phrases"].split(";")
     ]
@@ -127,7 +159,14 @@ def examples(seed: int) -> list[Example]:
     """Combine the phrases above; the same seed gives the same list."""
     kinds = ((_SUGGESTIONS, True, None), (_PROBLEMS, False, True), (_OTHERS, False, False))
     found = [
-        Example(phrase.format(thing), SOURCE, suggestion=suggestion, problem=problem)
+        Example(
+            phrase.format(thing),
+            SOURCE,
+            suggestion=suggestion,
+            problem=problem,
+            spam=False,
+            toxicity=False,
+        )
         for phrases, suggestion, problem in kinds
         for language, patterns in phrases.items()
         for phrase in patterns

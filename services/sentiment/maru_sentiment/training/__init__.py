@@ -61,6 +61,7 @@ def train(
         *synthetic.examples(seed),
         *synthetic.sentences(),
         *synthetic.judgements(),
+        *synthetic.moderated(),
         *lexicon_examples(seed),
     ]
     order = np.random.default_rng(seed).permutation(len(examples))[:limit]
@@ -90,7 +91,7 @@ def train(
     chosen = np.flatnonzero(held)
     model = Network(weights, pieces, "in training")
     logits = _logits(model, [texts[row] for row in chosen], embeddings[chosen])
-    factors = _sharpness(logits, Targets(targets.answers[held], targets.weights[held]))
+    factors = _sharpness(logits, targets.part(held))
     out.mkdir(parents=True, exist_ok=True)
     return {"network": network.save(out, _sharpened(weights, factors), pieces)}
 
@@ -126,7 +127,7 @@ def _sharpness(logits: Floats, targets: Targets) -> Floats:
     factors = np.ones(len(LABELS), np.float32)
     columns = [MOOD, *(slice(at, at + 1) for at in range(YES_OR_NO.start, YES_OR_NO.stop))]
     for of in columns:
-        wanted = Targets(targets.answers[:, of], targets.weights[:, of])
+        wanted = targets.part(columns=of)
         if wanted.weights.any():
             factors[of] = _factor(logits[:, of], wanted, exclusive=of == MOOD)
     return factors

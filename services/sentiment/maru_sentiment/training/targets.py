@@ -7,16 +7,26 @@ import numpy as np
 import numpy.typing as npt
 
 from maru_sentiment.dataset import Example
-from maru_sentiment.network import INTENTS, LABELS, MOODS
+from maru_sentiment.network import INTENTS, LABELS, MODERATION, MOODS
 from maru_sentiment.scripts import SCRIPTS
+from maru_sentiment.synthetic import MODERATED
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.bool_]
 
 MOOD = slice(0, len(MOODS))
 YES_OR_NO = slice(len(MOODS), len(LABELS))
+_EVERY = slice(None)
 _FAINT = {"lexicon": 0.5}
 """Sources whose rows count for less than others': single words say little of whole posts."""
+_ASSUMED = 0.05
+"""How much a row counts that is taken for no spam, or for harmless, without anybody having read it.
+
+At this weight all of them together count about as much as the rows that were written for it.
+"""
+_TURNS = 6
+"""How often an epoch of stochastic gradients shows each row of the few that know spam and toxicity.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,14 +34,21 @@ class Targets:
     """For n examples and the labels: `answers` (n, labels) and `weights` (n, labels).
 
     A weight is 0 where nobody labelled; over all that is labelled the mean of a column is 1.
+    `turns` (n) says how often a row is to be shown, each time for its part of the weight.
     """
 
     answers: Floats
     weights: Floats
+    turns: npt.NDArray[np.int64]
 
     def without(self, held: Rows) -> "Targets":
         """Let some rows count for nothing."""
         return replace(self, weights=np.where(held[:, None], 0, self.weights))
+
+    def part(self, rows: Rows | slice = _EVERY, columns: slice = _EVERY) -> "Targets":
+        """Return some of the rows and some of the labels."""
+        answers, weights = self.answers[rows][:, columns], self.weights[rows][:, columns]
+        return Targets(answers, weights, self.turns[rows])
 
 
 def targets_of(examples: Sequence[Example]) -> Targets:
@@ -49,20 +66,23 @@ def targets_of(examples: Sequence[Example]) -> Targets:
             known[row, column] = answer is not None
     sources = np.unique([example.source for example in examples], return_inverse=True)[1]
     faint = np.array([_FAINT.get(example.source, 1.0) for example in examples])
+    own = np.array([example.source in MODERATED for example in examples])
     hangul = np.array([bool(SCRIPTS["Hangul"].search(example.text)) for example in examples])
     weights = np.zeros_like(answers)
     moods = faint * _balance(sources, answers[:, MOOD].argmax(axis=1), known[:, 0])
     weights[:, MOOD] = _evened(moods, hangul)[:, None]
     for column in range(YES_OR_NO.start, YES_OR_NO.stop):
         found = _balance(sources, answers[:, column], known[:, column])
+        if LABELS[column] in MODERATION:
+            found *= np.where(own, 1, _ASSUMED)
         weights[:, column] = found / max(found[known[:, column]].mean(), 1e-9)
-    return Targets(answers, weights)
+    return Targets(answers, weights, np.where(own, _TURNS, 1))
 
 
 def _answer(example: Example, label: str) -> bool | None:
     if label in MOODS:
         return None if example.mood not in MOODS else example.mood == label
-    if label in INTENTS:
+    if label in (*INTENTS, *MODERATION):
         answer: bool | None = getattr(example, label)
         return answer
     return None if example.emotions is None else label in example.emotions
