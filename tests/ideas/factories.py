@@ -17,6 +17,7 @@ from maru_contracts.tags import (
     Sentiment,
     TaggedPost,
     TopicTag,
+    ToxicPart,
 )
 from maru_ideas.domain.space import MEAN_SCALE, Vectors, trained
 
@@ -50,12 +51,15 @@ def a_tagged(
     intent: IntentLabel = "suggestion",
     topics: Sequence[str] = (),
     entities: Sequence[str] = (),
+    spam: float | None = None,
+    toxic: Sequence[str] = (),
     models: str = "1",
     at: datetime = NOON,
 ) -> TaggedPost:
     """A tagged post; posts of one `subject` belong to one idea.
 
     `entities` name watched products: the workspace's own in capitals, others a competitor's.
+    `toxic` are parts of title or text.
     """
     vector = an_embedding(subject, noise=noise, seed=Random(native_id).randrange(2**31))
     return TaggedPost(
@@ -70,7 +74,7 @@ def a_tagged(
             url=f"https://example.org/{native_id}",
             author=Author(handle=author, name=f"The {author}") if author else None,
             title=title,
-            text=f"Please add thing{subject}" if text is None else text,
+            text=_text(text, subject),
             created_at=at,
             collected_at=at,
         ),
@@ -92,7 +96,22 @@ def a_tagged(
             )
             for place, name in enumerate(entities)
         ),
+        spam=spam,
+        toxicity=0.9 if toxic else None,
+        toxic=tuple(_toxic_part(words, title, _text(text, subject)) for words in toxic),
         embedding=b64encode(vector.tobytes()).decode(),
         models=(ModelVersion(head="sentiment", name="test", version=models),),
         tagged_at=at,
     )
+
+
+def _text(text: str | None, subject: int) -> str:
+    return f"Please add thing{subject}" if text is None else text
+
+
+def _toxic_part(words: str, title: str, text: str) -> ToxicPart:
+    if words in title:
+        start = title.index(words)
+        return ToxicPart(field="title", start=start, end=start + len(words))
+    start = text.index(words)
+    return ToxicPart(start=start, end=start + len(words))

@@ -17,7 +17,8 @@ from ideas.conftest import TOPIC, OpenParts, take
 from ideas.factories import a_tagged
 from maru_contracts.ideas import Idea, IdeaChanged, event_id
 from maru_contracts.posts import Channel
-from maru_contracts.tags import TaggedPost
+from maru_contracts.tags import SPAM_FROM, TaggedPost
+from maru_ideas import metrics
 from maru_ideas.app import SCHEMA, Parts, wired
 from maru_ideas.domain.matching import idea_id
 from maru_ideas.settings import Settings
@@ -78,6 +79,39 @@ async def test_praise_is_stored_and_no_idea(parts: Parts) -> None:
 
     assert await all_ideas(parts) == []
     assert await parts.desk.post("default", a_tagged("1").post.id)
+
+
+async def test_spam_is_stored_and_counted_and_no_idea(parts: Parts) -> None:
+    before = metrics.SPAM_POSTS._value.get()
+    spam = a_tagged("1", spam=SPAM_FROM)
+    await take(parts, [spam, a_tagged("2", subject=2, spam=SPAM_FROM - 0.01)])
+    await take(parts, [spam])
+
+    (idea,) = await all_ideas(parts)
+    assert idea.id == idea_id(a_tagged("2").post.id)
+    assert await parts.desk.post("default", spam.post.id)
+    assert metrics.SPAM_POSTS._value.get() == before + 1
+
+
+async def test_a_post_that_is_no_spam_after_all_becomes_evidence(parts: Parts) -> None:
+    await take(parts, [a_tagged("1", spam=0.99)])
+    assert await all_ideas(parts) == []
+
+    await take(parts, [a_tagged("1", spam=0.01, models="2")])
+
+    (idea,) = await all_ideas(parts)
+    assert idea.evidence_count == 1
+
+
+async def test_a_toxic_complaint_counts_and_is_not_quoted(parts: Parts) -> None:
+    toxic = "The login fails, you morons"
+    await take(parts, [a_tagged("1", text=toxic, intent="problem", toxic=[toxic])])
+    (alone,) = await all_ideas(parts)
+    await take(parts, [a_tagged("2", text="The login fails", intent="problem", author="lee")])
+
+    (idea,) = await all_ideas(parts)
+    assert (alone.evidence_count, alone.title, alone.summary) == (1, "…", "…")
+    assert (idea.evidence_count, idea.voices, idea.title) == (2, 2, "The login fails")
 
 
 async def test_a_batch_taken_twice_counts_once(parts: Parts) -> None:

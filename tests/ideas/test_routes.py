@@ -237,6 +237,25 @@ async def test_posts_are_listed_filtered_and_searched(service: Service) -> None:
     assert (await service.get("/api/v1/posts", intent="praise")).json()["items"] == []
 
 
+async def test_posts_are_listed_by_whether_they_are_spam(service: Service) -> None:
+    await take(
+        service.parts,
+        [a_tagged("1", spam=0.99, toxic=["add"]), a_tagged("2"), a_tagged("3", spam=0.2)],
+    )
+
+    async def native_ids(**asked: str) -> list[str]:
+        items = (await service.get("/api/v1/posts", **asked)).json()["items"]
+        return sorted(it["post"]["native_id"] for it in items)
+
+    assert await native_ids() == ["1", "2", "3"]
+    assert await native_ids(spam="true") == ["1"]
+    assert await native_ids(spam="false") == ["2", "3"]
+    (post,) = (await service.get("/api/v1/posts", spam="true")).json()["items"]
+    assert (post["spam"], post["toxicity"]) == (0.99, 0.9)
+    assert post["toxic"] == [{"field": "text", "start": 7, "end": 10}]
+    assert (await service.get("/api/v1/posts", spam="perhaps")).status_code == 422
+
+
 async def test_topics_are_defined_listed_and_removed(service: Service) -> None:
     put = await service.client.put("/api/v1/topics/다크 모드", json={"examples": ["night theme"]})
     again = await service.client.put("/api/v1/topics/다크 모드", json={"examples": ["a", "b"]})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ideas.factories import NOON, a_tagged
 from maru_contracts.ideas import Status
 from maru_contracts.posts import Channel
-from maru_contracts.tags import Mood, TaggedPost
+from maru_contracts.tags import Mood, TaggedPost, ToxicPart
 from maru_ideas.domain import ideas as rules
 from maru_ideas.domain.ideas import Backed, NewVoices
 from maru_ideas.domain.lifecycle import MOVES, MoveNotAllowed
@@ -173,6 +173,38 @@ def test_titles_are_short_and_never_empty(text: str, title: str) -> None:
     assert 0 < len(chosen.title) <= TITLE
     assert chosen.summary
     assert chosen == quote(a_tagged(text=text, title=title), 1.0)
+
+
+def test_toxic_sentences_are_in_neither_title_nor_summary() -> None:
+    text = "You are all idiots. Please add a dark mode! Or I will find you. Thanks for the app"
+    toxic = ["You are all idiots.", "Or I will find you."]
+
+    said = quote(a_tagged(text=text, title="Idiots, add it", toxic=[*toxic, "Idiots, add it"]), 1.0)
+
+    assert said.title == "Please add a dark mode!"
+    assert said.summary == "Please add a dark mode! Thanks for the app"
+
+
+@given(
+    st.text(max_size=60),
+    st.text(max_size=60),
+    st.lists(st.tuples(st.integers(0, 70), st.integers(0, 70))),
+)
+def test_no_word_of_a_toxic_part_is_quoted(
+    title: str, text: str, spans: list[tuple[int, int]]
+) -> None:
+    # A letter that occurs nowhere else stands for the toxic words.
+    words = list(text.replace("Ж", "x"))
+    parts = [ToxicPart(start=min(it), end=min(max(it), len(words))) for it in spans]
+    for part in parts:
+        words[part.start : part.end] = "Ж" * len(words[part.start : part.end])
+    tagged = a_tagged(text="".join(words), title=title.replace("Ж", "x"))
+
+    said = quote(tagged.model_copy(update={"toxic": tuple(parts)}), 1.0)
+
+    assert "Ж" not in said.title + said.summary
+    assert said.title
+    assert said.summary
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,18 @@ async def test_share_of_voice_counts_each_post_once(client: httpx.AsyncClient) -
     assert [it["posts"] for it in both["products"]] == [3, 1]
 
 
+async def test_spam_has_no_share_of_voice(open_parts: OpenParts) -> None:
+    parts = await open_parts()
+    await take(parts, [a_tagged("1", entities=["theirs"]), a_tagged("2", entities=["OURS"])])
+    await take(parts, [a_tagged("3", entities=["theirs"], spam=0.99)])
+    once = await voices(parts)
+
+    await take(parts, [a_tagged("1", entities=["theirs"], spam=0.99, models="2")])
+
+    assert [(name, posts) for name, _, posts, _, _ in once] == [("OURS", 1), ("theirs", 1)]
+    assert [(name, posts) for name, _, posts, _, _ in await voices(parts)] == [("OURS", 1)]
+
+
 async def test_the_period_ends_today_and_must_not_end_before_it_begins(
     client: httpx.AsyncClient,
 ) -> None:

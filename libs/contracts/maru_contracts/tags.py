@@ -91,6 +91,23 @@ class Pii(Message):
     end: Annotated[int, Field(ge=0)]
 
 
+SPAM_FROM = 0.7
+"""The probability of spam from which on a post is neither evidence of an idea nor counted."""
+TOXIC_FROM = 0.5
+"""The probability from which on a post, or a sentence of it, is taken for toxic."""
+
+
+class ToxicPart(Message):
+    """A sentence that insults, threatens or debases somebody; it is never quoted for an idea.
+
+    `start` and `end` count the characters of the field.
+    """
+
+    field: Literal["title", "text"] = "text"
+    start: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=0)]
+
+
 Side = Literal["own", "competitor"]
 """Whose a watched product is."""
 
@@ -133,6 +150,9 @@ class TaggedPost(Message):
     unit-length sentence vector times 127, rounded. Dot products of such vectors are exact in
     float32 (512 * 127 * 127 < 2**24), so matching gives the same answer on every machine and in
     every batch; the cosine is the dot product over both vectors' lengths.
+
+    `spam` and `toxicity` are probabilities, None from taggers that did not know them; `toxic` says
+    which sentences of a toxic post are.
     """
 
     post: Post
@@ -145,6 +165,9 @@ class TaggedPost(Message):
     pii: tuple[Pii, ...] = ()
     entities: Annotated[tuple[Entity, ...], Field(max_length=MAX_ENTITIES)] = ()
     comparisons: tuple[Comparison, ...] = ()
+    spam: Share | None = None
+    toxicity: Share | None = None
+    toxic: tuple[ToxicPart, ...] = ()
     embedding: Annotated[str, Field(min_length=684, max_length=684)]
     models: tuple[ModelVersion, ...]
     tagged_at: Moment

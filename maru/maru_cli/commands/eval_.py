@@ -58,6 +58,22 @@ def eval_praise(file: Path) -> None:
     print_json(evaluate("praise", file))
 
 
+@app.command("spam")
+def eval_spam(file: Path) -> None:
+    """Measure spam on a TSV file: text, and label `spam` or `other`."""
+    from maru_sentiment.evaluation import evaluate
+
+    print_json(evaluate("spam", file))
+
+
+@app.command("toxicity")
+def eval_toxicity(file: Path) -> None:
+    """Measure toxic posts on a TSV file: text, and label `toxic` or `other`."""
+    from maru_sentiment.evaluation import evaluate
+
+    print_json(evaluate("toxicity", file))
+
+
 @app.command("aspects")
 def eval_aspects(file: Path) -> None:
     """Measure aspects on a TSV file with the columns text and aspects (`term: mood; …`)."""

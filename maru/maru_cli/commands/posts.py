@@ -15,12 +15,17 @@ def posts(
     language: str | None = None,
     sentiment: str | None = None,
     intent: str | None = None,
+    spam: Annotated[
+        bool | None, typer.Option("--spam/--no-spam", help="Spam alone, or all but spam.")
+    ] = None,
     query: Annotated[str | None, typer.Option("--query", "-q")] = None,
     as_json: Json = False,
 ) -> None:
     """List the newest posts with their tags."""
     asked = {"language": language, "sentiment": sentiment, "intent": intent, "q": query}
     params = {name: value for name, value in asked.items() if value is not None}
+    if spam is not None:
+        params["spam"] = str(spam).lower()
     rows = ask(lambda client: client.items("/api/v1/posts", most=limit, **params))
     if not as_json:
         rows = [{**row["post"], "language": row["language"]} for row in rows]

@@ -23,7 +23,7 @@ def train_heads(
     ),
     seed: int = 0,
 ) -> None:
-    """Train the network for mood, intent and emotions (about ten minutes)."""
+    """Train the network for mood, intent, emotions, spam and toxicity (about ten minutes)."""
     from maru_sentiment.training import train
 
     print_json(train(data, to, seed=seed))

@@ -39,6 +39,7 @@ posts = Table(
     Column("sentiment", String(10), nullable=False),
     Column("intent", String(10), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("is_spam", Boolean, nullable=False, server_default=false()),
     Column("models", Text, nullable=False, comment="names and versions of all heads"),
     Column("labels", Text, nullable=False, comment="|topic|topic|, for filters"),
     Column("search", Text, nullable=False, comment="the words, squeezed together"),

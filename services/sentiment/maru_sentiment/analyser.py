@@ -15,6 +15,7 @@ from maru_contracts.tags import (
     ModelVersion,
     Sentiment,
     TopicTag,
+    ToxicPart,
 )
 
 Tag_co = TypeVar("Tag_co", covariant=True)
@@ -55,8 +56,8 @@ class Chosen:
 class Tags:
     """What the heads say of one text; `embedding` is as in `TaggedPost`.
 
-    Aspects stand in the analysed text, whatever their field says. `chosen` says which of the tags
-    are those of models that the workspace chose.
+    Aspects and toxic parts stand in the analysed text, whatever their field says. `chosen` says
+    which of the tags are those of models that the workspace chose.
     """
 
     language: str
@@ -65,6 +66,9 @@ class Tags:
     emotions: tuple[EmotionTag, ...]
     topics: tuple[TopicTag, ...]
     aspects: tuple[Aspect, ...]
+    spam: float
+    toxicity: float
+    toxic: tuple[ToxicPart, ...]
     embedding: str
     chosen: Chosen = Chosen()
 

@@ -37,13 +37,21 @@ class Example:
     suggestion: bool | None = None
     problem: bool | None = None
     emotions: frozenset[str] | None = None
+    spam: bool | None = None
+    toxicity: bool | None = None
 
 
 Row = Mapping[str, Any]
 
 
+def _harmless(mood: str) -> bool | None:
+    """What a mood says of toxicity: whoever is glad insults nobody; of other moods nobody knows."""
+    return False if mood == "positive" else None
+
+
 def _mood(row: Row) -> Iterator[Example]:
-    yield Example(row["text"], row["source"], mood=row["label"])
+    mood = row["label"]
+    yield Example(row["text"], row["source"], mood, spam=False, toxicity=_harmless(mood))
 
 
 def _comment(row: Row) -> Iterator[Example]:
@@ -52,12 +60,29 @@ def _comment(row: Row) -> Iterator[Example]:
         for emotion, numbers in EMOTIONS_OF_KOTE.items()
         if not frozenset(numbers).isdisjoint(row["emotions"])
     )
-    yield Example(row["text"], row["source"], mood=row["label"], emotions=emotions)
+    mood = row["label"]
+    yield Example(
+        row["text"],
+        row["source"],
+        mood,
+        emotions=emotions,
+        spam=False,
+        toxicity=_harmless(mood),
+    )
 
 
 def _film_review(row: Row) -> Iterator[Example]:
     # A review of a film asks its reader for nothing and reports no fault of a product.
-    yield Example(row["text"], row["source"], row["label"], suggestion=False, problem=False)
+    mood = row["label"]
+    yield Example(
+        row["text"],
+        row["source"],
+        mood,
+        suggestion=False,
+        problem=False,
+        spam=False,
+        toxicity=_harmless(mood),
+    )
 
 
 def _app_review(row: Row) -> Iterator[Example]:
@@ -66,15 +91,17 @@ def _app_review(row: Row) -> Iterator[Example]:
         row["source"],
         suggestion=bool(row["suggestion"]),
         problem=bool(row["problem"]),
+        spam=False,
+        toxicity=False,
     )
 
 
 def _petition(row: Row) -> Iterator[Example]:
-    yield Example(row["title"], row["source"], suggestion=True)
+    yield Example(row["title"], row["source"], suggestion=True, spam=False, toxicity=False)
 
 
 def _no_suggestion(row: Row) -> Iterator[Example]:
-    yield Example(row["text"], row["source"], suggestion=False)
+    yield Example(row["text"], row["source"], suggestion=False, spam=False, toxicity=False)
 
 
 TRAINING: Mapping[str, Callable[[Row], Iterator[Example]]] = {

@@ -15,7 +15,14 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from maru_contracts.tags import Intent, IntentLabel, Mood, PiiKind, Sentiment
+from maru_contracts.tags import (
+    SPAM_FROM,
+    TOXIC_FROM,
+    IntentLabel,
+    Mood,
+    PiiKind,
+    Sentiment,
+)
 from maru_kit.errors import ConfigError
 from maru_sentiment.analyser import Tags
 from maru_sentiment.analysers.intent import THRESHOLDS
@@ -27,7 +34,8 @@ from maru_sentiment.encoder import Encoder, quantise
 from maru_sentiment.pii import Span, find
 from maru_sentiment.tagger import Tagger
 
-Kind = Literal["sentiment", "intent", "problem", "question", "praise", "language"]
+YesOrNo = Literal["intent", "problem", "question", "praise", "spam", "toxicity"]
+Kind = Literal["sentiment", "language"] | YesOrNo
 
 _BATCH = 512
 _BINS = 15
@@ -38,6 +46,8 @@ _LABELS: Mapping[Kind, frozenset[str]] = {
     "problem": frozenset({"problem", "other"}),
     "question": frozenset({"question", "other"}),
     "praise": frozenset({"praise", "other"}),
+    "spam": frozenset({"spam", "other"}),
+    "toxicity": frozenset({"toxic", "other"}),
     "language": LANGUAGES | {UNKNOWN},
 }
 
@@ -245,7 +255,7 @@ def measure(kind: Kind, texts: Sequence[str], labels: Sequence[str]) -> dict[str
         return scores(labels, [head.language(text) for text in texts])
     tags = _tagged(texts)
     if kind != "sentiment":
-        return _yes_or_no(kind, labels, [tag.intent for tag in tags])
+        return _yes_or_no(labels, *_answers(kind, tags))
     moods = [tag.sentiment for tag in tags]
     found = scores(labels, [mood.label for mood in moods])
     found["binary_accuracy"] = _binary_accuracy(labels, moods)
@@ -292,14 +302,20 @@ def mistakes(file: Path) -> dict[str, Any]:
     }
 
 
-def _yes_or_no(
-    kind: Literal["intent", "problem", "question", "praise"],
-    labels: Sequence[str],
-    intents: Sequence[Intent],
-) -> dict[str, Any]:
+def _answers(kind: YesOrNo, tags: Sequence[Tags]) -> tuple[str, float, list[float]]:
+    """Return the label that means yes, the probability that it takes, and each text's."""
+    if kind == "spam":
+        return "spam", SPAM_FROM, [tag.spam for tag in tags]
+    if kind == "toxicity":
+        return "toxic", TOXIC_FROM, [tag.toxicity for tag in tags]
     yes: IntentLabel = "suggestion" if kind == "intent" else kind
-    chances = [intent.probabilities[yes] for intent in intents]
-    found = scores(labels, [yes if chance >= THRESHOLDS[yes] else "other" for chance in chances])
+    return yes, THRESHOLDS[yes], [tag.intent.probabilities[yes] for tag in tags]
+
+
+def _yes_or_no(
+    labels: Sequence[str], yes: str, least: float, chances: Sequence[float]
+) -> dict[str, Any]:
+    found = scores(labels, [yes if chance >= least else "other" for chance in chances])
     found["calibration_error"] = calibration_error(chances, [label == yes for label in labels])
     return found
 

@@ -63,14 +63,16 @@ def without_each(text: str, parts: Sequence[Part]) -> list[str]:
 def explain(tags: Tags, parts: Sequence[Part], without: Sequence[Tags]) -> list[Explained]:
     """Explain the tags of a text; `without` are those of the text without each part.
 
-    The likeliest mood and the four intents are always explained, emotions, topics and
-    aspects that were given too. A tag that is no longer given without a part counts as 0 there.
+    The likeliest mood, the four intents, spam and toxicity are always explained, emotions, topics
+    and aspects that were given too. A tag that is no longer given without a part counts as 0 there.
     """
     chances = _chances(tags)
     others = [_chances(other) for other in without]
     wanted = [
         ("sentiment", tags.sentiment.label),
         *(("intent", intent) for intent in ("suggestion", "problem", "question", "praise")),
+        ("spam", "spam"),
+        ("toxicity", "toxic"),
         *(("emotions", emotion.name) for emotion in tags.emotions),
         *(("topics", topic.name) for topic in tags.topics),
         *(("aspects", _named(aspect)) for aspect in tags.aspects),
@@ -85,6 +87,8 @@ def _chances(tags: Tags) -> Mapping[Tag, float]:
     return {
         **{("sentiment", mood): chance for mood, chance in tags.sentiment.probabilities.items()},
         **{("intent", intent): chance for intent, chance in tags.intent.probabilities.items()},
+        ("spam", "spam"): tags.spam,
+        ("toxicity", "toxic"): tags.toxicity,
         **{("emotions", emotion.name): emotion.score for emotion in tags.emotions},
         **{("topics", topic.name): topic.score for topic in tags.topics},
         **{("aspects", _named(aspect)): abs(aspect.score) for aspect in tags.aspects},

@@ -8,7 +8,7 @@ from itertools import groupby
 import structlog
 
 from maru_contracts.posts import Post
-from maru_contracts.tags import Aspect, ModelVersion, Pii, TaggedPost
+from maru_contracts.tags import Aspect, ModelVersion, Pii, TaggedPost, ToxicPart
 from maru_contracts.topics import POSTS_TAGGED
 from maru_kit.bus import Bus
 from maru_kit.stream import Batch, publish
@@ -82,6 +82,9 @@ class Posts:
                 pii=pii,
                 entities=mark.entities,
                 comparisons=mark.comparisons,
+                spam=tags.spam,
+                toxicity=tags.toxicity,
+                toxic=_toxic_in_fields(post, tags.toxic),
                 embedding=tags.embedding,
                 models=_models(own, tags.chosen.models),
                 tagged_at=now,
@@ -117,6 +120,18 @@ def _in_fields(post: Post, aspects: tuple[Aspect, ...]) -> tuple[Aspect, ...]:
         else aspect.model_copy(update={"start": aspect.start - before, "end": aspect.end - before})
         for aspect in aspects
     )
+
+
+def _toxic_in_fields(post: Post, parts: tuple[ToxicPart, ...]) -> tuple[ToxicPart, ...]:
+    """Do the same for toxic parts; what stands in both title and text is marked in both."""
+    before, title = len(analysed_text(post)) - len(post.text), len(post.title)
+    found = []
+    for part in parts:
+        if part.start < title:
+            found.append(ToxicPart(field="title", start=part.start, end=min(part.end, title)))
+        if part.end > before:
+            found.append(ToxicPart(start=max(part.start, before) - before, end=part.end - before))
+    return tuple(found)
 
 
 def analysed_text(post: Post) -> str:

@@ -1,4 +1,4 @@
-"""The network behind mood, intent and emotions, in one small file of weights.
+"""The network behind mood, intent, emotions, spam and toxicity, in one small file of weights.
 
 It adds up three readings of a post, each of which sees what the others miss:
 
@@ -33,6 +33,7 @@ from maru_kit.errors import ConfigError
 from maru_sentiment.cues import Lexicon, cues
 from maru_sentiment.features import Bags
 from maru_sentiment.kept import AT_ONCE, Kept
+from maru_sentiment.scripts import SCRIPTS
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -43,7 +44,8 @@ EMOTIONS: tuple[Emotion, ...] = (
     "joy", "trust", "fear", "surprise", "sadness", "disgust", "anger", "anticipation",
 )  # fmt: skip
 """Plutchik's eight basic emotions (1980, "A general psychoevolutionary theory of emotion")."""
-LABELS = (*MOODS, *INTENTS, *EMOTIONS)
+MODERATION = ("spam", "toxicity")
+LABELS = (*MOODS, *INTENTS, *EMOTIONS, *MODERATION)
 """The columns of the network's logits: moods exclude one another, the rest are yes or no."""
 
 SILENCE = np.array([8 if label == "neutral" else -8 for label in LABELS], np.float32)
@@ -57,6 +59,13 @@ _FILES = ("network.npz", "network.model", "network.tsv")
 MAX_PIECES = 256
 """Pieces of a text that the convolution reads; about 200 words."""
 MAX_CHARACTERS = 1_024
+
+_NGRAM_SHARES = np.array([0.5, 1], np.float32)
+"""How much the n-grams' logits count beside those of the rest, without Hangul and with it.
+
+Korean words come in so many forms that spellings tell more than pieces do; in English a larger
+share helps the sources that were learnt from, and costs on all others.
+"""
 
 _UNKNOWN = 1
 _TOGETHER = 32
@@ -77,11 +86,13 @@ class Weights:
 
     `pieces` (p, e); `filters` (3 * e, c) over the piece before, the piece, and the one behind;
     `hidden` (512 + `CUES`, h) and `from_vector` (512 + `CUES`, l) read the sentence vector and the
-    cues. Row 0 of `pieces` is zero: no piece.
+    cues. Row 0 of `pieces` is zero: no piece. `sharpness` (2, l) is one over the temperature of
+    texts without Hangul, and of those with it.
     """
 
     ngrams: npt.NDArray[np.int8]
     ngram_scale: Floats
+    ngram_bias: Floats
     pieces: Floats
     filters: Floats
     filter_bias: Floats
@@ -92,6 +103,7 @@ class Weights:
     from_hidden: Floats
     from_vector: Floats
     bias: Floats
+    sharpness: Floats
 
 
 class Network:
@@ -122,7 +134,10 @@ class Network:
             gist = np.concatenate(
                 [embeddings / np.float32(127), cues(texts, self._lexicon)], axis=1, dtype=np.float32
             )
-            logits: Floats = self._ngrams(bags) + added + self._dense(filters, gist)
+            korean = are_korean(texts)
+            logits = self._ngrams(bags) * _NGRAM_SHARES[korean, None]
+            logits += added + self._dense(filters, gist)
+            logits *= self._weights.sharpness[korean]
             return logits
 
     def _ngrams(self, bags: Bags) -> Floats:
@@ -130,7 +145,8 @@ class Network:
         chosen = self._weights.ngrams[bags.buckets]
         sums = np.add.reduceat(chosen, bags.starts, axis=0, dtype=np.int32)
         spread = np.sqrt(bags.sizes.astype(np.float32))[:, None]
-        return (sums / spread * self._weights.ngram_scale).astype(np.float32)
+        logits = sums / spread * self._weights.ngram_scale + self._weights.ngram_bias
+        return logits.astype(np.float32)
 
     def _convolved(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
         """Return what each filter finds in a text, and what its pieces add to its logits."""
@@ -155,6 +171,11 @@ class Network:
             out[rows] = largest[rows] @ w.from_filters + hidden @ w.from_hidden
             out[rows] += meant[rows] @ w.from_vector + w.bias
         return out[: len(filters)]
+
+
+def are_korean(texts: Sequence[str]) -> Ints:
+    """Return 1 for each text that has Hangul in it, 0 for the others."""
+    return np.array([SCRIPTS["Hangul"].search(text) is not None for text in texts], np.int64)
 
 
 class _Pieces:
@@ -218,6 +239,12 @@ def _used(filters: Floats) -> slice:
     """Return the filters that read a place: from the first to the last that is not all zeros."""
     columns = np.flatnonzero(np.abs(filters).max(axis=0))
     return slice(columns[0], columns[-1] + 1) if len(columns) else slice(0, 0)
+
+
+def chances(logits: Floats) -> list[float]:
+    """Turn the logits of a yes-or-no label into probabilities."""
+    found: list[float] = np.round(1 / (1 + np.exp(-logits.astype(np.float64))), 4).tolist()
+    return found
 
 
 def piece_ids(model: sentencepiece.SentencePieceProcessor, texts: Sequence[str]) -> list[list[int]]:

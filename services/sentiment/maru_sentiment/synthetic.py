@@ -1,8 +1,9 @@
-"""Sentences that we wrote ourselves, to teach the intent head how people ask for things.
+"""Sentences that we wrote ourselves, to teach what no labelled data that we may use has.
 
 The labelled reviews are in English and French and about three apps; these carry the moods of a
 request and of a complaint over to Korean and to short texts. They are plainly synthetic: every
-phrase with every thing, in an order fixed by a seed.
+phrase with every thing, in an order fixed by a seed. Spam and toxic posts are learnt from ours
+alone.
 """
 
 import csv
@@ -10,10 +11,15 @@ import random
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from maru_sentiment.dataset import Example
+from maru_sentiment.pii import redact
 
 SOURCE = "synthetic"
+SPAM, TOXICITY = "own spam", "own toxicity"
+MODERATED = (SPAM, TOXICITY)
+"""The sources that alone know spam and toxic posts."""
 _JUDGEMENTS = "own judgements"
 _SUBJECT = re.compile(r"\{\}[이가](?= )")
 
@@ -92,20 +98,48 @@ def sentences() -> list[Example]:
     return [
         example
         for table in tables
-        for example in _written(table.read_text("utf-8"), f"own {table.name.removesuffix('.tsv')}")
+        for example in _written(table, f"own {table.name.removesuffix('.tsv')}")
     ]
 
 
-def _written(text: str, source: str) -> Iterator[Example]:
+def _written(table: Traversable, source: str) -> Iterator[Example]:
     answers = {"1": True, "0": False}
-    for row in csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE):
+    for row in _rows(table):
         yield Example(
             row["text"],
             source,
             mood=row["mood"] or None,
             suggestion=answers.get(row["suggestion"]),
             problem=answers.get(row["problem"]),
+            spam=False,
+            toxicity=False,
         )
+
+
+def moderated() -> list[Example]:
+    """Read the posts that we wrote to teach spam and toxicity, and what only looks like them.
+
+    Those with personal data come twice: as written, and as a tagger that redacts sees them.
+    """
+    spam = [(row["text"], row["label"] == "spam") for row in _table("spam")]
+    toxic = [(row["text"], row["label"] == "toxic") for row in _table("toxicity")]
+    return [
+        *(Example(text, SPAM, spam=is_spam) for it, is_spam in spam for text in _as_read(it)),
+        *(Example(text, TOXICITY, toxicity=is_so) for it, is_so in toxic for text in _as_read(it)),
+    ]
+
+
+def _as_read(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((text, redact(text).text)))
+
+
+def _table(name: str) -> "csv.DictReader[str]":
+    return _rows(files("maru_sentiment") / f"{name}.tsv")
+
+
+def _rows(table: Traversable) -> "csv.DictReader[str]":
+    lines = table.read_text("utf-8").splitlines()
+    return csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
 def judgements() -> list[Example]:
@@ -113,11 +147,16 @@ def judgements() -> list[Example]:
 
     The labelled Korean posts with a mood are about films; these are about goods, apps and service.
     """
-    text = (files("maru_sentiment") / "judgements.tsv").read_text("utf-8")
-    table = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
     return [
-        Example(_filled(phrase, thing), _JUDGEMENTS, mood=row["mood"], suggestion=False)
-        for row in table
+        Example(
+            _filled(phrase, thing),
+            _JUDGEMENTS,
+            mood=row["mood"],
+            suggestion=False,
+            spam=False,
+            toxicity=False,
+        )
+        for row in _table("judgements")
         for thing in row["things"].split(";")
         for phrase in row["phrases"].split(";")
     ]
@@ -135,7 +174,14 @@ def examples(seed: int) -> list[Example]:
     """Combine the phrases above; the same seed gives the same list."""
     kinds = ((_SUGGESTIONS, True, None), (_PROBLEMS, False, True), (_OTHERS, False, False))
     found = [
-        Example(phrase.format(thing), SOURCE, suggestion=suggestion, problem=problem)
+        Example(
+            phrase.format(thing),
+            SOURCE,
+            suggestion=suggestion,
+            problem=problem,
+            spam=False,
+            toxicity=False,
+        )
         for phrases, suggestion, problem in kinds
         for language, patterns in phrases.items()
         for phrase in patterns

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 
+import numpy as np
+import numpy.typing as npt
+
 from maru_contracts.tags import ModelVersion
 from maru_sentiment.analyser import Batch, Tags
 from maru_sentiment.analysers.aspects import AspectsHead
@@ -12,11 +15,13 @@ from maru_sentiment.analysers.emotions import EmotionsHead
 from maru_sentiment.analysers.intent import IntentHead
 from maru_sentiment.analysers.language import LanguageHead
 from maru_sentiment.analysers.sentiment import SentimentHead
+from maru_sentiment.analysers.spam import SpamHead
 from maru_sentiment.analysers.topics import TopicsHead, head_for
+from maru_sentiment.analysers.toxicity import ToxicityHead
 from maru_sentiment.domain import Subject
 from maru_sentiment.encoder import NAME, Encoder, quantise
 from maru_sentiment.features import bags, is_silent, normalise
-from maru_sentiment.network import SILENCE, load
+from maru_sentiment.network import SILENCE, Floats, load
 
 
 class Tagger:
@@ -30,6 +35,8 @@ class Tagger:
         self._intent = IntentHead(self._network.version)
         self._emotions = EmotionsHead(self._network.version)
         self._aspects = AspectsHead()
+        self._spam = SpamHead(self._network.version)
+        self._toxicity = ToxicityHead(self._network.version)
         self._topics = lru_cache(maxsize=64)(self._make_topics)
 
     @property
@@ -43,6 +50,8 @@ class Tagger:
             self._emotions.model,
             self._topics(()).model,
             self._aspects.model,
+            self._spam.model,
+            self._toxicity.model,
         )
 
     def tag(
@@ -54,13 +63,11 @@ class Tagger:
         """Tag texts of one workspace, which has these subjects; `hints` are as in `Batch`."""
         if not texts:
             return []
-        embeddings = quantise(self._encoder.encode(texts))
-        normalised = [normalise(text) for text in texts]
-        logits = self._network.logits(normalised, bags(normalised), embeddings)
-        logits[[is_silent(text) for text in normalised]] = SILENCE
+        embeddings, logits = self._read(texts)
         batch = Batch(texts, embeddings, logits, hints or [None] * len(texts))
         languages = self._language.tag(batch)
         moods = self._sentiment.tag(batch)
+        toxicity = self._toxicity.tag(batch, lambda parts: self._read(parts)[1])
         rows = zip(
             languages,
             moods,
@@ -68,10 +75,21 @@ class Tagger:
             self._emotions.tag(batch),
             self._topics(subjects).tag(batch),
             self._aspects.tag(batch, languages, moods),
+            self._spam.tag(batch),
+            (it.chance for it in toxicity),
+            (it.parts for it in toxicity),
             (b64encode(embedding.tobytes()).decode() for embedding in embeddings),
             strict=True,
         )
         return [Tags(*row) for row in rows]
+
+    def _read(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.int8], Floats]:
+        """Return the vectors of texts, and the network's logits."""
+        embeddings = quantise(self._encoder.encode(texts))
+        normalised = [normalise(text) for text in texts]
+        logits = self._network.logits(normalised, bags(normalised), embeddings)
+        logits[[is_silent(text) for text in normalised]] = SILENCE
+        return embeddings, logits
 
     def _make_topics(self, subjects: tuple[Subject, ...]) -> TopicsHead:
         return head_for(subjects, lambda phrases: quantise(self._encoder.encode(phrases)))

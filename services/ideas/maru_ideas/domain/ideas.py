@@ -6,7 +6,7 @@ from uuid import UUID
 
 from maru_contracts.ideas import ChangeKind, Idea, IdeaChanged, Status, event_id
 from maru_contracts.posts import Channel
-from maru_contracts.tags import TaggedPost
+from maru_contracts.tags import SPAM_FROM, TaggedPost
 from maru_ideas.domain import lifecycle
 from maru_ideas.domain.scoring import Weights, score, terms
 from maru_ideas.domain.summarising import Quote, quote
@@ -153,7 +153,14 @@ def _face(idea: Backed, tally: Tally, words: Quote, weights: Weights) -> Idea:
     )
 
 
+def is_spam(tagged: TaggedPost) -> bool:
+    """Whether a post is spam, surely enough; of one without that tag nobody says so."""
+    return tagged.spam is not None and tagged.spam >= SPAM_FROM
+
+
 def asks(tagged: TaggedPost, *, suggestion: float, problem: float) -> bool:
-    """Whether a post wants something: it suggests, or it reports a problem, surely enough."""
+    """Whether a post wants something: it suggests or reports a problem, surely, and is no spam."""
+    if is_spam(tagged):
+        return False
     share = tagged.intent.probabilities
     return share.get("suggestion", 0.0) >= suggestion or share.get("problem", 0.0) >= problem

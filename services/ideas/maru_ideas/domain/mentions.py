@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from maru_contracts.tags import Mood, Side, TaggedPost
 from maru_ideas.domain.arrivals import Arrival
+from maru_ideas.domain.ideas import is_spam
 from maru_ideas.domain.tally import MOODS, written_at
 
 _START = date(1970, 1, 1)
@@ -23,7 +24,10 @@ def day_of(when: date) -> int:
 
 
 def changes(arrived: Iterable[Arrival]) -> dict[Mention, int]:
-    """What arriving posts add to the counts; a post that replaces another takes its counts back."""
+    """What arriving posts add to the counts; a post that replaces another takes its counts back.
+
+    Spam counts for nothing.
+    """
     steps: Counter[Mention] = Counter()
     for arrival in arrived:
         if arrival.before is not None:
@@ -33,6 +37,8 @@ def changes(arrived: Iterable[Arrival]) -> dict[Mention, int]:
 
 
 def _mentions(tagged: TaggedPost) -> set[Mention]:
+    if is_spam(tagged):
+        return set()
     day = day_of(written_at(tagged.post))
     mood = tagged.sentiment.label
     return {(tagged.post.workspace, day, it.name, it.kind, mood) for it in tagged.entities}

@@ -1,11 +1,11 @@
 """An idea's title and summary: sentences that people wrote, chosen, never invented."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from maru_contracts.tags import TaggedPost
+from maru_contracts.tags import TaggedPost, ToxicPart
 
 TITLE = 80
 SUMMARY = 280
@@ -15,6 +15,8 @@ _LOOKED_AT = 12
 _EASED_AT = 25
 _CENTRAL = 3.0
 _HEADING = 1.0
+_UNQUOTED = -100.0
+"""What a post is worth of which no word may be quoted: less than any other."""
 
 _BREAK = re.compile(r"(?<=[.!?。！？…])[\s\"”’)]+|\s*\n+\s*|(?<=[.!?])(?=[A-Z가-힣])")
 _SPACE = re.compile(r"\s+")
@@ -69,11 +71,14 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
 
     Worth more: words that the idea's other posts use, too (`near`, -1 to 1, of a sentence); a
     request, then a complaint; 15 to 60 characters; a post near to the idea; the title of a post
-    when it asks or complains, since its author meant it to say what the post is about.
+    when it asks or complains, since its author meant it to say what the post is about. Toxic
+    sentences are in neither title nor summary.
     """
     post = tagged.post
-    headed = [(it, _HEADING if _wants(it) else 0.0) for it in sentences(post.title)[:1]]
-    offered = [*headed, *((it, 0.0) for it in sentences(post.text))]
+    heading = _civil(post.title, [it for it in tagged.toxic if it.field == "title"])
+    text = _civil(post.text, [it for it in tagged.toxic if it.field == "text"])
+    headed = [(it, _HEADING if _wants(it) else 0.0) for it in sentences(heading)[:1]]
+    offered = [*headed, *((it, 0.0) for it in sentences(text))]
     asks = tagged.intent.probabilities.get("suggestion", 0.0)
     best, worth = max(
         (
@@ -83,7 +88,9 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
         key=lambda pair: pair[1],
         default=("", -1.0),
     )
-    whole = shortened(_SPACE.sub(" ", post.text).strip() or post.title, SUMMARY)
+    whole = shortened(_SPACE.sub(" ", text).strip() or heading.strip(), SUMMARY)
+    if tagged.toxic and not whole:
+        return Quote(post=post.id, title="…", summary="…", worth=_UNQUOTED)
     title = shortened(best or whole, TITLE) or "…"
     return Quote(
         post=post.id,
@@ -91,6 +98,15 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
         summary=whole or title,
         worth=round(worth + similarity + asks, 4),
     )
+
+
+def _civil(words: str, toxic: Sequence[ToxicPart]) -> str:
+    """Leave the toxic parts out; what stood before one and behind it are sentences apart."""
+    kept, end = [], 0
+    for part in sorted(toxic, key=lambda it: it.start):
+        kept.append(words[end : part.start])
+        end = max(end, part.end)
+    return "\n".join((*kept, words[end:]))
 
 
 def sentences(text: str) -> list[str]:

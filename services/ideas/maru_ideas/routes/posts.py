@@ -15,7 +15,9 @@ from maru_contracts.tags import (
     ModelVersion,
     Mood,
     Sentiment,
+    Share,
     TopicTag,
+    ToxicPart,
 )
 from maru_ideas.routes.answers import (
     Asking,
@@ -44,6 +46,9 @@ class StoredPost(Message):
     topics: tuple[TopicTag, ...]
     entities: tuple[Entity, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    spam: Share | None = None
+    toxicity: Share | None = None
+    toxic: tuple[ToxicPart, ...] = ()
     models: tuple[ModelVersion, ...]
     tagged_at: Moment
 
@@ -56,6 +61,7 @@ class PostQuery(Paged):
     sentiment: Mood | None = None
     intent: IntentLabel | None = None
     topic: Name | None = None
+    spam: bool | None = None
     q: Words | None = None
 
 
@@ -70,6 +76,7 @@ async def list_posts(
         sentiment=query.sentiment,
         intent=query.intent,
         topic=query.topic,
+        spam=query.spam,
         q=query.q,
     )
     start = after(query.cursor, int)

@@ -99,14 +99,14 @@ class Intake:
                 await self._positions.advance(
                     connection, batch.topic, batch.partition, start=batch.start, next=batch.next
                 )
-                new, touches = await self._absorb(connection, held, batch.messages)
+                arrived, touches = await self._absorb(connection, held, batch.messages)
                 crash_point("before_commit")
         crash_point("after_db_before_kafka_commit")
-        _measure(batch.messages, touches, new)
+        _measure(batch.messages, touches, arrived)
 
     async def _absorb(
         self, connection: AsyncConnection, held: Held, messages: Sequence[TaggedPost]
-    ) -> tuple[int, list[Touch]]:
+    ) -> tuple[list[Arrival], list[Touch]]:
         arrived = await self._news(connection, messages)
         revised = {it.tagged.post.id for it in arrived if it.before is not None}
         backing = await self._store.evidence_of(connection, revised)
@@ -119,7 +119,7 @@ class Intake:
         await self._apply(connection, touches)
         # Last, as other partitions' writers wait for these rows until the transaction ends.
         await mentions.add(connection, self._database, changes(arrived))
-        return len(arrived), touches
+        return arrived, touches
 
     async def _news(
         self, connection: AsyncConnection, messages: Sequence[TaggedPost]
@@ -300,7 +300,9 @@ def _latest(tagged: Iterable[TaggedPost]) -> list[TaggedPost]:
     return list({one.post.id: one for one in tagged}.values())
 
 
-def _measure(messages: Sequence[TaggedPost], touches: Sequence[Touch], new: int) -> None:
+def _measure(
+    messages: Sequence[TaggedPost], touches: Sequence[Touch], arrived: Sequence[Arrival]
+) -> None:
     now = datetime.now(UTC)
     for touch in touches:
         if touch.before is not None:
@@ -311,4 +313,5 @@ def _measure(messages: Sequence[TaggedPost], touches: Sequence[Touch], new: int)
         post = touch.tagged.post
         metrics.POST_TO_IDEA.observe(max(0.0, (now - post.created_at).total_seconds()))
         metrics.COLLECTED_TO_IDEA.observe(max(0.0, (now - post.collected_at).total_seconds()))
-    metrics.POSTS_REPEATED.inc(len(messages) - new)
+    metrics.SPAM_POSTS.inc(sum(rules.is_spam(it.tagged) for it in arrived))
+    metrics.POSTS_REPEATED.inc(len(messages) - len(arrived))

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.tags import TaggedPost
 from maru_ideas.domain.arrivals import Version, models_of
+from maru_ideas.domain.ideas import is_spam
 from maru_ideas.domain.search import squeezed, wanted
 from maru_ideas.domain.times import micros
 from maru_ideas.tables import posts
@@ -28,6 +29,7 @@ class PostFilter:
     sentiment: str | None = None
     intent: str | None = None
     topic: str | None = None
+    spam: bool | None = None
     q: str | None = None
 
 
@@ -105,6 +107,8 @@ def _filtered(query: Select[Any], asked: PostFilter) -> Select[Any]:
     for name, value in equal.items():
         if value is not None:
             query = query.where(posts.c[name] == value)
+    if asked.spam is not None:
+        query = query.where(posts.c.is_spam.is_(asked.spam))
     if asked.topic is not None:
         query = query.where(posts.c.labels.contains(f"|{asked.topic}|", autoescape=True))
     for word in wanted(asked.q or ""):
@@ -126,6 +130,7 @@ def _row(tagged: TaggedPost) -> Row:
         "sentiment": tagged.sentiment.label,
         "intent": tagged.intent.label,
         "created_at": micros(post.created_at),
+        "is_spam": is_spam(tagged),
         "models": models_of(tagged),
         "labels": f"|{'|'.join(topics)}|",
         "search": squeezed(f"{post.title} {post.text}"),

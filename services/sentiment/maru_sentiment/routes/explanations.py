@@ -33,7 +33,9 @@ class MovingWords(BaseModel):
 class ExplainedTag(BaseModel):
     """A tag with its probability or score, and up to 10 words that moved it."""
 
-    head: str = Field(description="`sentiment`, `intent`, `emotions`, `topics` or `aspects`")
+    head: str = Field(
+        description="`sentiment`, `intent`, `spam`, `toxicity`, `emotions`, `topics` or `aspects`"
+    )
     label: str
     probability: float
     words: list[MovingWords]

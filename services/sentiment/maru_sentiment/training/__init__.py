@@ -19,7 +19,7 @@ from maru_sentiment import network, synthetic
 from maru_sentiment.dataset import training_examples
 from maru_sentiment.encoder import Encoder, quantise
 from maru_sentiment.features import bags, normalise
-from maru_sentiment.network import LABELS, MOODS, Network, Weights
+from maru_sentiment.network import LABELS, MOODS, Network, Weights, are_korean
 from maru_sentiment.training import convolution, ngrams
 from maru_sentiment.training.lexicon import lexicon, lexicon_examples
 from maru_sentiment.training.pieces import learn_pieces, vectors_of_pieces
@@ -31,12 +31,6 @@ Floats = npt.NDArray[np.float32]
 
 _HELD_OUT = 0.05
 """Share of the rows that fit the temperatures and nothing else."""
-_NGRAM_SHARE = 0.5
-"""How much the n-grams' logits count beside those of the rest.
-
-More than this helps the film reviews that most rows are, and costs on most sources that were not
-learnt from.
-"""
 _BATCH = 1_000
 
 
@@ -61,6 +55,7 @@ def train(
         *synthetic.examples(seed),
         *synthetic.sentences(),
         *synthetic.judgements(),
+        *synthetic.moderated(),
         *lexicon_examples(seed),
     ]
     order = np.random.default_rng(seed).permutation(len(examples))[:limit]
@@ -85,15 +80,17 @@ def train(
     scale = np.maximum(np.abs(grams).max(axis=0), 1e-9) / 127
     weights = Weights(
         ngrams=np.rint(grams / scale).astype(np.int8),
-        ngram_scale=(_NGRAM_SHARE * scale).astype(np.float32),
-        **{**rest, "bias": rest["bias"] + np.float32(_NGRAM_SHARE) * gram_bias.astype(np.float32)},
+        ngram_scale=scale.astype(np.float32),
+        ngram_bias=gram_bias.astype(np.float32),
+        sharpness=np.ones((2, len(LABELS)), np.float32),
+        **rest,
     )
-    chosen = np.flatnonzero(held)
-    model = Network(weights, pieces, words, "in training")
-    logits = _logits(model, [texts[row] for row in chosen], embeddings[chosen])
-    factors = _sharpness(logits, Targets(targets.answers[held], targets.weights[held]))
+    unseen = [texts[row] for row in np.flatnonzero(held)]
+    logits = _logits(Network(weights, pieces, words, "in training"), unseen, embeddings[held])
+    sharpness = _sharpness(logits, targets.part(held), are_korean(unseen))
+    weights = replace(weights, sharpness=sharpness)
     out.mkdir(parents=True, exist_ok=True)
-    return {"network": network.save(out, _sharpened(weights, factors), pieces, words)}
+    return {"network": network.save(out, weights, pieces, words)}
 
 
 def predict_left_out(
@@ -134,14 +131,21 @@ def _logits(model: Network, texts: Sequence[str], embeddings: npt.NDArray[np.int
     return np.concatenate(parts) if parts else np.empty((0, len(LABELS)), np.float32)
 
 
-def _sharpness(logits: Floats, targets: Targets) -> Floats:
-    """Find the factor on each label's logits that fits rows which nothing was learnt from."""
-    factors = np.ones(len(LABELS), np.float32)
+def _sharpness(logits: Floats, targets: Targets, korean: npt.NDArray[np.int64]) -> Floats:
+    """Find the factors on each label's logits that fit rows which nothing was learnt from.
+
+    Where no row with Hangul, or without it, knows a label, all rows that know it are asked.
+    """
+    factors = np.ones((2, len(LABELS)), np.float32)
     columns = [MOOD, *(slice(at, at + 1) for at in range(YES_OR_NO.start, YES_OR_NO.stop))]
-    for of in columns:
-        wanted = Targets(targets.answers[:, of], targets.weights[:, of])
-        if wanted.weights.any():
-            factors[of] = _factor(logits[:, of], wanted, exclusive=of == MOOD)
+    for script in range(len(factors)):
+        for of in columns:
+            known = np.asarray(targets.weights[:, of].any(axis=1))
+            of_script = np.asarray(known & (korean == script))
+            rows = of_script if of_script.any() else known
+            if rows.any():
+                wanted = targets.part(rows, of)
+                factors[script, of] = _factor(logits[rows, of], wanted, exclusive=of == MOOD)
     return factors
 
 
@@ -150,8 +154,3 @@ def _factor(logits: Floats, targets: Targets, *, exclusive: bool) -> float:
         return float(losses(logits * factor, targets, exclusive=exclusive).sum())
 
     return float(minimize_scalar(loss, bounds=(0.2, 3), method="bounded").x)
-
-
-def _sharpened(weights: Weights, factors: Floats) -> Weights:
-    last = ("ngram_scale", "from_filters", "from_pieces", "from_hidden", "from_vector", "bias")
-    return replace(weights, **{name: getattr(weights, name) * factors for name in last})

@@ -17,7 +17,7 @@ import sentencepiece
 import structlog
 
 from maru_sentiment.cues import CUES, Lexicon, cues
-from maru_sentiment.network import INTENTS, LABELS, piece_ids
+from maru_sentiment.network import EMOTIONS, INTENTS, LABELS, piece_ids
 from maru_sentiment.training.targets import MOOD, YES_OR_NO, Targets
 
 log = structlog.get_logger(__name__)
@@ -95,6 +95,7 @@ def fit(
     chance = np.random.default_rng(seed)
     key = jax.random.key(seed)
     learn = np.flatnonzero(targets.weights.any(axis=1))
+    learn = np.repeat(learn, targets.turns[learn])
     parameters = _beginning(start, key)
     steps = max(1, epochs * (len(learn) // _BATCH))
     optimiser = optax.adamw(
@@ -127,7 +128,7 @@ def fit(
             batch = (
                 *rows.batch(chosen),
                 targets.answers[chosen].astype(np.float32),
-                targets.weights[chosen].astype(np.float32),
+                (targets.weights[chosen] / targets.turns[chosen, None]).astype(np.float32),
             )
             parameters, state, average, loss = step(parameters, state, average, batch, now)
             losses.append(loss)
@@ -200,8 +201,10 @@ def _loss(parameters: Parameters, batch: Batch, key: jax.Array) -> jax.Array:
     smooth = answers[:, YES_OR_NO] * (1 - _SMOOTHING) + _SMOOTHING / 2
     rest = optax.sigmoid_binary_cross_entropy(logits[:, YES_OR_NO], smooth)
     rest *= weights[:, YES_OR_NO]
-    intents, emotions = rest[:, : len(INTENTS)], rest[:, len(INTENTS) :]
-    found: jax.Array = mood.mean() + intents.mean(axis=0).sum() + emotions.mean() * _EMOTIONS_COUNT
+    emotions = slice(len(INTENTS), len(INTENTS) + len(EMOTIONS))
+    others = jnp.concatenate([rest[:, : emotions.start], rest[:, emotions.stop :]], axis=1)
+    found: jax.Array = mood.mean() + others.mean(axis=0).sum()
+    found += rest[:, emotions].mean() * _EMOTIONS_COUNT
     return found
 
 

@@ -10,14 +10,11 @@ from importlib.resources import files
 
 from maru_sentiment.cues import Lexicon
 from maru_sentiment.dataset import Example
-from maru_sentiment.opinion_words import STEM_VALENCE
 
 SOURCE = "lexicon"
 
 _STRONG = 0.8
 """The valence, of 4, from which on a word has a mood."""
-_STEM = 2.2
-"""The valence of a Korean stem that pleases: about that of "good" and its neighbours."""
 _PHRASES = (
     "{}", "so {}", "it is {}", "{} !", "this was {} today", "they are {}", "i feel {}", "such {}",
 )  # fmt: skip
@@ -26,8 +23,10 @@ _PHRASES_A_WORD = 2
 
 def lexicon() -> Lexicon:
     """Return the valences of all words."""
-    english = {word.lower(): valence for word, valence in _english()}
-    return english | {stem: _STEM * sign for stem, sign in STEM_VALENCE.items()}
+    table = (files("maru_sentiment") / "korean_stems.tsv").read_text("utf-8")
+    rows = (line.split("\t") for line in table.splitlines())
+    korean = {stem: float(valence) for stem, valence in rows}
+    return {word.lower(): valence for word, valence in _english()} | korean
 
 
 def lexicon_examples(seed: int) -> list[Example]:

@@ -34,14 +34,13 @@ def fit(found: Bags, targets: Targets, *, rounds: int) -> tuple[Floats, Floats]:
 
 
 def _fit(counts: csr_matrix, targets: Targets, columns: slice, rounds: int) -> Floats:
-    known = targets.weights[:, columns].any(axis=1)
+    known = np.asarray(targets.weights[:, columns].any(axis=1))
     rows = counts[known]
     emphasis = _emphasis(rows)
     met = np.flatnonzero(emphasis)
     rows = (rows[:, met] @ diags(emphasis[met])).tocsr()
     backwards = rows.T.tocsr()
-    answers, weights = targets.answers[known], targets.weights[known]
-    of = Targets(answers[:, columns], weights[:, columns])
+    of = targets.part(known, columns)
     total = max(of.weights.max(axis=1, initial=0).sum(), 1e-9)
     shape = (len(met) + 1, of.answers.shape[1])
     exclusive = columns == MOOD

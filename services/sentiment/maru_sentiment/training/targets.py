@@ -7,16 +7,27 @@ import numpy as np
 import numpy.typing as npt
 
 from maru_sentiment.dataset import Example
-from maru_sentiment.network import INTENTS, LABELS, MOODS
+from maru_sentiment.network import INTENTS, LABELS, MODERATION, MOODS
 from maru_sentiment.scripts import SCRIPTS
+from maru_sentiment.synthetic import MODERATED
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.bool_]
 
 MOOD = slice(0, len(MOODS))
 YES_OR_NO = slice(len(MOODS), len(LABELS))
-_FAINT = {"lexicon": 0.5}
-"""Sources whose rows count for less than others': single words say little of whole posts."""
+_EVERY = slice(None)
+_FAINT = 0.5
+"""How much a mood counts that one hand wrote, or a lexicon knows, beside one that people gave to
+what others wrote."""
+_ASSUMED = 0.05
+"""How much a row counts that is taken for no spam, or for harmless, without anybody having read it.
+
+At this weight all of them together count about as much as the rows that were written for it.
+"""
+_TURNS = 6
+"""How often an epoch of stochastic gradients shows each row of the few that know spam and toxicity.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,21 +35,28 @@ class Targets:
     """For n examples and the labels: `answers` (n, labels) and `weights` (n, labels).
 
     A weight is 0 where nobody labelled; over all that is labelled the mean of a column is 1.
+    `turns` (n) says how often a row is to be shown, each time for its part of the weight.
     """
 
     answers: Floats
     weights: Floats
+    turns: npt.NDArray[np.int64]
 
     def without(self, held: Rows) -> "Targets":
         """Let some rows count for nothing."""
         return replace(self, weights=np.where(held[:, None], 0, self.weights))
+
+    def part(self, rows: Rows | slice = _EVERY, columns: slice = _EVERY) -> "Targets":
+        """Return some of the rows and some of the labels."""
+        answers, weights = self.answers[rows][:, columns], self.weights[rows][:, columns]
+        return Targets(answers, weights, self.turns[rows])
 
 
 def targets_of(examples: Sequence[Example]) -> Targets:
     """Read the labels, and balance sources, answers and languages.
 
     A source counts by the square root of its size, so do the answers within a source; for moods
-    English and Korean count the same.
+    English and Korean count the same in sum.
     """
     answers = np.zeros((len(examples), len(LABELS)))
     known = np.zeros_like(answers, dtype=bool)
@@ -48,21 +66,24 @@ def targets_of(examples: Sequence[Example]) -> Targets:
             answers[row, column] = bool(answer)
             known[row, column] = answer is not None
     sources = np.unique([example.source for example in examples], return_inverse=True)[1]
-    faint = np.array([_FAINT.get(example.source, 1.0) for example in examples])
+    faint = np.array([_FAINT if _is_made(example.source) else 1.0 for example in examples])
+    own = np.array([example.source in MODERATED for example in examples])
     hangul = np.array([bool(SCRIPTS["Hangul"].search(example.text)) for example in examples])
     weights = np.zeros_like(answers)
     moods = faint * _balance(sources, answers[:, MOOD].argmax(axis=1), known[:, 0])
     weights[:, MOOD] = _evened(moods, hangul)[:, None]
     for column in range(YES_OR_NO.start, YES_OR_NO.stop):
         found = _balance(sources, answers[:, column], known[:, column])
+        if LABELS[column] in MODERATION:
+            found *= np.where(own, 1, _ASSUMED)
         weights[:, column] = found / max(found[known[:, column]].mean(), 1e-9)
-    return Targets(answers, weights)
+    return Targets(answers, weights, np.where(own, _TURNS, 1))
 
 
 def _answer(example: Example, label: str) -> bool | None:
     if label in MOODS:
         return None if example.mood not in MOODS else example.mood == label
-    if label in INTENTS:
+    if label in (*INTENTS, *MODERATION):
         answer: bool | None = getattr(example, label)
         return answer
     return None if example.emotions is None else label in example.emotions
@@ -81,12 +102,16 @@ def _balance(sources: npt.NDArray[np.int64], answers: Floats, known: Rows) -> Fl
     return weights
 
 
+def _is_made(source: str) -> bool:
+    return source.startswith(("own ", "lexicon"))
+
+
 def _evened(weights: Floats, hangul: Rows) -> Floats:
-    """Scale Korean rows and the others to a mean of 1 each."""
+    """Scale Korean rows and the others to the same sum, and all to a mean of 1."""
     out = np.zeros_like(weights)
-    for rows in (hangul & (weights > 0), ~hangul & (weights > 0)):
-        if rows.any():
-            out[rows] = weights[rows] / weights[rows].mean()
+    there = [rows for rows in (hangul & (weights > 0), ~hangul & (weights > 0)) if rows.any()]
+    for rows in there:
+        out[rows] = weights[rows] / weights[rows].sum() * (weights > 0).sum() / len(there)
     return out
 
 
