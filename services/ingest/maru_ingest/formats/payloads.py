@@ -1,0 +1,95 @@
+"""Answers of platforms' public APIs in JSON: whose it is, and the posts that it holds."""
+
+import json
+from datetime import UTC, datetime
+
+import orjson
+
+from maru_ingest.formats import encodings, platforms, text, untyped
+from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Unreadable
+
+_MAX_REASON = 100
+_MAX_NAMES = 8
+_MAX_SHOWN = 40
+_MAX_ROWS = 100_000
+_LATE = datetime.max.replace(tzinfo=UTC)
+
+
+def parse(body: bytes, *, url: str = "", platform: str = "") -> Document:
+    """Return the posts of an answer, oldest first.
+
+    `url` is where it came from; `platform`, a name of `platforms.known`, is for a caller who knows
+    whose it is. Raises Unreadable with the reason.
+    """
+    return read(loads(body), url=url, platform=platform)
+
+
+def read(value: object, *, url: str = "", platform: str = "") -> Document:
+    """Return the posts of an answer that is parsed already; see `parse`."""
+    found = _by(value, url, platform)
+    if found is None:
+        raise _unknown(value)
+    if len(found.rows) > _MAX_ROWS:
+        raise Unreadable(f"an answer of more than {_MAX_ROWS} posts")
+    posts = [row for row in found.rows if isinstance(row, ParsedPost)]
+    posts.sort(key=lambda post: post.created_at or _LATE)
+    bad = [row for row in found.rows if isinstance(row, BadRow)]
+    return Document(rows=[*posts, *bad], deleted=found.deleted)
+
+
+def loads(body: bytes) -> object:
+    """Return the value of JSON in any encoding. Raises Unreadable when it is none."""
+    written = encodings.decode(body)
+    try:
+        return orjson.loads(written)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        pass  # lone surrogates and numbers of any size are still JSON
+    try:
+        return json.loads(written)
+    except RecursionError as error:
+        raise Unreadable("JSON nested too deep") from error
+    except ValueError as error:
+        raise Unreadable(f"not JSON: {str(error)[:_MAX_REASON]}") from error
+
+
+def _by(value: object, url: str, platform: str) -> Document | None:
+    known = platforms.known()
+    asked = [known[platform]] if platform else known.values()
+    for each in asked:
+        found = each.read(value, url)
+        if found is not None:
+            return found
+    return None
+
+
+def _unknown(value: object) -> Unreadable:
+    """Say what JSON looks like that no platform calls its own."""
+    if reason := _error(value):
+        return Unreadable(f"an API's error, not posts: {reason}")
+    if isinstance(value, list):
+        if not value:
+            return Unreadable("an empty list: no posts, and no sign of whose answer it is")
+        if not isinstance(value[0], dict):
+            return Unreadable("a list of values that are no objects: it holds no posts")
+        value = value[0]
+    if not isinstance(value, dict):
+        return Unreadable("a single value: it holds no posts")
+    names = ", ".join(text.clean_line(str(name), _MAX_SHOWN) for name in list(value)[:_MAX_NAMES])
+    return Unreadable(f"JSON of no known platform: its fields are {names or 'none'}")
+
+
+def _error(value: object) -> str:
+    """Return what an object that is an error in itself says: `{"error": "Record not found"}`.
+
+    Also problem details (RFC 9457) and other objects that commonly stand for nothing else.
+    """
+    if untyped.mapping(value, "error"):
+        first = next(iter(untyped.mappings(value, "error", "errors")), {})
+        told = [untyped.string(value, "error", "message"), untyped.string(first, "reason")]
+    elif untyped.string(value, "error"):
+        told = [untyped.string(value, name) for name in ("error", "error_description", "message")]
+    elif untyped.has(value, "title", "status") or untyped.has(value, "detail"):
+        told = [untyped.string(value, "title"), untyped.string(value, "detail")]
+    else:
+        return ""
+    return text.clean_line(": ".join(filter(None, told)), _MAX_REASON)

@@ -1,0 +1,228 @@
+"""Answers of platforms' APIs that nobody here wrote: how many posts come out, and never a crash."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from maru_contracts.posts import Channel, Post
+from maru_ingest import domain
+from maru_ingest.domain import Origin
+from maru_ingest.formats import payloads, platforms
+from maru_ingest.formats.parsed import Document, ParsedPost, Unreadable
+
+ROOT = Path(__file__).resolve().parents[3]
+FIXTURES = Path(os.environ.get("MARU_SHARED", ROOT.parent / "shared")) / "fixtures"
+FOLDERS = (
+    "mastodon-docs",
+    "python-facebook",
+    "python-twitter",
+    "python-youtube",
+)
+COUNTS = Path(__file__).parent / "answers.tsv"
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+@cache
+def answers() -> dict[str, object]:
+    """Every JSON file of the fixtures by its path."""
+    files = [file for folder in FOLDERS for file in sorted((FIXTURES / folder).rglob("*.json"))]
+    found = {}
+    for file in files:
+        with suppress(ValueError):
+            found[str(file.relative_to(FIXTURES))] = json.loads(file.read_bytes())
+    return found
+
+
+def posts_of(document: Document) -> list[ParsedPost]:
+    return [row for row in document.rows if isinstance(row, ParsedPost)]
+
+
+def publish(document: Document) -> None:
+    """See that every post can go onto the log as it is."""
+    origin = Origin("s1", "api", "api", "w", "p", Channel.OTHER)
+    for post in posts_of(document):
+        named = domain.name_post(origin, post)
+        for decision in domain.decide(origin, [named], {}, now=NOW):
+            if post.text or post.title:
+                Post.model_validate_json(domain.wire(origin, decision, now=NOW))
+
+
+def test_each_file_gives_as_many_posts_as_it_holds() -> None:
+    with COUNTS.open(encoding="utf-8") as table:
+        expected = {row["file"]: row["posts"] for row in csv.DictReader(table, delimiter="\t")}
+    found = {}
+    for name, value in answers().items():
+        try:
+            found[name] = str(len(posts_of(payloads.read(value))))
+        except Unreadable:
+            found[name] = "none"
+
+    assert found == expected
+
+
+def test_everything_that_is_read_can_be_published() -> None:
+    for value in answers().values():
+        with suppress(Unreadable):
+            publish(payloads.read(value))
+
+
+def test_no_answer_is_claimed_by_two_platforms() -> None:
+    shared = {}
+    for name, value in answers().items():
+        claims = [
+            platform.name for platform in platforms.known().values() if reads(platform, value)
+        ]
+        if len(claims) > 1:
+            shared[name] = claims
+
+    assert shared == {}
+
+
+def reads(platform: object, value: object) -> bool:
+    with suppress(Unreadable):
+        return platform.read(value, "") is not None  # type: ignore[attr-defined]
+    return False
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "not JSON"),
+        (b"", "not JSON"),
+        (b"[" * 100_000, "JSON"),
+        (b"17", "a single value"),
+        (b"null", "a single value"),
+        (b"[]", "an empty list"),
+        (b"[1,2]", "no objects"),
+        (b"{}", "its fields are none"),
+        (b'{"colour":1,"size":2}', "JSON of no known platform: its fields are colour, size"),
+        (b'[{"colour":1}]', "JSON of no known platform: its fields are colour"),
+        (b'{"error":"Record not found"}', "an API's error, not posts: Record not found"),
+        (b'{"error":"InvalidRequest","message":"no actor"}', "InvalidRequest: no actor"),
+        (b'{"title":"Gone","status":410,"detail":"It was moved"}', "Gone: It was moved"),
+        (b'{"error":{"message":"Bad","errors":[{"reason":"keyInvalid"}]}}', "Bad: keyInvalid"),
+    ],
+)
+def test_what_is_nobodys_gets_a_reason(body: bytes, reason: str) -> None:
+    with pytest.raises(Unreadable) as error:
+        payloads.parse(body)
+
+    assert reason in str(error.value)
+
+
+def test_posts_come_oldest_first() -> None:
+    newest = {"id": "20", "text": "b", "created_at": "2026-02-01T00:00:00Z"}
+    oldest = {"id": "10", "text": "a", "created_at": "2026-01-01T00:00:00Z"}
+
+    document = payloads.read({"data": [newest, oldest], "meta": {"result_count": 2}})
+
+    assert [post.text for post in posts_of(document)] == ["a", "b"]
+
+
+def test_a_caller_who_knows_the_platform_may_say_so() -> None:
+    status = {"id": "1", "content": "<p>x</p>", "account": {}, "visibility": "public"}
+
+    assert posts_of(payloads.read(status, platform="mastodon"))
+    with pytest.raises(Unreadable):
+        payloads.read(status, platform="x")
+
+
+def test_one_broken_object_does_not_take_its_neighbours_along() -> None:
+    good = {"id": "20", "text": "good", "created_at": "2026-02-01T00:00:00Z", "lang": "en"}
+
+    document = payloads.read({"data": [good, 7, None, {"id": "21"}]})
+
+    assert [post.text for post in posts_of(document)] == ["good"]
+    assert [row.line for row in document.rows if not isinstance(row, ParsedPost)] == [2, 3, 4]
+
+
+_WRONG = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.just(10**40),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=20),
+    st.sampled_from(["", "\ud800", "a\x00b", "https://[", "x" * 3_000, "9" * 500, "<" * 2_000]),
+    st.just([]),
+    st.just({}),
+    st.just([[[]]]),
+    st.lists(st.none() | st.integers() | st.text(max_size=5), max_size=3),
+    st.dictionaries(st.sampled_from(["id", "text", "url", "data"]), st.integers(), max_size=3),
+)
+
+
+def spoilt(draw: Callable[[st.SearchStrategy[object]], object], value: object) -> object:
+    """Put something wrong in a place of `value` that is drawn, and return the whole."""
+    if isinstance(value, dict) and value:
+        key = draw(st.sampled_from(sorted(value)))
+        return {**value, key: below(draw, value[key])}  # type: ignore[index]
+    if isinstance(value, list) and value:
+        place = draw(st.integers(0, len(value) - 1))
+        return [*value[:place], below(draw, value[place]), *value[place + 1 :]]  # type: ignore[operator, index]
+    return draw(_WRONG)
+
+
+def below(draw: Callable[[st.SearchStrategy[object]], object], value: object) -> object:
+    if isinstance(value, dict | list) and value and draw(st.integers(0, 4)):
+        return spoilt(draw, value)
+    return draw(_WRONG)
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_is_wrong_in_an_answer_it_is_posts_or_a_reason(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(answers())))
+    value = answers()[name]
+    for _ in range(data.draw(st.integers(1, 3))):
+        value = spoilt(data.draw, value)
+
+    with suppress(Unreadable):
+        publish(payloads.parse(json.dumps(value).encode()))
+
+
+_NAMES = st.sampled_from(
+    ["id", "text", "data", "items", "message", "user", "created_at", "kind", "feed", "post",
+     "content", "account", "visibility", "object", "entry", "event", "payload", "title"]
+)  # fmt: skip
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_ANY)
+def test_any_json_is_posts_or_a_reason(value: object) -> None:
+    with suppress(Unreadable):
+        publish(payloads.read(value))
+
+
+def nested(depth: int) -> Iterator[bytes]:
+    """JSON in the form of trees of replies, deeper than a stack of calls."""
+    comment = {"data": {"children": [], "replies": None}}
+    yield json.dumps(comment).encode()
+    for opening, closing in (
+        (b'{"thread":{"post":{},"replies":[', b"]}}"),
+        (b'{"kind":"Listing","data":{"children":[{"kind":"t1","data":{"replies":', b"}}]}}"),
+        (b'{"id":1,"type":"comment","text":"x","children":[', b"]}"),
+        (b'{"id":"1","message":"x","created_time":"","comments":{"data":[', b"]}}"),
+    ):
+        yield opening * depth + b"0" + closing * depth
+
+
+@pytest.mark.parametrize("depth", [50, 250, 5_000])
+def test_depth_is_no_crash(depth: int) -> None:
+    for body in nested(depth):
+        with suppress(Unreadable):
+            publish(payloads.parse(body))
