@@ -22,7 +22,11 @@ from maru_ingest.formats.parsed import Document, ParsedPost, Unreadable
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURES = Path(os.environ.get("MARU_SHARED", ROOT.parent / "shared")) / "fixtures"
 FOLDERS = (
+    "bsky-atproto",
+    "discourse-docs",
     "mastodon-docs",
+    "naver-openapi",
+    "octokit-webhooks",
     "python-facebook",
     "python-twitter",
     "python-youtube",

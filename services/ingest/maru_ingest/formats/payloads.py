@@ -53,12 +53,23 @@ def loads(body: bytes) -> object:
 
 
 def _by(value: object, url: str, platform: str) -> Document | None:
+    """Return what the platform reads whose posts these are.
+
+    Another may know a part of an answer as no post of its own, so its reason counts only when
+    there are none.
+    """
     known = platforms.known()
-    asked = [known[platform]] if platform else known.values()
-    for each in asked:
-        found = each.read(value, url)
-        if found is not None:
-            return found
+    reason: Unreadable | None = None
+    for each in [known[platform]] if platform else known.values():
+        try:
+            found = each.read(value, url)
+        except Unreadable as error:
+            reason = reason or error
+        else:
+            if found is not None:
+                return found
+    if reason is not None:
+        raise reason
     return None
 
 

@@ -51,12 +51,18 @@ def test_a_video_is_one_post_wherever_it_is_listed(shared: Path) -> None:
     )
     assert video.url == "https://www.youtube.com/watch?v=D-lhorsDlUQ"
     assert (video.author, video.author_name) == ("UC_x5XG1OV2P6uZZ5FSM9Ttw", "Google Developers")
-    assert video.metrics["views"] > 0
     assert [one.kind for one in video.media] == ["image", "video"]
     assert listed.native_id == "H1HZyvc0QnI"
     assert listed.title == "Google I/O'19 - I/O Live (Day 1 Composite)"
     assert "gQ_1zX-F_No" in {post.native_id for post in found}
     assert all(post.truncated == post.text.endswith("...") for post in found)
+
+
+def test_how_far_a_video_went(shared: Path) -> None:
+    (video,) = posts(json.loads((shared / DATA / "modeldata/videos/video_info.json").read_bytes()))
+
+    assert video.metrics == {"views": 8087, "likes": 190, "replies": 32}
+    assert video.lang == "en"
 
 
 def test_upload_activities_are_videos_and_likes_are_not(shared: Path) -> None:

@@ -142,6 +142,8 @@ def _post(node: Object) -> ParsedPost | None:
 def _parent(node: Object, native_id: str, in_link: dict[str, str]) -> str:
     """Return what a comment is about: the comment or the post above it."""
     stated = identifier(node, "parent", "id") or string(node, "maru_parent")
+    if not stated and native_id.count("_") > 1:  # <page>_<post>_<comment>, as it used to be
+        return native_id.rpartition("_")[0]
     if stated or not in_link:
         return stated
     place = _PLACE.search(string(node, "permalink_url"))
