@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ FOLDERS = (
     "python-youtube",
 )
 COUNTS = Path(__file__).parent / "answers.tsv"
+_SNAPSHOT = re.compile(r"^exports\[`([^`]*)`\] = `\n(.*?)\n`;", re.DOTALL | re.MULTILINE)
+_COMMA = re.compile(r",(\s*[}\]])")
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
 
@@ -43,6 +46,17 @@ def answers() -> dict[str, object]:
     for file in files:
         with suppress(ValueError):
             found[str(file.relative_to(FIXTURES))] = json.loads(file.read_bytes())
+    return found | snapshots()
+
+
+def snapshots() -> dict[str, object]:
+    """Answers of Bluesky's own server, which its tests keep as JSON with commas too many."""
+    found = {}
+    for file in sorted((FIXTURES / "bsky-atproto").rglob("*.snap")):
+        for name, body in _SNAPSHOT.findall(file.read_text("utf-8")):
+            plain = body.replace("\\`", "`").replace("\\\\", "\\")
+            key = f"{file.relative_to(FIXTURES)}: {name}"
+            found[key] = json.loads(_COMMA.sub(r"\1", plain))
     return found
 
 

@@ -81,7 +81,9 @@ def _unknown(value: object) -> Unreadable:
         if not value:
             return Unreadable("an empty list: no posts, and no sign of whose answer it is")
         if not isinstance(value[0], dict):
-            return Unreadable("a list of values that are no objects: it holds no posts")
+            return Unreadable(
+                "a list of ids or other values that are no objects: it holds no posts"
+            )
         value = value[0]
     if not isinstance(value, dict):
         return Unreadable("a single value: it holds no posts")
