@@ -43,7 +43,7 @@ _OTHERS = {
     "missing post": ("notFound", "uri"),
     "lexicon": ("lexicon", "defs"),
 }
-_MAX_NODES = 100_000
+_MAX_FACETS = 200  # each rebuilds the text
 _KEY = re.compile(r"^at://([^/]+)/app\.bsky\.feed\.post/([^/]+)$")
 
 
@@ -61,9 +61,7 @@ def _read(value: object, _: str) -> Document | None:
 def _found(value: object) -> Iterator[object]:
     """Yield what an answer holds, in reading order; threads are walked down."""
     waiting: list[object] = [value]
-    for _ in range(_MAX_NODES):
-        if not waiting:
-            return
+    while waiting:
         one = waiting.pop()
         lists = [sequence(one, name) for name in _LISTS if sequence(one, name)]
         if isinstance(one, list):
@@ -167,7 +165,7 @@ def _words(record: Object) -> str:
     """
     written = string(record, "text").encode("utf-8", "replace")
     places: list[tuple[int, int, str]] = []
-    for facet in mappings(record, "facets"):
+    for facet in mappings(record, "facets")[:_MAX_FACETS]:
         start, end = (count(facet, "index", name) for name in ("byteStart", "byteEnd"))
         uris = (string(it, "uri") for it in mappings(facet, "features"))
         uri = links.absolute(next(filter(None, uris), ""))

@@ -36,7 +36,6 @@ _OTHERS = {
     "reaction": ("content", "node_id", "user"),
 }
 _ISSUE_OF_API = re.compile(r"^https://api\.github\.com/repos/([^/]+/[^/]+/(?:issues|pulls)/\d+)$")
-_MAX_NODES = 10_000
 
 
 def _read(value: object, _: str) -> Document | None:
@@ -152,9 +151,9 @@ def _by_graphql(node: Object, channel: Channel) -> ParsedPost:
 
 def _nodes(value: object) -> Iterator[object]:
     """Yield all posts in an answer of GraphQL, whose shape is as it was asked for."""
-    waiting, seen = [at(value, "data")], 0
-    while waiting and seen < _MAX_NODES:
-        one, seen = waiting.pop(), seen + 1
+    waiting = [at(value, "data")]
+    while waiting:
+        one = waiting.pop()
         if isinstance(one, dict):
             if _is_post(one):
                 yield one

@@ -24,7 +24,6 @@ from maru_ingest.formats.untyped import (
 
 _TYPES = {"story", "comment", "job", "poll", "pollopt"}
 _PAGE = "https://news.ycombinator.com/item?id="
-_MAX_NODES = 100_000
 
 
 def _read(value: object, _: str) -> Document | None:
@@ -37,8 +36,8 @@ def _read(value: object, _: str) -> Document | None:
     found = list(_items(value))
     if not any(map(_is_item, found)):
         return None
-    gone = [it for it in found if is_true(it, "deleted") or is_true(it, "dead")]
-    said = [it for it in found if it not in gone and string(it, "type") != "pollopt"]
+    gone = [it for it in found if _is_gone(it)]
+    said = [it for it in found if not _is_gone(it) and string(it, "type") != "pollopt"]
     return Document(
         rows=list(rows(said, _item)),
         deleted=tuple(filter(None, (_name(identifier(it, "id")) for it in gone))),
@@ -53,12 +52,14 @@ def _is_item(value: object) -> bool:
     )
 
 
+def _is_gone(value: object) -> bool:
+    return is_true(value, "deleted") or is_true(value, "dead")
+
+
 def _items(value: object) -> Iterator[object]:
     """Yield items, and after each the answers that came within it."""
     waiting: list[object] = list(reversed(value)) if isinstance(value, list) else [value]
-    for _ in range(_MAX_NODES):
-        if not waiting:
-            return
+    while waiting:
         one = waiting.pop()
         yield one
         waiting += reversed(mappings(one, "children"))

@@ -28,7 +28,6 @@ _OTHERS = {"t2": "account", "t4": "private message", "t5": "subreddit", "t6": "a
 _TAKEN = {"[deleted]", "[removed]", "[ Removed by Reddit ]"}
 _HOME = "https://www.reddit.com"
 _OPEN = {"", "public", "restricted"}
-_MAX_NODES = 100_000
 
 
 def _read(value: object, _: str) -> Document | None:
@@ -59,9 +58,7 @@ def _is_thing(value: object) -> bool:
 def _things(pages: list[object]) -> Iterator[object]:
     """Yield the things of listings, and after each comment the replies to it."""
     waiting: list[object] = list(reversed(pages))
-    for _ in range(_MAX_NODES):
-        if not waiting:
-            return
+    while waiting:
         one = waiting.pop()
         data = mapping(one, "data")
         if string(one, "kind") == "Listing" or has(data, "things"):

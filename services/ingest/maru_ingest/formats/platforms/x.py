@@ -8,6 +8,7 @@ posts of no public channel (https://docs.x.com/x-api/fundamentals/data-dictionar
 import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from maru_contracts.posts import Channel
 from maru_ingest.formats import text
@@ -44,6 +45,7 @@ _FIELDS = {
     "promoted_metrics", "public_metrics", "referenced_tweets", "reply_settings", "scopes", "source",
     "suggested_source_links", "text", "username", "withheld",
 }  # fmt: skip
+_MAX_URLS = 200  # each searches the text
 _FEWEST = 2  # fields of a post when no more are asked for
 _ENVELOPE = {"data", "includes", "errors", "meta", "matching_rules"}
 _OTHERS = {
@@ -200,7 +202,7 @@ def _second_words(tweet: Object) -> str:
 
 def _shown(written: str, urls: Iterable[Object]) -> str:
     """Return what X shows: links as where they lead, none to the post's own pictures."""
-    for entity in urls:
+    for entity in islice(urls, _MAX_URLS):
         short, target = string(entity, "url"), string(entity, "expanded_url")
         own = has(entity, "media_key") or string(entity, "display_url").startswith("pic.")
         if short and (own or target):
