@@ -14,7 +14,7 @@ HEAD = 64 * 1024
 
 _JSON_LINES = (".ndjson", ".jsonl")
 _COLUMNS = (".csv", ".tsv")
-_FEED_ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel|entry)[\s>]", re.IGNORECASE)
+_FEED_ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel|entry)[\s/>]", re.IGNORECASE)
 _JSON_FEED = re.compile(r'"(?:version"\s*:\s*"https?://(?:www\.)?jsonfeed\.org|items"\s*:\s*\[)')
 
 
@@ -26,10 +26,10 @@ def detect(head: bytes, *, name: str = "") -> Format:
     encoding, length = encodings.marked(head)
     encoding = encoding or encodings.guess(head, whole=False)
     start = head[length:].decode(encoding, "replace").lstrip("\ufeff \t\r\n")
-    if "\x00" in start:
-        raise Unreadable("a binary file, not text")
     if start.startswith("<"):
         return _markup(start)
+    if "\x00" in start:
+        raise Unreadable("a binary file, not text")
     if name.lower().endswith(_COLUMNS):
         return "csv"
     if start.startswith(("{", "[")) or name.lower().endswith(_JSON_LINES):

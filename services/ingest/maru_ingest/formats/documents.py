@@ -1,8 +1,11 @@
-"""One door to the formats that are read as a whole."""
+"""One door to all formats: a whole document as posts, or a file of any kind row by row."""
 
-from maru_ingest.formats import feed, json_feed
-from maru_ingest.formats.detect import Format, detect
-from maru_ingest.formats.parsed import Document, Unreadable
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from maru_ingest.formats import csv, feed, json_feed, lines, ndjson
+from maru_ingest.formats.detect import HEAD, Format, detect
+from maru_ingest.formats.parsed import Document, Row, Unreadable
 
 MAX_DOCUMENT = 32 * 1024 * 1024
 """Bytes of a local feed file; what comes over the network is bounded much lower."""
@@ -29,3 +32,24 @@ def parse(
             return json_feed.parse(body, url=url, untrusted=untrusted)
         case other:
             raise Unreadable(f"not a feed: it looks like {other}")
+
+
+def read(stream: BinaryIO, *, name: str = "", url: str = "") -> Iterator[Row]:
+    """Yield what a file of any format holds, in the order in which it stands there.
+
+    `stream` stands at the beginning, `name` is the file's, relative links hang on `url`. Files of
+    rows may have any size. Raises Unreadable with the reason.
+    """
+    head = stream.read(HEAD)
+    format = detect(head, name=name)  # noqa: A001 - the plain name of what it holds
+    stream = lines.rejoined(head, stream)
+    if format in ("ndjson", "csv"):
+        read = lines.read(lines.in_utf8(stream, head))
+        if format == "ndjson":
+            yield from ndjson.parse(read)
+            return
+        next(read, None)
+        yield from (row for row, _ in csv.parse(read, csv.dialect(head)))
+        return
+    document = parse(stream.read(MAX_DOCUMENT + 1), url=url, format=format)
+    yield from reversed(document.rows)
