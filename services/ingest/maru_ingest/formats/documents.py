@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from maru_ingest.formats import csv, feed, json_feed, lines, ndjson
-from maru_ingest.formats.detect import HEAD, Format, detect
+from maru_ingest.formats import csv, feed, json_feed, lines, ndjson, payloads, untyped
+from maru_ingest.formats.detect import HEAD, WHOLE_JSON, Format, detect
 from maru_ingest.formats.parsed import Document, Row, Unreadable
 
 MAX_DOCUMENT = 32 * 1024 * 1024
@@ -19,17 +19,20 @@ def parse(
     untrusted: frozenset[str] = frozenset(),
     format: Format | None = None,
 ) -> Document:
-    """Return the posts of an RSS, RDF, Atom or JSON feed, oldest first.
+    """Return the posts of an RSS, RDF, Atom or JSON feed or of a platform's answer, oldest first.
 
     Raises Unreadable with the reason.
     """
     if len(body) > MAX_DOCUMENT:
-        raise Unreadable(f"a feed of more than {MAX_DOCUMENT // 1024**2} MB")
+        raise Unreadable(f"a document of more than {MAX_DOCUMENT // 1024**2} MB")
     match format or detect(body, name=url):
         case "feed":
             return feed.parse(body, url=url, content_type=content_type, untrusted=untrusted)
-        case "json_feed":
-            return json_feed.parse(body, url=url, untrusted=untrusted)
+        case "json_feed" | "answer":
+            answer = _answer(body, url)
+            if answer is None:
+                return json_feed.parse(body, url=url, untrusted=untrusted)
+            return payloads.oldest_first(answer)
         case other:
             raise Unreadable(f"not a feed: it looks like {other}")
 
@@ -51,5 +54,20 @@ def read(stream: BinaryIO, *, name: str = "", url: str = "") -> Iterator[Row]:
         next(read, None)
         yield from (row for row, _ in csv.parse(read, csv.dialect(head)))
         return
-    document = parse(stream.read(MAX_DOCUMENT + 1), url=url, format=format)
-    yield from reversed(document.rows)
+    body = stream.read(MAX_DOCUMENT + 1)
+    whole = len(body) <= MAX_DOCUMENT
+    if whole and format in WHOLE_JSON and (answer := _answer(body, url)) is not None:
+        yield from answer.rows
+        return
+    yield from reversed(parse(body, url=url, format=format).rows)
+
+
+def _answer(body: bytes, url: str) -> Document | None:
+    """Return the posts of a platform's answer in its own order, or None for a JSON Feed."""
+    value = payloads.loads(body)
+    if json_feed.is_feed(value):
+        return None
+    found = payloads.find(value, url=url)
+    if found is None and not untyped.has(value, "items"):
+        raise payloads.unknown(value)
+    return found

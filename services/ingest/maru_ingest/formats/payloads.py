@@ -26,15 +26,47 @@ def parse(body: bytes, *, url: str = "", platform: str = "") -> Document:
 
 def read(value: object, *, url: str = "", platform: str = "") -> Document:
     """Return the posts of an answer that is parsed already; see `parse`."""
-    found = _by(value, url, platform)
+    found = find(value, url=url, platform=platform)
     if found is None:
-        raise _unknown(value)
-    if len(found.rows) > _MAX_ROWS:
-        raise Unreadable(f"an answer of more than {_MAX_ROWS} posts")
-    posts = [row for row in found.rows if isinstance(row, ParsedPost)]
+        raise unknown(value)
+    return oldest_first(found)
+
+
+def find(value: object, *, url: str = "", platform: str = "") -> Document | None:
+    """Return the posts of an answer in the order in which they stand there, None for no answer.
+
+    Another platform may know a part of an answer as no post of its own, so its reason is raised
+    only when there are no posts.
+    """
+    known = platforms.known()
+    reason: Unreadable | None = None
+    for each in [known[platform]] if platform else known.values():
+        try:
+            found = each.read(value, url)
+        except Unreadable as error:
+            reason = reason or error
+        else:
+            if found is not None:
+                return _bounded(found)
+    if reason is not None:
+        raise reason
+    return None
+
+
+def is_answer(written: str) -> bool:
+    """Whether some platform knows this JSON, be it as posts or as none."""
+    try:
+        return find(loads(written.encode("utf-8", "replace"))) is not None
+    except Unreadable:
+        return True
+
+
+def oldest_first(answer: Document) -> Document:
+    """Return an answer with its posts by their time, those without one and bad rows last."""
+    posts = [row for row in answer.rows if isinstance(row, ParsedPost)]
     posts.sort(key=lambda post: post.created_at or _LATE)
-    bad = [row for row in found.rows if isinstance(row, BadRow)]
-    return Document(rows=[*posts, *bad], deleted=found.deleted)
+    bad = [row for row in answer.rows if isinstance(row, BadRow)]
+    return Document(rows=[*posts, *bad], deleted=answer.deleted)
 
 
 def loads(body: bytes) -> object:
@@ -52,28 +84,13 @@ def loads(body: bytes) -> object:
         raise Unreadable(f"not JSON: {str(error)[:_MAX_REASON]}") from error
 
 
-def _by(value: object, url: str, platform: str) -> Document | None:
-    """Return what the platform reads whose posts these are.
-
-    Another may know a part of an answer as no post of its own, so its reason counts only when
-    there are none.
-    """
-    known = platforms.known()
-    reason: Unreadable | None = None
-    for each in [known[platform]] if platform else known.values():
-        try:
-            found = each.read(value, url)
-        except Unreadable as error:
-            reason = reason or error
-        else:
-            if found is not None:
-                return found
-    if reason is not None:
-        raise reason
-    return None
+def _bounded(found: Document) -> Document:
+    if len(found.rows) > _MAX_ROWS:
+        raise Unreadable(f"an answer of more than {_MAX_ROWS} posts")
+    return found
 
 
-def _unknown(value: object) -> Unreadable:
+def unknown(value: object) -> Unreadable:
     """Say what JSON looks like that no platform calls its own."""
     if reason := _error(value):
         return Unreadable(f"an API's error, not posts: {reason}")

@@ -48,7 +48,7 @@ def _is_item(value: object) -> bool:
     return (
         has(value, "id", "type")
         and string(value, "type") in _TYPES
-        and (has(value, "by") or has(value, "time") or has(value, "created_at_i"))
+        and (has(value, "by", "time") or has(value, "created_at_i") or has(value, "deleted"))
     )
 
 

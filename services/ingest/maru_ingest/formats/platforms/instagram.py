@@ -3,6 +3,7 @@
 Ids are Instagram's own, the same for every app (https://developers.facebook.com/docs/instagram-api).
 """
 
+import re
 from collections.abc import Iterator
 
 from maru_contracts.posts import Channel
@@ -31,6 +32,7 @@ _OTHERS = {
     "container": ("status_code",),
     "publishing limit": ("quota_usage",),
 }
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000")  # as Graph writes it
 _THREADS = {"has_replies", "is_quote_post", "is_reply", "root_post", "reply_audience"}
 
 
@@ -74,7 +76,8 @@ def _is_media(value: object) -> bool:
 
 def _is_comment(value: object) -> bool:
     return (
-        has(value, "id", "text", "timestamp")
+        has(value, "id", "text")
+        and bool(_TIME.fullmatch(string(value, "timestamp")))
         and not has(value, "media_type")
         and not has(value, "permalink")
         and not has(value, "media_product_type")

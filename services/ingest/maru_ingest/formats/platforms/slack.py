@@ -85,7 +85,7 @@ def _gone(found: list[object], channel: str, name: str) -> tuple[str, ...]:
 
 
 def _is_message(value: object) -> bool:
-    return has(value, "ts", "text") and string(value, "type") in {"message", ""}
+    return has(value, "ts", "text") and string(value, "type") == "message"
 
 
 def _name(channel: str, ts: str) -> str:

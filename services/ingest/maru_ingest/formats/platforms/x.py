@@ -46,6 +46,7 @@ _FIELDS = {
     "suggested_source_links", "text", "username", "withheld",
 }  # fmt: skip
 _MAX_URLS = 200  # each searches the text
+_OWN = ("public_metrics", "edit_history_tweet_ids", "conversation_id", "referenced_tweets")
 _FEWEST = 2  # fields of a post when no more are asked for
 _ENVELOPE = {"data", "includes", "errors", "meta", "matching_rules"}
 _OTHERS = {
@@ -82,7 +83,7 @@ def _read(value: object, _: str) -> Document | None:
         return _second(value)
     if has(value, "delete") or has(value, "for_user_id"):
         return _pushed(value)
-    if _is_second(value, {}):
+    if _is_second(value, None):
         return Document(rows=list(rows([value], lambda it: _tweet(it, _Included()))))
     if (found := _first(value)) is not None:
         return found
@@ -133,12 +134,12 @@ def _second(value: object) -> Document | None:
     return None
 
 
-def _is_second(value: object, envelope: Object) -> bool:
+def _is_second(value: object, envelope: Object | None) -> bool:
     """Whether this is a post of API v2; by its few fields alone when its answer is X's."""
     if not isinstance(value, dict) or not has(value, "id", "text"):
         return False
-    if not value.keys() <= _FIELDS:
-        return has(value, "public_metrics") or has(value, "edit_history_tweet_ids")
+    if envelope is None or not value.keys() <= _FIELDS:
+        return any(name in value for name in _OWN)
     return len(value) > _FEWEST or (string(value, "id").isdigit() and envelope.keys() <= _ENVELOPE)
 
 
