@@ -121,3 +121,26 @@ def test_people_see_words_not_json(maru: Maru) -> None:
 
     assert "둘째 & 끝\nAnn · 2026-11-23 01:00 · ko · https://example.com/2\n다크 모드" in printed
     assert "(no title)" not in printed
+
+
+def test_a_saved_answer_of_a_platform_is_read(maru: Maru, tmp_path: Path) -> None:
+    status = {
+        "id": "1",
+        "uri": "https://a.example/1",
+        "content": "<p>다크 모드</p>",
+        "visibility": "public",
+        "created_at": "2026-11-01T10:00:00.000Z",
+        "account": {"acct": "haneul", "url": "https://a.example/@haneul"},
+    }
+    (tmp_path / "timeline.json").write_text(json.dumps([status]))
+    account = {"acct": "haneul", "locked": False}
+    (tmp_path / "account.json").write_text(json.dumps(account, indent=1))
+
+    read = maru.run("parse", str(tmp_path / "timeline.json"), "--json")
+    refused = maru.run("parse", str(tmp_path / "account.json"), "--json")
+
+    (post,) = posts(read.stdout)
+    assert (post["native_id"], post["text"]) == ("https://a.example/1", "다크 모드")
+    assert (post["author"], post["channel"]) == ("haneul@a.example", "microblog")
+    assert refused.returncode != 0
+    assert b"a Mastodon account holds no posts" in refused.stderr

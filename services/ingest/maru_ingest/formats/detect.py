@@ -18,7 +18,8 @@ HEAD = 64 * 1024
 _JSON_LINES = (".ndjson", ".jsonl")
 _COLUMNS = (".csv", ".tsv")
 _FEED_ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel|entry)[\s/>]", re.IGNORECASE)
-_JSON_FEED = re.compile(r'"(?:version"\s*:\s*"https?://(?:www\.)?jsonfeed\.org|items"\s*:\s*\[)')
+_JSON_FEED = re.compile(r'"version"\s*:\s*"https?://(?:www\.)?jsonfeed\.org')
+_ITEMS = re.compile(r'"items"\s*:\s*\[')
 
 
 def detect(head: bytes, *, name: str = "") -> Format:
@@ -54,10 +55,10 @@ def _json(start: str, name: str, *, cut: bool) -> Format:
     first, broken, rest = start.partition("\n")
     if name.endswith(_JSON_LINES) or (_is_object(first) and rest.strip()):
         return "ndjson"
-    if start.startswith("["):
-        return "answer"
     if _JSON_FEED.search(start):
         return "json_feed"
+    if start.startswith("[") or _ITEMS.search(start):
+        return "answer"
     if _is_object(first):
         return "answer" if payloads.is_answer(first) else "ndjson"
     if not broken:  # a line that is being written, or one too long to see its end

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from maru_ingest.formats import csv, feed, json_feed, lines, ndjson, payloads, untyped
+from maru_ingest.formats import csv, feed, json_feed, lines, ndjson, payloads
 from maru_ingest.formats.detect import HEAD, WHOLE_JSON, Format, detect
 from maru_ingest.formats.parsed import Document, Row, Unreadable
 
@@ -68,6 +68,6 @@ def _answer(body: bytes, url: str) -> Document | None:
     if json_feed.is_feed(value):
         return None
     found = payloads.find(value, url=url)
-    if found is None and not untyped.has(value, "items"):
+    if found is None and not json_feed.is_like_feed(value):
         raise payloads.unknown(value)
     return found

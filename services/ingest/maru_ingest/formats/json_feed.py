@@ -22,6 +22,7 @@ from maru_ingest.formats.parsed import (
 _KINDS = ("image", "audio", "video")
 _MAX_MEDIA = 9
 _VERSION = re.compile(r"https?://(?:www\.)?jsonfeed\.org/")
+_SAYS = {"content_html", "content_text", "summary", "date_published", "title", "url"}
 _MAX_REASON = 100
 
 
@@ -44,6 +45,14 @@ def parse(body: bytes, *, url: str = "", untrusted: frozenset[str] = frozenset()
 def is_feed(value: object) -> bool:
     """Whether `value` says that it is a JSON Feed."""
     return isinstance(value, dict) and bool(_VERSION.match(str(value.get("version"))))
+
+
+def is_like_feed(value: object) -> bool:
+    """Whether `value` is a JSON Feed in all but its version: one of its items says something."""
+    items = value.get("items") if isinstance(value, dict) else None
+    return isinstance(items, list) and (
+        not items or any(isinstance(item, dict) and not _SAYS.isdisjoint(item) for item in items)
+    )
 
 
 def _feed(body: bytes) -> Mapping[str, object]:
