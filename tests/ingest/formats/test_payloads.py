@@ -155,6 +155,21 @@ def test_rows_and_feeds_stay_what_they_are(body: bytes, texts: list[str]) -> Non
     assert all(len(name) <= 1 or name.startswith("content:") for name in ids)
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"error":"Record not found"}', "an API's error, not posts: Record not found"),
+        (b'{"ok":false,"error":"invalid_auth"}', "Slack answers with an error: invalid_auth"),
+        (b'{"acct":"a","locked":false}', "a Mastodon account holds no posts"),
+    ],
+)
+def test_an_error_on_one_line_is_no_row(body: bytes, reason: str) -> None:
+    with pytest.raises(Unreadable) as error:
+        list(documents.read(io.BytesIO(body)))
+
+    assert reason in str(error.value)
+
+
 def test_a_long_answer_on_one_line_is_read_to_its_end() -> None:
     status = {"id": "20", "text": "x" * 900, "author_id": "1", "lang": "en"}
     body = json.dumps({"data": [{**status, "id": str(n)} for n in range(100)]}).encode()
@@ -211,6 +226,7 @@ def reads(platform: object, value: object) -> bool:
         (b"[]", "an empty list"),
         (b"[1,2]", "no objects"),
         (b"{}", "its fields are none"),
+        (b"[" + b"1," * 100_000 + b"1]", "more than 100,000 values side by side"),
         (b'{"colour":1,"size":2}', "JSON of no known platform: its fields are colour, size"),
         (b'[{"colour":1}]', "JSON of no known platform: its fields are colour"),
         (b'{"error":"Record not found"}', "an API's error, not posts: Record not found"),

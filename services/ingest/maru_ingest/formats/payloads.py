@@ -10,8 +10,9 @@ from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Unreadable
 
 _MAX_REASON = 100
 _MAX_NAMES = 8
+_FIELDS_OF_ERROR = 4
 _MAX_SHOWN = 40
-_MAX_ROWS = 100_000
+_MAX_SIDE_BY_SIDE = 100_000
 _LATE = datetime.max.replace(tzinfo=UTC)
 
 
@@ -38,6 +39,7 @@ def find(value: object, *, url: str = "", platform: str = "") -> Document | None
     Another platform may know a part of an answer as no post of its own, so its reason is raised
     only when there are no posts.
     """
+    _check_size(value)
     known = platforms.known()
     reason: Unreadable | None = None
     for each in [known[platform]] if platform else known.values():
@@ -47,18 +49,24 @@ def find(value: object, *, url: str = "", platform: str = "") -> Document | None
             reason = reason or error
         else:
             if found is not None:
-                return _bounded(found)
+                return found
     if reason is not None:
         raise reason
     return None
 
 
 def is_answer(written: str) -> bool:
-    """Whether some platform knows this JSON, be it as posts or as none."""
+    """Whether some platform knows this JSON, be it as posts or as none, or it is but an error."""
     try:
-        return find(loads(written.encode("utf-8", "replace"))) is not None
+        value = loads(written.encode("utf-8", "replace"))
+        return find(value) is not None or _is_but_error(value)
     except Unreadable:
         return True
+
+
+def _is_but_error(value: object) -> bool:
+    few = isinstance(value, dict) and len(value) <= _FIELDS_OF_ERROR
+    return few and untyped.has(value, "error") and bool(_error(value))
 
 
 def oldest_first(answer: Document) -> Document:
@@ -84,10 +92,15 @@ def loads(body: bytes) -> object:
         raise Unreadable(f"not JSON: {str(error)[:_MAX_REASON]}") from error
 
 
-def _bounded(found: Document) -> Document:
-    if len(found.rows) > _MAX_ROWS:
-        raise Unreadable(f"an answer of more than {_MAX_ROWS} posts")
-    return found
+def _check_size(value: object) -> None:
+    """Raise Unreadable for more values side by side than any answer has: each is asked about."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict | list) and len(one) > _MAX_SIDE_BY_SIDE:
+            raise Unreadable(f"JSON with more than {_MAX_SIDE_BY_SIDE:,} values side by side")
+        inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        waiting += [each for each in inner if isinstance(each, dict | list)]
 
 
 def unknown(value: object) -> Unreadable:

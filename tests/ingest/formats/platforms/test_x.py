@@ -111,6 +111,15 @@ def test_media_polls_links_and_closed_accounts() -> None:
     assert post.channel is Channel.OTHER
 
 
+def test_links_beyond_counting_stay_as_they_are() -> None:
+    urls = [{"url": "https://t.co/a", "expanded_url": "https://a.example/" + "x" * 100}]
+    tweet = {"id": "1", "text": "https://t.co/a " * 2_000, "entities": {"urls": urls}}
+
+    (post,) = posts({"data": tweet})
+
+    assert post.text.count("https://t.co/a") == 1_500
+
+
 def test_version_1_1() -> None:
     picture = {
         "url": "https://t.co/p",

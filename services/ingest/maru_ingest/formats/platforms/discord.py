@@ -25,6 +25,7 @@ from maru_ingest.formats.untyped import (
 
 _SAID = {0, 19, 20, 23}  # a message, a reply, and what a command answers; others tell events
 _FORWARD = 1
+_MAX_NAME = 100
 _ERROR = {"message", "code", "errors", "retry_after", "global"}
 _FIRST_CODE = 10_000
 _MENTION = re.compile(r"<(@!?|@&|#)(\d{1,25})>")
@@ -110,12 +111,14 @@ def _post(message: Object) -> ParsedPost | None:
 
 def _named(content: str, message: Object) -> str:
     """Return the text with names in the place of numbers."""
-    users = {identifier(it, "id"): string(it, "username") for it in mappings(message, "mentions")}
-    channels = {
-        identifier(it, "id"): string(it, "name") for it in mappings(message, "mention_channels")
-    }
+    users = _names(mappings(message, "mentions"), "username")
+    channels = _names(mappings(message, "mention_channels"), "name")
     shown = _MENTION.sub(lambda match: _mention(match, users, channels), content)
     return _EMOJI.sub(r"\1", shown)
+
+
+def _names(named: list[Object], name: str) -> dict[str, str]:
+    return {identifier(it, "id"): string(it, name)[:_MAX_NAME] for it in named}
 
 
 def _mention(match: re.Match[str], users: Mapping[str, str], channels: Mapping[str, str]) -> str:

@@ -6,9 +6,9 @@ posts of no public channel (https://docs.x.com/x-api/fundamentals/data-dictionar
 """
 
 import html
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from maru_contracts.posts import Channel
 from maru_ingest.formats import text
@@ -45,7 +45,8 @@ _FIELDS = {
     "promoted_metrics", "public_metrics", "referenced_tweets", "reply_settings", "scopes", "source",
     "suggested_source_links", "text", "username", "withheld",
 }  # fmt: skip
-_MAX_URLS = 200  # each searches the text
+_SHORT = re.compile(r"https?://t\.co/\w{1,40}")
+_MAX_LINKS = 500  # so that a text does not grow without bounds
 _OWN = ("public_metrics", "edit_history_tweet_ids", "conversation_id", "referenced_tweets")
 _FEWEST = 2  # fields of a post when no more are asked for
 _ENVELOPE = {"data", "includes", "errors", "meta", "matching_rules"}
@@ -203,12 +204,14 @@ def _second_words(tweet: Object) -> str:
 
 def _shown(written: str, urls: Iterable[Object]) -> str:
     """Return what X shows: links as where they lead, none to the post's own pictures."""
-    for entity in islice(urls, _MAX_URLS):
-        short, target = string(entity, "url"), string(entity, "expanded_url")
-        own = has(entity, "media_key") or string(entity, "display_url").startswith("pic.")
-        if short and (own or target):
-            written = written.replace(short, "" if own else target)
-    return text.clean(html.unescape(written))
+    targets = {string(it, "url"): _target(it) for it in urls}
+    shown = _SHORT.sub(lambda link: targets.get(link[0], link[0]), written, count=_MAX_LINKS)
+    return text.clean(html.unescape(shown))
+
+
+def _target(entity: Object) -> str:
+    own = has(entity, "media_key") or string(entity, "display_url").startswith("pic.")
+    return "" if own else string(entity, "expanded_url") or string(entity, "url")
 
 
 def _language(tweet: Object) -> str:
