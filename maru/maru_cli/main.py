@@ -16,6 +16,7 @@ from maru_cli.commands import (
     import_,
     keys,
     models,
+    parse,
     posts,
     replay,
     running,
@@ -33,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (running, import_, posts, replay, doctor, settings):
+for command in (running, import_, parse, posts, replay, doctor, settings):
     app.add_typer(command.app)
 for group in (sources, ideas, topics, watch, corrections, models, keys, dead, eval_, train):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2].rstrip("_"))

@@ -26,6 +26,31 @@ _METRICS = (
     "maru_gateway.metrics",
 )
 _LONGEST = 120
+_READ = """\
+`maru parse FILE` shows, and `maru import FILE` and sources of the kinds feed and file take, what
+these platforms' public APIs answer, saved as JSON in any encoding: one object, a list of objects,
+or a page of results. Whose answer it is shows in its fields; nothing has to be said. A file whose
+lines are objects stays JSON Lines, and a JSON Feed a feed.
+
+- **Posts** come with their own id, address, author (handle and name), time and time of the last
+  change, language, pictures and films with their descriptions, counts, and the ids of what they
+  answer or pass on. HTML, Markdown and each platform's own mark-up become text: mentions as
+  `@name`, a link as its label, or as its whole address where the label is only a part of it.
+- **Ids** are names in the world wherever the platform has one, so that a post that two sources
+  bring is one post. An answer to a post names it by the same id.
+- **Passing on** (repost, reblog, forward) is a post of who does it, with the words of the original
+  and its id as `reshared_from`. A quote keeps its own words, and the id of what it quotes.
+- **Channels** are told where they can be. What not everybody may read (a private account or
+  repository, a direct message, a hidden comment) has the channel `other`, which is never quoted on
+  the public board.
+- **Deleted** posts and events that delete bring no post. Their ids are listed for whoever follows
+  the platform (`Document.deleted`), as the platform gives them.
+- **A company's own answer** below a review is no post. Stars are not kept.
+- **Errors** of an API, and objects that hold no posts (an account, a playlist, a list of ids), are
+  refused as a whole, with the platform's own reason or the name of what it is. One object that
+  can't be read among others is a bad row with its number and reason, and the others go on.
+
+A new platform is one file in `maru_ingest/formats/platforms/`."""
 
 
 def settings_page() -> str:
@@ -142,6 +167,14 @@ def connectors_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def platforms_page() -> str:
+    """Show every platform whose API's answers are read."""
+    lines = ["# Answers of platforms' APIs\n", _MADE.rstrip(), "", _READ, ""]
+    for module in load("maru_ingest.formats.platforms"):
+        lines += [f"## {module.PLATFORM.title}\n", (module.__doc__ or "").strip(), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
 def _code(value: str) -> str:
     return f"`{value}`" if value else "–"
 
@@ -152,6 +185,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "messages.md": messages_page,
     "cli.md": commands_page,
     "connectors.md": connectors_page,
+    "platforms.md": platforms_page,
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from maru_ingest import connectors
 from maru_ingest.connector import SourceSettings
+from maru_ingest.formats import platforms
 
 SERVICES = Path(__file__).parents[2] / "services"
 
@@ -29,6 +30,19 @@ def test_a_connectors_file_defines_the_kind_that_it_is_named_after(name: str) ->
 
 def test_no_connector_comes_from_elsewhere() -> None:
     assert sorted(connectors.kinds()) == stems("ingest/maru_ingest/connectors")
+
+
+@pytest.mark.parametrize("name", stems("ingest/maru_ingest/formats/platforms"))
+def test_a_platforms_file_defines_the_platform_that_it_is_named_after(name: str) -> None:
+    platform = platforms.known()[name]
+
+    assert platform.name == name
+    assert platform.title
+    assert import_module(f"maru_ingest.formats.platforms.{name}").__doc__
+
+
+def test_no_platform_comes_from_elsewhere() -> None:
+    assert sorted(platforms.known()) == stems("ingest/maru_ingest/formats/platforms")
 
 
 @pytest.mark.parametrize("name", stems("sentiment/maru_sentiment/analysers"))

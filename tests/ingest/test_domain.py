@@ -1,3 +1,4 @@
+import json
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -48,6 +49,17 @@ def test_a_bare_number_is_a_name_within_its_source_only() -> None:
 
     assert domain.name_post(_ORIGIN, number).id != domain.name_post(other, number).id
     assert named(native_id="1729384756102938475").native_id == "1729384756102938475"
+
+
+def test_what_a_reply_answers_is_named_as_that_post_is_named() -> None:
+    asked, reply = ParsedPost("17", "x"), ParsedPost("18", "y", in_reply_to="17")
+    shared = ParsedPost("19", "x", reshared_from="17")
+    name = domain.name_post(_ORIGIN, asked).native_id
+    decisions, _ = decide([domain.name_post(_ORIGIN, post) for post in (reply, shared)])
+    answer, passed = (json.loads(domain.wire(_ORIGIN, it, now=_NOW)) for it in decisions)
+
+    assert answer["in_reply_to"] == name
+    assert passed["reshared_from"] == name
 
 
 def test_a_new_post_is_published_as_revision_zero() -> None:

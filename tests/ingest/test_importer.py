@@ -167,3 +167,19 @@ async def test_a_kill_in_the_middle_loses_nothing_and_doubles_nothing(
     assert [post.native_id for post in arrived[before:]] == [
         f"r-{number}" for number in range((at - 1) * BATCH, 5 * BATCH)
     ]
+
+
+async def test_a_saved_answer_of_a_platform_is_imported_once(
+    shared: Path, run_import: Import, collected: Read
+) -> None:
+    folder = shared / "fixtures/python-youtube/testdata/apidata/comment_threads"
+    page = folder / "comment_threads_by_video_paged_1.json"
+
+    summary = await run_import(page)
+    again = await run_import(page)
+
+    assert (summary.format, summary.counts) == ("answer", Counts(published=5))
+    assert again.counts == Counts(duplicates=5)
+    posts = await collected()
+    assert {post.channel for post in posts} == {"video"}
+    assert all(post.in_reply_to for post in posts)

@@ -98,10 +98,15 @@ def name_post(origin: Origin, post: ParsedPost, *, occurrence: int = 0) -> Named
     native_id = post.native_id or content_hash(post)
     if occurrence:
         native_id = f"{native_id}#{occurrence}"
-    if native_id.isdigit() and len(native_id) < _MIN_NUMBER_OF_THE_WORLD:
-        native_id = f"{origin.name}/{native_id}"
+    native_id = _in_the_world(origin, native_id)
     name = post_name(origin.workspace, origin.kind, native_id)
     return Named(id=name, native_id=native_id, fingerprint=fingerprint(post), post=post)
+
+
+def _in_the_world(origin: Origin, native_id: str) -> str:
+    if native_id.isdigit() and len(native_id) < _MIN_NUMBER_OF_THE_WORLD:
+        return f"{origin.name}/{native_id}"
+    return native_id
 
 
 def as_row(post: ParsedPost) -> Row:
@@ -213,9 +218,9 @@ def wire(origin: Origin, decision: Decision, *, now: datetime) -> bytes:
     if post.lang:
         message["lang_hint"] = post.lang
     if post.in_reply_to:
-        message["in_reply_to"] = post.in_reply_to
+        message["in_reply_to"] = _in_the_world(origin, post.in_reply_to)
     if post.reshared_from:
-        message["reshared_from"] = post.reshared_from
+        message["reshared_from"] = _in_the_world(origin, post.reshared_from)
     if post.metrics:
         message["metrics"] = post.metrics
     if post.media:

@@ -23,7 +23,7 @@ from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.domain import Named, Origin
 from maru_ingest.formats import csv, documents, lines, ndjson
-from maru_ingest.formats.detect import HEAD, Format, detect
+from maru_ingest.formats.detect import HEAD, WHOLE, Format, detect
 from maru_ingest.formats.ids import content_hash
 from maru_ingest.formats.lines import Line
 from maru_ingest.formats.parsed import BadRow, ParsedPost, Row, Unreadable
@@ -82,7 +82,7 @@ async def import_file(
     on_progress: OnProgress | None = None,
     on_reject: OnReject | None = None,
 ) -> Summary:
-    """Publish every post of a file or stream (NDJSON, CSV, JSON Feed, RSS, Atom).
+    """Publish every post of a file or stream (NDJSON, CSV, feeds, answers of APIs).
 
     Bad rows go to `on_reject`, or to the dead letters without one, and the rest goes on. Raises
     Unreadable when the whole is none of the formats, OSError when the file can't be read,
@@ -219,7 +219,7 @@ class _Reading:
 
     def batches(self) -> Iterator[_Parsed]:
         """Parse to the end, in batches."""
-        if self.format in ("feed", "json_feed"):
+        if self.format in WHOLE:
             yield from self._document()
             return
         again: Counter[str] = Counter()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maru_contracts.posts import MAX_TEXT, Channel
-from maru_ingest.formats import csv, lines, ndjson
+from maru_ingest.formats import csv, documents, lines, ndjson
 from maru_ingest.formats.parsed import BadRow, ParsedPost, Row
 
 
@@ -136,6 +136,17 @@ def test_csv_as_people_export_it(delimiter: str, encoding: str) -> None:
     assert first.text == '여러 줄,\n"따옴표"; 그리고 탭'
     assert (first.line, second.line) == (2, 4)
     assert second.author == "bada"
+
+
+def test_csv_in_utf_16_is_read() -> None:
+    data = "번호,내용\n1,다크 모드\n2,둘째 글입니다\n".encode("utf-16")
+
+    rows = list(documents.read(io.BytesIO(data)))
+
+    assert [row.text for row in rows if isinstance(row, ParsedPost)] == [
+        "다크 모드",
+        "둘째 글입니다",
+    ]
 
 
 def test_a_bad_csv_row_does_not_take_its_neighbours_along() -> None:

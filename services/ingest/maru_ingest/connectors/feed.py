@@ -1,4 +1,7 @@
-"""Feeds over HTTP: RSS 0.9 to 2.0, RDF, Atom and JSON Feed, asked for no more often than needed."""
+"""Feeds over HTTP: RSS 0.9 to 2.0, RDF, Atom and JSON Feed, asked for no more often than needed.
+
+Also what platforms' APIs answer to anybody, such as a Mastodon server's timeline of a hashtag.
+"""
 
 import asyncio
 import hashlib

@@ -22,7 +22,7 @@ from maru_ingest.connector import (
     Tools,
 )
 from maru_ingest.formats import csv, documents, lines, ndjson
-from maru_ingest.formats.detect import HEAD, Format, detect
+from maru_ingest.formats.detect import HEAD, WHOLE, Format, detect
 from maru_ingest.formats.lines import Line
 from maru_ingest.formats.parsed import Row, Unreadable
 
@@ -81,7 +81,7 @@ class _Reading:
     def _read(self, stream: BinaryIO) -> Page | None:
         head = stream.read(HEAD)
         found = detect(head, name=self._path.name)
-        if found in ("feed", "json_feed"):
+        if found in WHOLE:
             return self._whole(stream, head, found)
         if not _is_continued(head, self._cursor):
             self._cursor = {}
@@ -150,7 +150,7 @@ def _open(settings: SourceSettings, tools: Tools) -> FileConnector:
 
 CONNECTOR = ConnectorKind(
     kind="file",
-    summary="Follows a file: NDJSON, CSV, JSON Feed, RSS or Atom",
+    summary="Follows a file: NDJSON, CSV, a feed, or a saved answer of a platform's API",
     settings=FileSettings,
     channel=Channel.OTHER,
     open=_open,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from maru_ingest.formats import encodings
 from maru_ingest.formats.fields import BadField, post_from
-from maru_ingest.formats.lines import MAX_LINE, Line
+from maru_ingest.formats.lines import MAX_LINE, WIDE, Line
 from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, Row
 
 csv.field_size_limit(MAX_LINE)  # the module's own limit would refuse what we only cut
@@ -15,7 +15,7 @@ _DELIMITERS = ",;\t|"
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written: its encoding, its delimiter and the names of its columns."""
+    """How lines are written: their encoding, the delimiter and the names of the columns."""
 
     encoding: str
     delimiter: str
@@ -23,13 +23,17 @@ class Dialect:
 
 
 def dialect(head: bytes) -> Dialect:
-    """Read off the dialect from the first bytes of a file, at least its first line."""
+    """Read off the dialect from the first bytes of a file, at least its first line.
+
+    The encoding is that of the lines as `lines.in_utf8` gives them.
+    """
     encoding, length = encodings.marked(head)
     encoding = encoding or encodings.guess(head, whole=False)
     first = head[length:].decode(encoding, "replace").splitlines()[:1] or [""]
     delimiter = max(_DELIMITERS, key=first[0].count)
     columns = next(csv.reader(first, delimiter=delimiter), [])
-    return Dialect(encoding, delimiter, tuple(name.strip().strip("\ufeff") for name in columns))
+    names = tuple(name.strip().strip("\ufeff") for name in columns)
+    return Dialect("utf-8" if encoding.startswith(WIDE) else encoding, delimiter, names)
 
 
 def parse(lines: Iterable[Line], dialect: Dialect) -> Iterator[tuple[Row, Line]]:

@@ -5,17 +5,21 @@ from typing import Literal
 
 import orjson
 
-from maru_ingest.formats import encodings
+from maru_ingest.formats import encodings, payloads
 from maru_ingest.formats.parsed import Unreadable
 
-Format = Literal["feed", "json_feed", "ndjson", "csv"]
+Format = Literal["feed", "json_feed", "answer", "ndjson", "csv"]
+WHOLE: tuple[Format, ...] = ("feed", "json_feed", "answer")
+"""Formats whose files are read as a whole: feeds, and answers of platforms' APIs."""
+WHOLE_JSON: tuple[Format, ...] = ("json_feed", "answer")
 HEAD = 64 * 1024
 """Bytes from the beginning that are enough to tell."""
 
 _JSON_LINES = (".ndjson", ".jsonl")
 _COLUMNS = (".csv", ".tsv")
-_FEED_ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel|entry)[\s>]", re.IGNORECASE)
-_JSON_FEED = re.compile(r'"(?:version"\s*:\s*"https?://(?:www\.)?jsonfeed\.org|items"\s*:\s*\[)')
+_FEED_ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel|entry)[\s/>]", re.IGNORECASE)
+_JSON_FEED = re.compile(r'"version"\s*:\s*"https?://(?:www\.)?jsonfeed\.org')
+_ITEMS = re.compile(r'"items"\s*:\s*\[')
 
 
 def detect(head: bytes, *, name: str = "") -> Format:
@@ -26,14 +30,14 @@ def detect(head: bytes, *, name: str = "") -> Format:
     encoding, length = encodings.marked(head)
     encoding = encoding or encodings.guess(head, whole=False)
     start = head[length:].decode(encoding, "replace").lstrip("\ufeff \t\r\n")
-    if "\x00" in start:
-        raise Unreadable("a binary file, not text")
     if start.startswith("<"):
         return _markup(start)
+    if "\x00" in start:
+        raise Unreadable("a binary file, not text")
     if name.lower().endswith(_COLUMNS):
         return "csv"
     if start.startswith(("{", "[")) or name.lower().endswith(_JSON_LINES):
-        return _json(start)
+        return _json(start, name.lower(), cut=len(head) >= HEAD)
     if not start:
         raise Unreadable("empty")
     return _rows(start)
@@ -46,11 +50,20 @@ def _markup(start: str) -> Format:
     raise Unreadable(f"not a feed: {kind} without rss, rdf or feed at its root")
 
 
-def _json(start: str) -> Format:
-    first, _, rest = start.partition("\n")
-    if _is_object(first) and not (_JSON_FEED.search(first) and not rest.strip()):
+def _json(start: str, name: str, *, cut: bool) -> Format:
+    """Tell rows from a whole; `cut` says that there is more than the start."""
+    first, broken, rest = start.partition("\n")
+    if name.endswith(_JSON_LINES) or (_is_object(first) and rest.strip()):
         return "ndjson"
-    return "json_feed" if _JSON_FEED.search(start) else "ndjson"
+    if _JSON_FEED.search(start):
+        return "json_feed"
+    if start.startswith("[") or _ITEMS.search(start):
+        return "answer"
+    if _is_object(first):
+        return "answer" if payloads.is_answer(first) else "ndjson"
+    if not broken:  # a line that is being written, or one too long to see its end
+        return "answer" if cut and (not name or name.endswith(".json")) else "ndjson"
+    return "ndjson" if _is_object(rest.partition("\n")[0]) else "answer"
 
 
 def _rows(start: str) -> Format:

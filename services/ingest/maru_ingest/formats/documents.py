@@ -1,8 +1,11 @@
-"""One door to the formats that are read as a whole."""
+"""One door to all formats: a whole document as posts, or a file of any kind row by row."""
 
-from maru_ingest.formats import feed, json_feed
-from maru_ingest.formats.detect import Format, detect
-from maru_ingest.formats.parsed import Document, Unreadable
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from maru_ingest.formats import csv, feed, json_feed, lines, ndjson, payloads
+from maru_ingest.formats.detect import HEAD, WHOLE_JSON, Format, detect
+from maru_ingest.formats.parsed import Document, Row, Unreadable
 
 MAX_DOCUMENT = 32 * 1024 * 1024
 """Bytes of a local feed file; what comes over the network is bounded much lower."""
@@ -16,16 +19,55 @@ def parse(
     untrusted: frozenset[str] = frozenset(),
     format: Format | None = None,
 ) -> Document:
-    """Return the posts of an RSS, RDF, Atom or JSON feed, oldest first.
+    """Return the posts of an RSS, RDF, Atom or JSON feed or of a platform's answer, oldest first.
 
     Raises Unreadable with the reason.
     """
     if len(body) > MAX_DOCUMENT:
-        raise Unreadable(f"a feed of more than {MAX_DOCUMENT // 1024**2} MB")
+        raise Unreadable(f"a document of more than {MAX_DOCUMENT // 1024**2} MB")
     match format or detect(body, name=url):
         case "feed":
             return feed.parse(body, url=url, content_type=content_type, untrusted=untrusted)
-        case "json_feed":
-            return json_feed.parse(body, url=url, untrusted=untrusted)
+        case "json_feed" | "answer":
+            answer = _answer(body, url)
+            if answer is None:
+                return json_feed.parse(body, url=url, untrusted=untrusted)
+            return payloads.oldest_first(answer)
         case other:
             raise Unreadable(f"not a feed: it looks like {other}")
+
+
+def read(stream: BinaryIO, *, name: str = "", url: str = "") -> Iterator[Row]:
+    """Yield what a file of any format holds, in the order in which it stands there.
+
+    `stream` stands at the beginning, `name` is the file's, relative links hang on `url`. Files of
+    rows may have any size. Raises Unreadable with the reason.
+    """
+    head = stream.read(HEAD)
+    format = detect(head, name=name)  # noqa: A001 - the plain name of what it holds
+    stream = lines.rejoined(head, stream)
+    if format in ("ndjson", "csv"):
+        read = lines.read(lines.in_utf8(stream, head))
+        if format == "ndjson":
+            yield from ndjson.parse(read)
+            return
+        next(read, None)
+        yield from (row for row, _ in csv.parse(read, csv.dialect(head)))
+        return
+    body = stream.read(MAX_DOCUMENT + 1)
+    whole = len(body) <= MAX_DOCUMENT
+    if whole and format in WHOLE_JSON and (answer := _answer(body, url)) is not None:
+        yield from answer.rows
+        return
+    yield from reversed(parse(body, url=url, format=format).rows)
+
+
+def _answer(body: bytes, url: str) -> Document | None:
+    """Return the posts of a platform's answer in its own order, or None for a JSON Feed."""
+    value = payloads.loads(body)
+    if json_feed.is_feed(value):
+        return None
+    found = payloads.find(value, url=url)
+    if found is None and not json_feed.is_like_feed(value):
+        raise payloads.unknown(value)
+    return found

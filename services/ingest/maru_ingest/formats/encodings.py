@@ -11,6 +11,7 @@ _MARKS = (
 )
 _HANGUL = range(0xAC00, 0xD7A4)
 _WIDE_PROBE = 400
+_MIN_UTF32 = 16
 
 
 def marked(head: bytes) -> tuple[str, int]:
@@ -56,6 +57,13 @@ def decode(data: bytes, declared: str = "") -> str:
 
 
 def _wide(head: bytes) -> str:
+    if len(head) >= _MIN_UTF32:
+        zeros = [head[place:_WIDE_PROBE:4].count(0) for place in range(4)]
+        quarter = len(head[:_WIDE_PROBE]) // 4
+        if zeros[0] == zeros[1] == quarter and zeros[3] < 0.1 * quarter:
+            return "utf-32-be"
+        if zeros[3] == zeros[2] == quarter and zeros[0] < 0.1 * quarter:
+            return "utf-32-le"
     even, odd = head[0:_WIDE_PROBE:2].count(0), head[1:_WIDE_PROBE:2].count(0)
     pairs = len(head[:_WIDE_PROBE]) // 2
     if pairs and odd > 0.4 * pairs and even < 0.1 * pairs:

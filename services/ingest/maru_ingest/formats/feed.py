@@ -11,7 +11,7 @@ from typing import Any
 import feedparser
 
 from maru_ingest.formats import dates, encodings, ids, links, text, xml_guard
-from maru_ingest.formats.fields import bounded_id, language
+from maru_ingest.formats.fields import bounded_id, count, language
 from maru_ingest.formats.parsed import (
     Attachment,
     Document,
@@ -21,13 +21,26 @@ from maru_ingest.formats.parsed import (
 
 _WIDE = ("utf-16", "utf-32")
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?>")
-_CLOSED = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf|channel|entry)\s*>\s*$", re.IGNORECASE)
-_TAIL = 4_096
+_ROOT = re.compile(
+    rb"^(?:\s|<\?.*?\?>|<!--.*?-->|<![^\[>]*(?:\[.*?\]\s*)?>)*"
+    rb"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s/>]",
+    re.IGNORECASE | re.DOTALL,
+)
+_CLOSED = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf|channel|entry)\s*>?\s*$", re.IGNORECASE)
+_HEAD = _TAIL = 4_096
 _COMMENT = re.compile(rb"<!--.*?-->|<\?[^>]*\?>", re.DOTALL)
 _HTML = ("text/html", "application/xhtml+xml")
 _KINDS = ("image", "audio", "video")
 _MAX_MEDIA = 9
 _MAX_TTL = timedelta(days=1)
+_REFERENCE = re.compile(rb"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));?")
+_NOT_ITS_ADDRESS = re.compile(rb"(<link\s+)uri(\s*=\s*(?:\"[^\"]*\"|'[^']*')\s*>\s*[^\s<])")
+_THREADS = "http://purl.org/syndication/thread/1.0"
+_LAST_CHARACTER = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
+_MAX_DIGITS = 8
+# What feedparser is seen to raise over ill-formed XML, from tags that close what never began.
+_SURPRISES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 Entry = Mapping[str, Any]  # feedparser's dictionaries, whose values have no declared types
 
@@ -49,12 +62,15 @@ def parse(
     # Without the feed's address: feedparser would make a part of every relative id of it, and
     # posts of a feed that moves would come anew. Links are resolved below.
     headers = {"content-type": content_type or "application/xml"}
-    feed = feedparser.parse(
-        io.BytesIO(document),
-        response_headers=headers,
-        sanitize_html=False,  # only text leaves this module: see text.from_html
-        resolve_relative_uris=False,
-    )
+    try:
+        feed = feedparser.parse(
+            io.BytesIO(_mend(document)),
+            response_headers=headers,
+            sanitize_html=False,  # only text leaves this module: see text.from_html
+            resolve_relative_uris=False,
+        )
+    except _SURPRISES as error:
+        raise Unreadable(f"broken XML: it makes no sense ({error!r:.100})") from error
     _check_whole(feed, document)
     posts = [_post(entry, feed, url) for entry in feed.entries]
     bad = ids.settle(posts, untrusted)
@@ -71,8 +87,25 @@ def _narrow(body: bytes) -> bytes:
     return _DECLARED.sub(b"", plain, count=1)
 
 
+def _mend(document: bytes) -> bytes:
+    """Return a document without what the parser would stumble over or misunderstand."""
+    document = _NOT_ITS_ADDRESS.sub(rb"\1about\2", document)
+    return _REFERENCE.sub(_mended, document) if b"&#" in document else document
+
+
+def _mended(reference: re.Match[bytes]) -> bytes:
+    """Return a reference as it is, or nothing when it names no character of Unicode."""
+    hexadecimal, decimal = reference.groups()
+    digits = (hexadecimal or decimal).lstrip(b"0")
+    if len(digits) > _MAX_DIGITS:
+        return b""
+    number = int(digits or b"0", 16 if hexadecimal else 10)
+    is_none = number in _SURROGATES or not 0 < number <= _LAST_CHARACTER
+    return b"" if is_none else reference[0]
+
+
 def _check_whole(feed: Any, document: bytes) -> None:
-    if not feed.get("version") and not feed.entries:
+    if not feed.get("version") and not feed.entries and not _ROOT.match(document[:_HEAD]):
         raise Unreadable("not a feed: neither RSS nor Atom")
     tail = _COMMENT.sub(b"", document[-_TAIL:]).rstrip()
     if feed.bozo and not _CLOSED.search(tail):
@@ -85,27 +118,41 @@ def _why(feed: Any) -> str:
 
 
 def _post(entry: Entry, feed: Any, url: str) -> ParsedPost:
-    body, cut = text.cut(_body(entry))
+    body, cut = text.cut(_body(entry, is_rss=feed.version.startswith("rss")))
     title = text.clean_line(_shown(entry.get("title_detail"), entry.get("title", "")))
+    base = url or str(feed.feed.get("link", ""))
     return ParsedPost(
         native_id=bounded_id(str(entry.get("id") or "")),
         text=body,
         title=title,
         truncated=cut,
-        url=links.absolute(str(entry.get("link") or ""), url or feed.feed.get("link", "")),
+        url=links.absolute(str(entry.get("link") or ""), base),
         author=text.clean_line(_author(entry) or _author(feed.feed)),
         lang=language(_language(entry, feed.feed)),
         created_at=_moment(entry, "published", "created", "updated"),
         edited_at=_moment(entry, "updated"),
-        media=_media(entry, url),
+        in_reply_to=_in_reply_to(entry, feed),
+        media=_media(entry, base),
+        metrics=_metrics(entry, feed),
     )
 
 
-def _body(entry: Entry) -> str:
-    for content in entry.get("content") or []:
-        if body := _shown(content, content.get("value", "")):
+def _body(entry: Entry, *, is_rss: bool) -> str:
+    """Return an entry's text as a whole: its content where it has one, else its summary.
+
+    RSS has no plain content: what comes as such is a second summary (a podcast's, a picture's),
+    and the longest of all of them counts.
+    """
+    summaries = []
+    contents = entry.get("content") or []
+    for content in contents:
+        if is_rss and content.get("type") == "text/plain":
+            summaries.append(_shown(content, content.get("value")))
+        elif body := _shown(content, content.get("value")):
             return body
-    return _shown(entry.get("summary_detail"), entry.get("summary", ""))
+    if "summary_detail" in entry or not contents:  # else it repeats the content
+        summaries.append(_shown(entry.get("summary_detail"), entry.get("summary")))
+    return max(summaries, key=len, default="")
 
 
 def _shown(detail: Entry | None, value: object) -> str:
@@ -117,8 +164,10 @@ def _shown(detail: Entry | None, value: object) -> str:
 
 
 def _author(owner: Entry) -> str:
-    detail = owner.get("author_detail") or {}
-    return str(detail.get("name") or owner.get("author") or detail.get("email") or "")
+    """Return the name of the first author, or an address where no author is named."""
+    authors = owner.get("authors") or []
+    names = [author[key] for key in ("name", "email") for author in authors if author.get(key)]
+    return str(next(iter(names), "") or owner.get("author") or "")
 
 
 def _language(entry: Entry, feed: Entry) -> str:
@@ -139,39 +188,66 @@ def _moment(entry: Entry, *names: str) -> datetime | None:
     for name in names:
         if name not in entry:  # feedparser's own get() would take one time for another
             continue
-        parsed = entry.get(f"{name}_parsed")
-        if isinstance(parsed, time.struct_time):
-            moment = _from_struct(parsed)
-        else:
-            moment = _from_text(str(entry.get(name) or ""))
+        moment = _from_text(str(entry.get(name) or "")) or _from_struct(entry.get(f"{name}_parsed"))
         if moment is not None:
             return moment
     return None
 
 
-def _from_struct(parsed: time.struct_time) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(calendar.timegm(parsed), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def _from_text(written: str) -> datetime | None:
     try:
-        return dates.parse(written)
+        return dates.parse(written).replace(microsecond=0)
     except dates.UnreadableDate:
         return None
 
 
-def _media(entry: Entry, url: str) -> tuple[Attachment, ...]:
-    listed = [*(entry.get("enclosures") or []), *(entry.get("media_content") or [])]
+def _from_struct(parsed: object) -> datetime | None:
+    """Return what feedparser makes of a date that is none of ours, such as one in Greek."""
+    if not isinstance(parsed, time.struct_time):
+        return None
+    try:
+        moment = datetime.fromtimestamp(calendar.timegm(parsed), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment if dates.is_plausible(moment) else None
+
+
+def _media(entry: Entry, base: str) -> tuple[Attachment, ...]:
+    """Return what is attached; a thumbnail only where nothing else is."""
+    enclosed = [link for link in entry.get("links") or [] if link.get("rel") == "enclosure"]
+    listed = [*enclosed, *(entry.get("media_content") or [])]
     found: dict[str, Attachment] = {}
     for one in listed[:_MAX_MEDIA]:
-        link = links.absolute(str(one.get("href") or one.get("url") or ""), url)
+        link = links.absolute(str(one.get("href") or one.get("url") or ""), base)
         kind = str(one.get("medium") or one.get("type") or "").partition("/")[0]
         if link:
             found.setdefault(link, Attachment(kind if kind in _KINDS else "file", link))
+    for one in [] if found else (entry.get("media_thumbnail") or [])[:1]:
+        if link := links.absolute(str(one.get("url") or ""), base):
+            found[link] = Attachment("image", link)
     return tuple(found.values())
+
+
+def _in_reply_to(entry: Entry, feed: Any) -> str:
+    """Return the id of the post that this one answers (RFC 4685)."""
+    answered = entry.get(f"{_prefix(feed, _THREADS)}_in-reply-to")
+    return bounded_id(str(answered.get("ref") or "")) if isinstance(answered, dict) else ""
+
+
+def _metrics(entry: Entry, feed: Any) -> dict[str, int]:
+    """Return the counts that RSS's slash, Atom's threading and the media module know."""
+    seen = entry.get("media_statistics")
+    counts = seen if isinstance(seen, dict) else {}
+    replies = entry.get("slash_comments") or entry.get(f"{_prefix(feed, _THREADS)}_total")
+    written = {"likes": counts.get("favorites"), "replies": replies, "views": counts.get("views")}
+    read = ((name, count(value)) for name, value in written.items() if value)
+    return {name: number for name, number in read if number is not None}
+
+
+def _prefix(feed: Any, namespace: str) -> str:
+    """Return the prefix that the document gives to a namespace which feedparser does not know."""
+    prefixes = (prefix for prefix, uri in feed.namespaces.items() if uri == namespace)
+    return next(prefixes, "")
 
 
 def _ttl(feed: Entry) -> timedelta | None:

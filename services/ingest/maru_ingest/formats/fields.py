@@ -144,7 +144,7 @@ def _add_author(post: ParsedPost, found: Mapping[str, object]) -> None:
     if isinstance(who, dict):
         post.author = text.clean_line(_first(who, _HANDLE))
         post.author_name = text.clean_line(_first(who, _SHOWN_NAME))
-        post.followers = _count(who.get("followers", who.get("followers_count")))
+        post.followers = count(who.get("followers", who.get("followers_count")))
     else:
         handle = who if isinstance(who, str) else _string(found, "author")
         post.author = text.clean_line(handle) if handle else ""
@@ -152,7 +152,7 @@ def _add_author(post: ParsedPost, found: Mapping[str, object]) -> None:
         post.author_name = text.clean_line(_string(found, "author_name"))
         post.author = post.author or post.author_name
     if "followers" in found:
-        post.followers = _count(found["followers"])
+        post.followers = count(found["followers"])
 
 
 def _add_where_and_when(post: ParsedPost, found: Mapping[str, object]) -> None:
@@ -188,8 +188,8 @@ def _add_reach(post: ParsedPost, found: Mapping[str, object]) -> None:
     if isinstance(nested, dict):
         stated = {**_present(nested), **stated}
     for name in _COUNTS:
-        if name in stated and (count := _count(stated[name])) is not None:
-            post.metrics[name] = count
+        if name in stated and (number := count(stated[name])) is not None:
+            post.metrics[name] = number
     if "media" in found:
         post.media = _media(found["media"])
 
@@ -224,9 +224,10 @@ def _first(values: Mapping[str, object], names: tuple[str, ...]) -> str:
     return ""
 
 
-def _count(value: object) -> int | None:
+def count(value: object) -> int | None:
+    """Return how many, or None where no sensible number is stated."""
     try:
-        count = int(str(value).replace(",", "")) if not isinstance(value, bool) else -1
+        number = int(str(value).replace(",", "")) if not isinstance(value, bool) else -1
     except ValueError:
         return None
-    return count if 0 <= count <= _MAX_COUNT else None
+    return number if 0 <= number <= _MAX_COUNT else None

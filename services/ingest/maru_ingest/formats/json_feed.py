@@ -1,6 +1,7 @@
 """JSON Feed 1.0 and 1.1 (https://www.jsonfeed.org/version/1.1/)."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -20,6 +21,8 @@ from maru_ingest.formats.parsed import (
 
 _KINDS = ("image", "audio", "video")
 _MAX_MEDIA = 9
+_VERSION = re.compile(r"https?://(?:www\.)?jsonfeed\.org/")
+_SAYS = {"content_html", "content_text", "summary", "date_published", "title", "url"}
 _MAX_REASON = 100
 
 
@@ -37,6 +40,19 @@ def parse(body: bytes, *, url: str = "", untrusted: frozenset[str] = frozenset()
         rows.append(_row(number, item, feed=feed, author=inherited, base=base or url))
     bad = ids.settle([row for row in rows if isinstance(row, ParsedPost)], untrusted)
     return Document(rows=rows[::-1], untrusted_ids=bad)
+
+
+def is_feed(value: object) -> bool:
+    """Whether `value` says that it is a JSON Feed."""
+    return isinstance(value, dict) and bool(_VERSION.match(str(value.get("version"))))
+
+
+def is_like_feed(value: object) -> bool:
+    """Whether `value` is a JSON Feed in all but its version: one of its items says something."""
+    items = value.get("items") if isinstance(value, dict) else None
+    return isinstance(items, list) and (
+        not items or any(isinstance(item, dict) and not _SAYS.isdisjoint(item) for item in items)
+    )
 
 
 def _feed(body: bytes) -> Mapping[str, object]:

@@ -11,6 +11,9 @@ from maru_ingest.formats import encodings
 MAX_LINE = 4 * 1024 * 1024
 """Bytes of a line; a longer one is a bad row (its text would be cut long before)."""
 
+WIDE = ("utf-16", "utf-32")
+"""Beginnings of the names of encodings whose line breaks are more than one byte."""
+
 _CHUNK = 64 * 1024
 
 
@@ -60,7 +63,7 @@ def in_utf8(stream: BinaryIO, head: bytes) -> BinaryIO:
     """
     encoding, length = encodings.marked(head)
     encoding = encoding or encodings.guess(head, whole=False)
-    if not encoding.startswith(("utf-16", "utf-32")):
+    if not encoding.startswith(WIDE):
         return stream
     stream.read(length)
     return io.BufferedReader(_Recoded(stream, encoding), _CHUNK)

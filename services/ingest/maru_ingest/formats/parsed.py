@@ -68,8 +68,13 @@ Row = ParsedPost | BadRow
 
 @dataclass(slots=True, frozen=True)
 class Document:
-    """A feed as a whole: its rows, how long it asks to be left alone, and ids it misuses."""
+    """A feed or answer as a whole.
+
+    Its rows, how long it asks to be left alone, ids it misuses, and native ids of posts that it
+    says are gone.
+    """
 
     rows: Sequence[Row]
     ttl: timedelta | None = None
     untrusted_ids: frozenset[str] = frozenset()
+    deleted: tuple[str, ...] = ()

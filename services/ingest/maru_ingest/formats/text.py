@@ -32,6 +32,10 @@ _MARKUP = re.compile(
     r"|&(?:[a-zA-Z]{2,8}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});",
     re.IGNORECASE,
 )
+_ESCAPED_TWICE = re.compile(
+    r"&lt;/(?:p|div|a|span|li|ul|ol|b|i|em|strong|blockquote|h[1-6])&gt;|&lt;(?:br|img)\b.{0,500}?/?&gt;",
+    re.IGNORECASE,
+)
 
 # Controls but tab and newline, lone surrogates, directional overrides (they only deceive),
 # the byte order mark, noncharacters.
@@ -41,6 +45,7 @@ _UNWANTED = re.compile(
 _SPACES = re.compile(r"[ \t\u00a0\u3000]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
 _LOOSE_BREAKS = re.compile(r" \n|\n |\n\n\n")
+_LOOSE_ITEM = re.compile(r"\n- +\n\n *")  # a list whose items are paragraphs
 _MANY_BREAKS = re.compile(r"\n{3,}")
 _ROUGH = re.compile(f"{_UNWANTED.pattern}|[\t\r\u00a0\u3000]")
 
@@ -72,14 +77,20 @@ def clean_line(text: str, limit: int = 2_000) -> str:
 
 
 def from_html(markup: str) -> str:
-    """Return what a reader of the page would see: blocks on lines of their own, no scripts."""
-    if "<" not in markup and "&" not in markup:
-        return clean(markup)
+    """Return what a reader of the page would see: blocks on lines of their own, no scripts.
+
+    Markup that was escaped once too often counts as markup where no other stands beside it.
+    """
+    if "<" not in markup:
+        if "&" not in markup:
+            return clean(markup)
+        if _ESCAPED_TWICE.search(markup):
+            markup = html.unescape(markup)
     flat = " ".join(_UNWANTED.sub("", markup[:_MAX_MARKUP]).split())
     kept = nh3.clean(
         flat, tags=set(_KEPT), clean_content_tags=set(_DROPPED), attributes={}, link_rel=None
     )
-    return clean(html.unescape(_BREAK.sub(_break, kept)))
+    return clean(html.unescape(_LOOSE_ITEM.sub("\n- ", _BREAK.sub(_break, kept))))
 
 
 def from_maybe_html(text: str) -> str:
