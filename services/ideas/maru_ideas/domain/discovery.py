@@ -1,8 +1,9 @@
 """What a product's posts speak of without anybody having defined it: topics found in the stream.
 
 A post joins the nearest topic if that is near enough; otherwise it waits. When enough waiting posts
-of enough different voices are near one of them, they found a topic. Topics that grew together are
-merged into the older one; beyond a maximum the one that was longest without a post retires.
+of enough different voices are near one of them, they found a topic. Now and then topics that grew
+together are merged into the older one, and waiting posts are compared with all topics again, which
+have become clearer since. Beyond a maximum the topic that was longest without a post retires.
 
 Nothing is decided within a page of posts: topics stand still until its last post has come, so that
 one matrix product compares a whole page. Pages are counted from the product's first post, and all
@@ -10,6 +11,7 @@ products are whole numbers (see `space`), so the same posts in the same order gi
 whatever the batches, restarts and machines.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,14 +28,17 @@ from maru_ideas.domain.space import MEANING, UNIT, Vectors, scaled
 
 _TOPICS = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750024")
 
-FOUND = 4.5
+FOUND = 5.0
 """Deviations above ordinary (see `ordinary`) at which two waiting posts are near."""
-JOIN = 5.0
+JOIN = 5.5
 """The same for a post and the middle of a topic of one post."""
 GROWTH = 0.2
 """Deviations more for each doubling of its posts: the middle of many is near to everything."""
 MERGE = 0.65
 """Likeness of two topics (see `Discovery._likeness`) from which on they are one."""
+DOUBT = 0.3
+"""Added to the likeness, over the root of the fewer posts, while a product's first 256 come: all
+topics are small then, and nobody knows well how alike they are."""
 LOOSEST = 2.0
 """Posts of one topic are taken to be this many deviations nearer than ordinary ones, at least."""
 WAITING = 512
@@ -49,7 +54,7 @@ _FIRST_PAGES = 256
 """Posts of a product until which a page is short: who begins shall not wait for 32 posts."""
 _SHORT_PAGE = 8
 _PAGE = 32
-_MERGED_EVERY = 256
+_REVIEWED_EVERY = 256
 _SAME = UNIT * UNIT
 _JOINING = np.array([JOIN + GROWTH * log2(max(n, 1)) for n in range(4 * REMEMBERED)])
 """What a topic of so many posts asks for: two that are merged have fewer, with a page of others."""
@@ -112,7 +117,7 @@ class Topic:
     `sum` is that of the last posts' vectors, `size` how many they were when the page began,
     `joined` how many have come since; `vector` stands still during a page. `counts` are of
     `counted` posts. `chosen` are the words of the name, `best` all telling ones. At `named_until`
-    posts the name is looked at again.
+    posts the name is looked at again. `sampled` says that the samples may be too many.
     """
 
     id: UUID
@@ -129,6 +134,7 @@ class Topic:
     best: tuple[str, ...] = ()
     named_until: int = 0
     samples: list[Sample] = field(default_factory=list)
+    sampled: bool = True
 
     @property
     def name(self) -> str:
@@ -144,7 +150,9 @@ class Topic:
         self.last = max(self.last, waiter.sequence)
         self.counts.update(said.words)
         self.counted += 1
-        self.samples.append(Sample(similarity, said.post, said.voice, said.language))
+        if self._is_clear(similarity, said.language):
+            self.samples.append(Sample(similarity, said.post, said.voice, said.language))
+            self.sampled = True
 
     def absorb(self, other: "Topic") -> None:
         """Take in another topic."""
@@ -155,13 +163,15 @@ class Topic:
         self.counts.update(other.counts)
         self.counted += other.counted
         self.samples.extend(other.samples)
+        self.sampled = True
         self.named_until = 0
 
     def settle(self) -> None:
         """Take up the posts of the page that ends; `vector` is left to `Discovery`."""
         self.size, self.joined = self.size + self.joined, 0
         self.counts = naming.pruned(self.counts)
-        self.samples = nearest(self.samples)
+        if self.sampled:
+            self.samples, self.sampled = nearest(self.samples), False
         if self.size >= REMEMBERED:
             self.size //= 2
             self.sum //= 2
@@ -169,6 +179,11 @@ class Topic:
             self.counted //= 2
             halved = {word: count // 2 for word, count in self.counts.items()}
             self.counts = Counter({word: count for word, count in halved.items() if count})
+
+    def _is_clear(self, similarity: float, language: str) -> bool:
+        """Whether fewer samples are nearer than a topic has room for."""
+        nearer = [it.language for it in self.samples if it.similarity >= similarity]
+        return len(nearer) < SAMPLES and nearer.count(language) < SAMPLES_OF_ONE
 
     def take_name(self, background: Background) -> None:
         """Name the topic, or name it anew if its name is outdated; not at every post."""
@@ -302,7 +317,7 @@ class Discovery:
     def _read(self, said: Sequence[Said], vectors: Vectors, turn: Turn) -> None:
         whole = vectors.astype(np.float32)
         self._ordinary.see(whole, self._sequence)
-        self._background.see(it.words for it in said)
+        self._background.see([it.words for it in said])
         places, dots = self._nearest(whole)
         for number, one in enumerate(said):
             sequence = self._sequence + number
@@ -337,8 +352,9 @@ class Discovery:
         self._background.settle()
         self._settle([at for at, topic in enumerate(self.topics) if topic.joined], turn)
         self._found(turn)
-        if self._sequence <= _FIRST_PAGES or self._sequence % _MERGED_EVERY == 0:
+        if self._sequence <= _FIRST_PAGES or self._sequence % _REVIEWED_EVERY == 0:
             self._merge(turn)
+            self._reconsider(turn)
         while len(self.topics) > self._grain.topics:
             self._retire(turn)
         turn.stop_waiting(self._waiting[:-WAITING])
@@ -362,17 +378,19 @@ class Discovery:
 
     def _found(self, turn: Turn) -> None:
         """Found topics among the waiting posts that are near a post of this page."""
+        first = bisect_left(self._waiting, self._page_start, key=lambda it: it.sequence)
+        if first == len(self._waiting):
+            return
         known = len(self._waiting_vectors)
         new = _stacked([waiter.vector for waiter in self._waiting[known:]])
         vectors = self._waiting_vectors = np.concatenate([self._waiting_vectors, new])
-        fresh = [at for at, it in enumerate(self._waiting) if it.sequence >= self._page_start]
-        near = vectors[fresh] @ vectors.T >= self._yardstick.needed(FOUND)
+        near = vectors[first:] @ vectors.T >= self._yardstick.needed(FOUND)
         free = np.ones(len(self._waiting), bool)
         while (group := self._densest(near & free)) is not None:
             taken = self._gathered(vectors, group, free)
             self._founded([self._waiting[at] for at in taken], turn)
             free[taken] = False
-            near[[row for row, at in enumerate(fresh) if not free[at]]] = False
+            near[~free[first:]] = False
         if not free.all():
             self._waiting = [it for it, waits in zip(self._waiting, free, strict=True) if waits]
             self._waiting_vectors = vectors[free]
@@ -429,6 +447,20 @@ class Discovery:
             self._settle([older], turn)
             turn.merge(gone, kept)
 
+    def _reconsider(self, turn: Turn) -> None:
+        """Let waiting posts join topics that have become clear since they came."""
+        self._stand()
+        places, dots = self._nearest(self._waiting_vectors)
+        joining = [at for at, place in enumerate(places) if place >= 0]
+        if not joining:
+            return
+        for at in joining:
+            self._put(self.topics[places[at]], self._waiting[at], float(dots[at]), turn)
+        self._settle(sorted({places[at] for at in joining}), turn)
+        turn.stop_waiting(self._waiting[at] for at in joining)
+        self._waiting = [it for it, place in zip(self._waiting, places, strict=True) if place < 0]
+        self._waiting_vectors = self._waiting_vectors[np.array(places) < 0]
+
     def _likeness(self) -> npt.NDArray[np.float64]:
         """How alike topics are, each pair, if they had endless posts (1 is the same).
 
@@ -444,7 +476,10 @@ class Discovery:
         loosest = self._yardstick.needed(LOOSEST) - ordinary
         tightness = np.sqrt(np.maximum(within - ordinary, loosest))
         across = dots / np.outer(sizes, sizes) - ordinary
-        return np.asarray(across / np.outer(tightness, tightness))
+        likeness = across / np.outer(tightness, tightness)
+        if self._sequence <= _FIRST_PAGES:
+            likeness += DOUBT / np.sqrt(np.minimum.outer(sizes, sizes))
+        return np.asarray(likeness)
 
     def _retire(self, turn: Turn) -> None:
         """Let the topic go that was longest without a post; of equals the oldest."""

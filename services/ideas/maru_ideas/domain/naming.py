@@ -7,8 +7,9 @@ Political Analysis 2008): frequent words of the topic win, and words of every to
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from math import log, sqrt
 from zlib import crc32
 
@@ -45,7 +46,7 @@ _INFLECTED = re.compile(
 """Endings of verbs, which name nothing."""
 
 Counts = Counter[str]
-_APOSTROPHE = re.compile(r"['’]s?$|^.*n['’]t$|^[a-z]{1,2}['’]")
+_APOSTROPHE = re.compile(r"['’](?:s|m|d|re|ve|ll)?$|^.*n['’]t$|^[a-z]{1,2}['’]")
 """What is cut: a genitive, "don't" as a whole, a French article (l'écran)."""
 _PAIR = " "
 """Stands between two neighbouring words that are counted as one: "dark mode"."""
@@ -99,29 +100,31 @@ class Background:
 
     def __init__(self, posts: int = 0, rows: npt.NDArray[np.uint16] | None = None) -> None:
         self.posts = posts
-        self.rows = np.zeros((2, self.WIDTH), np.uint16) if rows is None else rows
+        self._flat = np.zeros(2 * self.WIDTH, np.uint16)
+        if rows is not None:
+            self._flat += rows.ravel()
 
-    def see(self, spoken: Iterable[Sequence[str]]) -> None:
+    @property
+    def rows(self) -> npt.NDArray[np.uint16]:
+        """The counts, each row by another hash of the words."""
+        return self._flat.reshape(2, self.WIDTH)
+
+    def see(self, spoken: Sequence[Sequence[str]]) -> None:
         """Count the words of posts, each word once a post."""
-        places: list[int] = []
-        for said in spoken:
-            self.posts += 1
-            for word in said:
-                places.extend(_places(word))
-        counted = np.bincount(np.array(places, np.intp), minlength=2 * self.WIDTH)
-        self.rows = (self.rows.ravel() + counted).astype(np.uint16).reshape(2, self.WIDTH)
+        self.posts += len(spoken)
+        places = chain.from_iterable(map(_places, chain.from_iterable(spoken)))
+        np.add.at(self._flat, np.fromiter(places, np.intp), 1)
 
     def settle(self) -> None:
         """Let what was long ago weigh less."""
         if self.posts > self.MOST:
             self.posts //= 2
-            self.rows //= 2
+            self._flat //= 2
 
     def count(self, word: str) -> int:
         """In how many posts a word was."""
         first, second = _places(word)
-        flat = self.rows.ravel()
-        return int(min(flat[first], flat[second]))
+        return int(min(self._flat[first], self._flat[second]))
 
 
 @lru_cache(maxsize=50_000)

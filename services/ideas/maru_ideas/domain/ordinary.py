@@ -2,9 +2,8 @@
 
 Reviews of one app lie further apart than questions to one bank, so no fixed similarity tells what
 belongs together in both. What does is the distance from the ordinary pair, in units of how much
-ordinary pairs differ: the median of sampled pairs, and how far the 16th percentile lies below it
-(one standard deviation, were they normally distributed). Pairs of one subject are all above the
-median, so the lower half says nothing about them, however big their share.
+ordinary pairs differ. Both are told by the least similar quarter of sampled pairs alone, as if all
+were normally distributed: pairs of one subject are above that, even where most posts have it.
 """
 
 from dataclasses import dataclass
@@ -22,6 +21,10 @@ _PRIOR = 500
 """Pairs that the expectation counts for, until others are seen."""
 _MOST = 100_000
 """Pairs counted before all counts are halved, so that what was long ago weighs little."""
+
+_BELOW_QUARTER = 0.6745
+_BELOW_TWENTIETH = 1.6449
+"""Standard deviations that these parts of a normal distribution lie below its middle."""
 
 _BINS = 256
 _WIDTH = 128
@@ -45,6 +48,10 @@ class Yardstick:
 
 EXPECTED = Yardstick(middle=round(0.05 * UNIT * UNIT), deviation=round(0.07 * UNIT * UNIT))
 """Before a product has posts: about as in reviews, petitions and questions to a bank."""
+
+
+FARTHEST = Yardstick(middle=round(0.18 * UNIT * UNIT), deviation=round(0.09 * UNIT * UNIT))
+"""No product's are believed to be more: where all posts have one subject, it shall be found."""
 
 
 class Ordinary:
@@ -82,11 +89,13 @@ class Ordinary:
             self.bins //= 2
         if not pairs:
             return EXPECTED
-        median, lower = self._quantile(0.5), self._quantile(0.16)
+        quarter, twentieth = self._quantile(0.25), self._quantile(0.05)
+        deviation = (quarter - twentieth) / (_BELOW_TWENTIETH - _BELOW_QUARTER)
+        middle = quarter + _BELOW_QUARTER * deviation
         part = pairs / (pairs + _PRIOR)
         return Yardstick(
-            middle=round(part * median + (1 - part) * EXPECTED.middle),
-            deviation=round(part * (median - lower) + (1 - part) * EXPECTED.deviation),
+            middle=_blended(part, middle, EXPECTED.middle, FARTHEST.middle),
+            deviation=_blended(part, deviation, EXPECTED.deviation, FARTHEST.deviation),
         )
 
     def _sample(self, vector: Floats, number: int) -> None:
@@ -109,3 +118,7 @@ class Ordinary:
         place = int(np.searchsorted(ends, wanted))
         within = (wanted - int(ends[place]) + int(self.bins[place])) / int(self.bins[place])
         return (place - _BINS // 2 + within) * _WIDTH
+
+
+def _blended(part: float, seen: float, expected: int, most: int) -> int:
+    return round(min(part * seen + (1 - part) * expected, most))
