@@ -61,6 +61,7 @@ _JOINING = np.array([JOIN + GROWTH * log2(max(n, 1)) for n in range(4 * REMEMBER
 
 Sums = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -417,28 +418,45 @@ class Discovery:
         return np.flatnonzero(wanted)
 
     def _founded(self, waiters: Sequence[Waiter], turn: Turn) -> None:
-        total = np.stack([waiter.vector for waiter in waiters]).sum(axis=0, keepdims=True)
-        vector = scaled(total.astype(np.int32), UNIT)[0]
-        topic = Topic(
-            id=uuid5(_TOPICS, str(waiters[0].said.post)),
-            place=self._topics_founded,
-            sum=np.zeros(MEANING, np.int32),
-            vector=vector,
-        )
+        """Make a topic of a group of posts, or let them join the one that it is alike to."""
+        total = np.stack([waiter.vector for waiter in waiters]).sum(axis=0, dtype=np.int32)
+        place = self._twin(total, len(waiters))
+        if place is None:
+            place = len(self.topics)
+            vector = scaled(total[None], UNIT)[0]
+            first = waiters[0].said.post
+            topic = Topic(
+                id=uuid5(_TOPICS, str(first)),
+                place=self._topics_founded,
+                sum=np.zeros(MEANING, np.int32),
+                vector=vector,
+            )
+            self._topics_founded += 1
+            self.topics.append(topic)
+            self._middles = np.concatenate([self._middles, vector[None].astype(np.float32)])
+            turn.founded.add(topic.id)
+        middle = self._middles[place]
         for waiter in waiters:
-            dot = float(waiter.vector.astype(np.float32) @ vector.astype(np.float32))
-            self._put(topic, waiter, dot, turn)
-        self._topics_founded += 1
-        self.topics.append(topic)
-        self._middles = np.concatenate([self._middles, vector[None].astype(np.float32)])
-        self._settle([len(self.topics) - 1], turn)
-        turn.founded.add(topic.id)
+            dot = float(waiter.vector.astype(np.float32) @ middle)
+            self._put(self.topics[place], waiter, dot, turn)
+        self._settle([place], turn)
         turn.stop_waiting(waiters)
+
+    def _twin(self, total: Sums, size: int) -> int | None:
+        """The topic that a group of posts is alike to, or None."""
+        if not self.topics:
+            return None
+        sums, sizes = self._sums()
+        group = total[None].astype(np.float64), np.array([size], np.float64)
+        likeness = self._likeness(*group, sums, sizes)[0]
+        place = int(np.argmax(likeness))
+        return place if likeness[place] >= MERGE else None
 
     def _merge(self, turn: Turn) -> None:
         """Merge topics whose middles lie together, the nearest pair first, into the older one."""
         while len(self.topics) > 1:
-            likeness = np.triu(self._likeness(), 1)
+            sums, sizes = self._sums()
+            likeness = np.triu(self._likeness(sums, sizes, sums, sizes), 1)
             older, younger = divmod(int(np.argmax(likeness)), len(self.topics))
             if likeness[older, younger] < MERGE:
                 return
@@ -461,25 +479,33 @@ class Discovery:
         self._waiting = [it for it, place in zip(self._waiting, places, strict=True) if place < 0]
         self._waiting_vectors = self._waiting_vectors[np.array(places) < 0]
 
-    def _likeness(self) -> npt.NDArray[np.float64]:
-        """How alike topics are, each pair, if they had endless posts (1 is the same).
+    def _sums(self) -> tuple[Doubles, Doubles]:
+        """What `_likeness` needs of all topics."""
+        sums = np.stack([topic.sum for topic in self.topics]).astype(np.float64)
+        return sums, np.array([max(topic.size, 2) for topic in self.topics], np.float64)
+
+    def _likeness(
+        self, sums: Doubles, sizes: Doubles, others: Doubles, other_sizes: Doubles
+    ) -> Doubles:
+        """How alike groups and others would be, each pair, if they had endless posts (1 is equal).
 
         The mean similarity of a post of one and a post of the other, over the mean similarities
         within: Spearman's correction for attenuation (1904). The cosine of two middles is less the
         fewer posts they have, so of one subject's topics small ones would not find together.
         """
-        sums = np.stack([topic.sum for topic in self.topics]).astype(np.float64)
-        sizes = np.array([max(topic.size, 2) for topic in self.topics], np.float64)
-        dots = sums @ sums.T
-        within = (np.diag(dots) - sizes * _SAME) / (sizes * (sizes - 1))
-        ordinary = self._yardstick.middle
-        loosest = self._yardstick.needed(LOOSEST) - ordinary
-        tightness = np.sqrt(np.maximum(within - ordinary, loosest))
-        across = dots / np.outer(sizes, sizes) - ordinary
-        likeness = across / np.outer(tightness, tightness)
+        tightness = np.outer(self._tightness(sums, sizes), self._tightness(others, other_sizes))
+        across = sums @ others.T / np.outer(sizes, other_sizes) - self._yardstick.middle
+        likeness = across / tightness
         if self._sequence <= _FIRST_PAGES:
-            likeness += DOUBT / np.sqrt(np.minimum.outer(sizes, sizes))
+            likeness += DOUBT / np.sqrt(np.minimum.outer(sizes, other_sizes))
         return np.asarray(likeness)
+
+    def _tightness(self, sums: Doubles, sizes: Doubles) -> Doubles:
+        """The root of how much nearer than ordinary the posts of each group are to one another."""
+        squares = np.einsum("ij,ij->i", sums, sums)
+        within = (squares - sizes * _SAME) / (sizes * (sizes - 1))
+        loosest = round(LOOSEST * self._yardstick.deviation)
+        return np.asarray(np.sqrt(np.maximum(within - self._yardstick.middle, loosest)))
 
     def _retire(self, turn: Turn) -> None:
         """Let the topic go that was longest without a post; of equals the oldest."""

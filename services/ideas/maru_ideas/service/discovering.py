@@ -90,7 +90,12 @@ class Discovering:
     ) -> None:
         changed = [it for name, turn in turns.items() for it in _changed(name, turn)]
         await discoveries.save(connection, self._database, changed)
-        merged = {gone: into for turn in turns.values() for gone, into in turn.merged.items()}
+        merged = {
+            gone: into
+            for turn in turns.values()
+            for gone, into in turn.merged.items()
+            if gone not in turn.founded  # nothing is stored yet that could be moved
+        }
         await discoveries.merge(connection, self._database, merged)
         began = [
             (name, waiter) for name, turn in turns.items() for waiter in turn.began_waiting.values()

@@ -214,9 +214,11 @@ def _period(first: date, last: date) -> Period:
     return Period(before=2 * start - end - 1, first=start, last=end)
 
 
-def _rank(volume: Volume, every: Mapping[str, tuple[int, int]], sort: Sort) -> tuple[float, str]:
+def _rank(
+    volume: Volume, every: Mapping[str, tuple[int, int]], sort: Sort
+) -> tuple[float, int, str]:
     surge = rising.surge(volume.posts, volume.before, *every.get(volume.product, (0, 0)))
-    return -(surge if sort == "growth" else float(volume.posts)), str(volume.topic)
+    return -surge if sort == "growth" else 0.0, -volume.posts, str(volume.topic)
 
 
 def _counted(
