@@ -23,6 +23,7 @@ _ROOT = Path(__file__).parents[2]
 _DATA = _ROOT.parent / "shared" / "data"
 _CLUSTERS = "cluster-enfr-minibar-huawei"
 _PAIRS = ("dup-ko-questionpair-val", "dup-ko-questionpair-test")
+_STREAMS = ("topics-en-banking77-test", "topics-en-clinc150-val", _CLUSTERS)
 _TESTS = _ROOT / "tests" / "sentiment"
 _OWN_CASES: dict[str, Kind | None] = {"aspects": None, "questions": "question", "praise": "praise"}
 """Files of our own, and what `measure` looks for in them; None for aspects."""
@@ -39,6 +40,7 @@ def main() -> None:
             *_personal_lines(evaluate_pii(_TESTS / "personal-data.tsv")),
             *_own_case_lines(),
             *_moderation_lines(),
+            *_discovery_lines({name: _discovered(data, name) for name in _STREAMS}),
             *_matching_lines(_clusters(data), {name: _pairs(data, name) for name in _PAIRS}),
         ]
     )
@@ -49,6 +51,12 @@ def main() -> None:
 def _clusters(data: Path) -> dict[str, Any]:
     found = rows(data / "visible" / f"{_CLUSTERS}.jsonl")
     return clusters.run(_table(_CLUSTERS, ("text", "cluster"), found))
+
+
+def _discovered(data: Path, name: str) -> dict[str, Any]:
+    found = rows(data / "visible" / f"{name}.jsonl")
+    gold = ({"text": row["text"], "topic": row.get("topic", row.get("cluster"))} for row in found)
+    return clusters.discovery(_table(f"{name}-stream", ("text", "topic"), gold), shuffle=1)
 
 
 def _pairs(data: Path, name: str) -> dict[str, Any]:
@@ -151,6 +159,32 @@ def _moderation_lines() -> list[str]:
             f"| {of['labels'][yes]['recall']:.3f} | {of['labels'][yes]['f1']:.3f} "
             f"| {of['calibration_error']:.3f} |"
             for yes, of in found.items()
+        ),
+    ]
+
+
+def _discovery_lines(figures: dict[str, dict[str, Any]]) -> list[str]:
+    return [
+        "\n## Discovered topics\n",
+        (
+            "`maru eval discovery FILE.tsv --shuffle 1`: the posts come one after the other in a "
+            "random order, and nothing is told of their topics. Purity, V-measure and B-cubed F1 "
+            "are of the assigned posts. The last columns: B-cubed F1 between these topics and "
+            "those of another order; the share of topics that are there, and are called the same, "
+            "a tenth of the stream later. The first two files' train parts, with the same labels, "
+            "taught the space; expect less of others.\n"
+        ),
+        (
+            "| file | n | topics | found | assigned | purity | V-measure | B-cubed F1 "
+            "| other order | ids kept | names kept |"
+        ),
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {name} | {it['n']:,} | {it['topics_gold']} | {it['topics_found']} "
+            f"| {it['assigned']:.3f} | {it['purity']:.3f} | {it['v_measure']:.3f} "
+            f"| {it['bcubed_f1']:.3f} | {it['other_order_bcubed_f1']:.3f} "
+            f"| {it['ids_kept']:.3f} | {it['names_kept']:.3f} |"
+            for name, it in figures.items()
         ),
     ]
 

@@ -134,6 +134,19 @@ def eval_clusters(file: Path) -> None:
     print_json(clusters.run(file))
 
 
+@app.command("discovery")
+def eval_discovery(
+    file: Path,
+    shuffle: Annotated[
+        int | None, typer.Option(help="Take the posts in the random order of this number.")
+    ] = None,
+) -> None:
+    """Measure which topics are discovered in a stream of posts: a TSV file of text and topic."""
+    from maru_cli import clusters
+
+    print_json(clusters.discovery(file, shuffle))
+
+
 @app.command("duplicates")
 def eval_duplicates(file: Path) -> None:
     """Measure which pairs are taken for the same: a TSV file of a, b and duplicate (1 or 0)."""

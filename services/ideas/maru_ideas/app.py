@@ -12,8 +12,10 @@ from maru_contracts.topics import IDEAS_CHANGED, POSTS_TAGGED, TERMS_DEFINED, TO
 from maru_ideas.domain.space import trained
 from maru_ideas.handlers import Posts
 from maru_ideas.outbox import Outbox, Relay
-from maru_ideas.routes import board, ideas, posts, topics, watch
+from maru_ideas.routes import board, discovered, ideas, posts, topics, watch
 from maru_ideas.service.desk import Desk
+from maru_ideas.service.discovering import Discovering
+from maru_ideas.service.finds import Finds
 from maru_ideas.service.index import Index
 from maru_ideas.service.intake import Intake, Rules
 from maru_ideas.settings import Settings
@@ -38,6 +40,7 @@ class Parts:
     database: Database
     bus: Bus
     desk: Desk
+    finds: Finds
     intake: Intake
     relay: Relay
     positions: StoredPositions
@@ -74,7 +77,14 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
         title="Maru ideas",
         service="ideas",
         lifespan=lifespan,
-        routers=[ideas.router, board.router, posts.router, topics.router, watch.router],
+        routers=[
+            ideas.router,
+            board.router,
+            posts.router,
+            topics.router,
+            discovered.router,
+            watch.router,
+        ],
         checks=checks,
         service_token=settings.common.service_token,
     )
@@ -97,12 +107,14 @@ def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth
         database=database,
         bus=bus,
         desk=Desk(database, store, outbox, settings.weights),
+        finds=Finds(database, outbox),
         intake=Intake(
             database=database,
             positions=positions,
             store=store,
             outbox=outbox,
             index=index,
+            discovering=Discovering(database, rules.space, settings.grain),
             rules=rules,
         ),
         relay=Relay(outbox, bus, settings.common.instance),

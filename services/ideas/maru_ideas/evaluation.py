@@ -2,20 +2,25 @@
 
 `maru eval clusters FILE.tsv` calls it: the real matching, one post after the other in the order of
 the file, with no gate on intent; `maru eval duplicates FILE.tsv` compares pairs in the same space.
+`maru eval discovery FILE.tsv` streams posts through the discovery of topics.
 """
 
 import csv
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from math import log
 from pathlib import Path
+from random import Random
 from typing import TypedDict
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
-from maru_ideas.domain import terms
+from maru_ideas.domain import naming, terms
+from maru_ideas.domain.discovery import Discovery, Grain, Said
 from maru_ideas.domain.matching import Closeness, Shelf
 from maru_ideas.domain.space import UNIT, Vectors, trained
 from maru_kit.errors import ConfigError
@@ -26,7 +31,9 @@ Encode = Callable[[Sequence[str]], Vectors]
 SAME = 0.29
 """The similarity from which on two texts count as alike: it parts the training pairs best."""
 
-_GOLD = ("cluster", "gold", "gold cluster", "gold_cluster", "label")
+_GOLD = ("cluster", "gold", "gold cluster", "gold_cluster", "topic", "label")
+DAYS = 10
+"""Equal parts that a stream is cut into, to see what a topic is called from day to day."""
 
 
 class Scores(TypedDict):
@@ -38,6 +45,39 @@ class Scores(TypedDict):
     pair_precision: float
     clusters_found: int
     clusters_gold: int
+
+
+class DiscoveryScores(TypedDict):
+    """What `maru eval discovery` prints.
+
+    `purity`, `v_measure` (which is normalised mutual information, with the arithmetic mean) and
+    `bcubed_f1` look at the posts that were assigned; `bcubed_f1_of_all` takes each other post for a
+    topic of its own. `other_order_bcubed_f1` compares the topics with those of the same posts in
+    another order. `ids_kept` and `names_kept` are the share of topics that a day later are there,
+    and are called the same, when the stream is cut into ten days. `halves_alike` is the Jaccard
+    index of the labels that are the main one of a topic, found in every other post alone.
+    """
+
+    n: int
+    topics_gold: int
+    topics_found: int
+    assigned: float
+    purity: float
+    v_measure: float
+    bcubed_f1: float
+    bcubed_f1_of_all: float
+    other_order_bcubed_f1: float
+    ids_kept: float
+    names_kept: float
+    halves_alike: float
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """The topic of each post, None where it is in none, and all names at the end of each day."""
+
+    topics: list[UUID | None]
+    days: list[dict[UUID, str]]
 
 
 class PairScores(TypedDict):
@@ -129,6 +169,100 @@ def grouped(texts: Sequence[str], embeddings: Vectors, closeness: Closeness) -> 
     return places
 
 
+def evaluate_discovery(
+    file: Path, encode: Encode, grain: Grain, shuffle: int | None = None
+) -> DiscoveryScores:
+    """Discover topics in the texts of a TSV file (columns text and topic), and compare with these.
+
+    They come in the file's order, or in a random one that the number `shuffle` names. Each has a
+    voice of its own. Raises ConfigError when the file has no such columns or no rows.
+    """
+    texts, gold = _read(file)
+    order = list(range(len(texts)))
+    if shuffle is not None:
+        Random(shuffle).shuffle(order)
+    texts, gold = [texts[at] for at in order], [gold[at] for at in order]
+    vectors = trained().meaning(encode(texts), UNIT)
+    whole = discovered(texts, vectors, grain)
+    other = list(range(len(texts)))
+    Random(shuffle or 0).shuffle(other)
+    again = discovered([texts[at] for at in other], vectors[other], grain).topics
+    assigned = [(label, topic) for label, topic in zip(gold, whole.topics, strict=True) if topic]
+    apart = [topic or at for at, topic in enumerate(whole.topics)]
+    both = [
+        (topic, twin)
+        for topic, twin in zip((whole.topics[at] for at in other), again, strict=True)
+        if topic and twin
+    ]
+    halves = [
+        _main_labels(gold[part], discovered(texts[part], vectors[part], grain).topics)
+        for part in (slice(0, None, 2), slice(1, None, 2))
+    ]
+    ids, names = _kept(whole.days)
+    return DiscoveryScores(
+        n=len(texts),
+        topics_gold=len(set(gold)),
+        topics_found=len({topic for _, topic in assigned}),
+        assigned=round(len(assigned) / len(texts), 4),
+        purity=round(purity(*_columns(assigned)), 4),
+        v_measure=round(v_measure(*_columns(assigned)), 4),
+        bcubed_f1=round(bcubed_f1(*_columns(assigned)), 4),
+        bcubed_f1_of_all=round(bcubed_f1(gold, apart), 4),
+        other_order_bcubed_f1=round(bcubed_f1(*_columns(both)), 4),
+        ids_kept=round(ids, 4),
+        names_kept=round(names, 4),
+        halves_alike=round(len(halves[0] & halves[1]) / max(1, len(halves[0] | halves[1])), 4),
+    )
+
+
+def discovered(texts: Sequence[str], vectors: Vectors, grain: Grain) -> Discovered:
+    """Stream texts of one product, each of another voice; `vectors` are their meanings."""
+    discovery = Discovery(grain)
+    topics: dict[int, UUID] = {}
+    days = []
+    ends = [len(texts) * day // DAYS for day in range(DAYS + 1)]
+    for start, end in pairwise(ends):
+        said = [
+            Said(UUID(int=at + 1), str(at), "und", naming.words(texts[at]))
+            for at in range(start, end)
+        ]
+        turn = discovery.take(said, vectors[start:end])
+        topics = {at: turn.merged.get(topic, topic) for at, topic in topics.items()}
+        topics |= {post.int - 1: placed.topic for post, placed in turn.placed.items()}
+        days.append({topic.id: topic.name for topic in discovery.topics})
+    return Discovered([topics.get(at) for at in range(len(texts))], days)
+
+
+def purity(gold: Sequence[Hashable], found: Sequence[Hashable]) -> float:
+    """The share of elements that have the most frequent label of their cluster."""
+    most: Counter[Hashable] = Counter()
+    for (_, cluster), count in Counter(zip(gold, found, strict=True)).items():
+        most[cluster] = max(most[cluster], count)
+    return most.total() / max(1, len(gold))
+
+
+def _kept(days: Sequence[Mapping[UUID, str]]) -> tuple[float, float]:
+    """Of all topics of a day, the share that a day later is there, and is called the same."""
+    topics = sum(len(day) for day in days[:-1])
+    there = [(day[it], after[it]) for day, after in pairwise(days) for it in day if it in after]
+    same = sum(before == after for before, after in there)
+    return len(there) / max(1, topics), same / max(1, topics)
+
+
+def _main_labels(gold: Sequence[str], topics: Sequence[UUID | None]) -> set[str]:
+    labels: dict[UUID, Counter[str]] = {}
+    for label, topic in zip(gold, topics, strict=True):
+        if topic:
+            labels.setdefault(topic, Counter())[label] += 1
+    return {max(sorted(counts), key=counts.__getitem__) for counts in labels.values()}
+
+
+def _columns(
+    pairs: Sequence[tuple[Hashable, Hashable]],
+) -> tuple[Sequence[Hashable], Sequence[Hashable]]:
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
 def v_measure(gold: Sequence[Hashable], found: Sequence[Hashable]) -> float:
     """The harmonic mean of homogeneity and completeness (Rosenberg & Hirschberg, EMNLP 2007)."""
     together = _entropy(Counter(zip(gold, found, strict=True)))
@@ -147,7 +281,7 @@ def bcubed_f1(gold: Sequence[Hashable], found: Sequence[Hashable]) -> float:
     gold_sizes, found_sizes = Counter(gold), Counter(found)
     precision = sum(n * n / found_sizes[cluster] for (_, cluster), n in shared.items())
     recall = sum(n * n / gold_sizes[group] for (group, _), n in shared.items())
-    return _harmonic(precision / len(gold), recall / len(gold))
+    return _harmonic(precision / max(1, len(gold)), recall / max(1, len(gold)))
 
 
 def pair_precision(gold: Sequence[Hashable], similarities: npt.NDArray[np.float32]) -> float:

@@ -29,6 +29,20 @@ MATCHING = Histogram(
     "Time to match one batch of posts.",
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
 )
+TOPICS_DISCOVERED = Counter(
+    "maru_ideas_topics_discovered_total", "Topics that were found in posts."
+)
+TOPICS_MERGED = Counter(
+    "maru_ideas_topics_merged_total", "Discovered topics that became part of another."
+)
+POSTS_IN_TOPICS = Counter(
+    "maru_ideas_posts_in_topics_total", "Posts that a discovered topic took in."
+)
+DISCOVERING = Histogram(
+    "maru_ideas_discovering_seconds",
+    "Time to look for topics in one batch of posts.",
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
+)
 INDEX_SIZE = Gauge("maru_ideas_index_ideas", "Ideas held in memory for matching.")
 OUTBOX_DEPTH = Gauge("maru_ideas_outbox_depth", "Events that the log has not acknowledged yet.")
 OUTBOX_AGE = Gauge("maru_ideas_outbox_age_seconds", "Age of the oldest event of the outbox.")

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from maru_ideas.domain.discovery import Grain
 from maru_ideas.domain.matching import Closeness
 from maru_ideas.domain.scoring import Weights
 from maru_kit.settings import Common
@@ -47,6 +48,21 @@ class Settings(BaseSettings):
     half_life: float = Field(
         30.0, gt=0, le=3_650, description="Days after which a post counts half in the momentum."
     )
+
+    topic_posts: int = Field(
+        4, ge=2, le=100, description="Near posts that found a discovered topic."
+    )
+    topic_voices: int = Field(
+        3, ge=1, le=100, description="How many different people must have written them."
+    )
+    topics: int = Field(
+        200, ge=1, le=500, description="Discovered topics of a product that posts can join."
+    )
+
+    @property
+    def grain(self) -> Grain:
+        """What makes a discovered topic."""
+        return Grain(posts=self.topic_posts, voices=self.topic_voices, topics=self.topics)
 
     @property
     def closeness(self) -> Closeness:

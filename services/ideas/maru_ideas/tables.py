@@ -185,3 +185,80 @@ mentions = Table(
     Column("mood", String(10), primary_key=True),
     Column("posts", Integer, nullable=False, comment="posts that name it, each once"),
 )
+
+discoveries = Table(
+    "discoveries",
+    metadata,
+    Column("workspace", String(100), primary_key=True),
+    Column("product", String(100), primary_key=True),
+    Column("sequence", BigInteger, nullable=False, comment="posts looked at"),
+    Column("founded", Integer, nullable=False, comment="topics founded"),
+    Column("middle", Integer, nullable=False, comment="dot product of an ordinary pair"),
+    Column("deviation", Integer, nullable=False, comment="by how much such pairs differ"),
+    Column("spoken", Integer, nullable=False, comment="posts whose words were counted"),
+    Column("bins", LargeBinary, nullable=False, comment="256 little-endian int32"),
+    Column("ring", LargeBinary, nullable=False, comment="up to 64 vectors of 256 signed bytes"),
+    Column("words", LargeBinary, nullable=False, comment="2 x 8192 little-endian uint16, zlib"),
+)
+
+discovered_topics = Table(
+    "discovered_topics",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("workspace", String(100), nullable=False),
+    Column("product", String(100), nullable=False),
+    Column("place", Integer, nullable=False, comment="the topic's number within its product"),
+    Column("status", String(10), nullable=False, comment="alive, merged or retired"),
+    Column("merged_into", Uuid, nullable=True),
+    Column("name", String(100), nullable=False),
+    Column("words", Text, nullable=False, comment="JSON list, the most telling first"),
+    Column("state", Text, nullable=False, comment="what the discovery remembers of it, JSON"),
+    Column("sum", LargeBinary, nullable=False, comment="256 little-endian int32"),
+    Column("vector", LargeBinary, nullable=False, comment="256 signed bytes"),
+    Column("dismissed", Boolean, nullable=False, server_default=false()),
+    Column("adopted_as", String(100), nullable=True, comment="the workspace's own topic"),
+    UniqueConstraint("workspace", "product", "place", name="discovered_topics_place"),
+)
+
+discovered_posts = Table(
+    "discovered_posts",
+    metadata,
+    Column("post_id", Uuid, primary_key=True),
+    Column("topic_id", Uuid, nullable=False),
+    Column("similarity", Float, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("discovered_posts_newest", "topic_id", "created_at", "post_id"),
+)
+
+waiting_posts = Table(
+    "waiting_posts",
+    metadata,
+    Column("post_id", Uuid, primary_key=True),
+    Column("workspace", String(100), nullable=False),
+    Column("product", String(100), nullable=False),
+    Column("sequence", BigInteger, nullable=False, comment="its number among the product's"),
+    Column("voice", String(32), nullable=False),
+    Column("language", String(35), nullable=False),
+    Column("words", Text, nullable=False, comment="JSON list"),
+    Column("vector", LargeBinary, nullable=False, comment="256 signed bytes"),
+    UniqueConstraint("workspace", "product", "sequence", name="waiting_posts_sequence"),
+)
+
+discovered_days = Table(
+    "discovered_days",
+    metadata,
+    Column("topic_id", Uuid, primary_key=True),
+    Column("day", Integer, primary_key=True, comment="days since 1970, UTC"),
+    Column("mood", String(10), primary_key=True),
+    Column("language", String(35), primary_key=True),
+    Column("posts", Integer, nullable=False),
+)
+
+product_days = Table(
+    "product_days",
+    metadata,
+    Column("workspace", String(100), primary_key=True),
+    Column("product", String(100), primary_key=True),
+    Column("day", Integer, primary_key=True, comment="days since 1970, UTC"),
+    Column("posts", Integer, nullable=False, comment="in a discovered topic or not"),
+)

@@ -28,10 +28,11 @@ def squeezed(text: str) -> str:
 def wanted(question: str) -> list[str]:
     """The pieces that a squeezed text must contain to answer the question, at most eight."""
     words = [word for word in _SEPARATOR.split(normalised(question[:200])) if word]
-    return [_stem(word) for word in words[:_MAX_WORDS]]
+    return [stem(word) for word in words[:_MAX_WORDS]]
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """A word of Hangul alone without its particle; others as they are."""
     if not all("가" <= letter <= "힣" for letter in word):
         return word
     for particle in _PARTICLES:

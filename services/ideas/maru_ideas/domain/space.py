@@ -74,7 +74,11 @@ class Space:
 
 
 def scaled(
-    rows: npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.int16], length: float
+    rows: npt.NDArray[np.float32]
+    | npt.NDArray[np.float64]
+    | npt.NDArray[np.int16]
+    | npt.NDArray[np.int32],
+    length: float,
 ) -> Vectors:
     """Rows of whole numbers brought to one length and rounded; a row of zeros stays one.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from maru_ideas.domain.discovery import Discovery
 from maru_ideas.domain.matching import Closeness, Shelf
 from maru_ideas.domain.space import Space
 from maru_ideas.metrics import INDEX_SIZE
@@ -20,11 +21,22 @@ ShelfName = tuple[str, str]
 """Workspace and product."""
 
 
+DISCOVERIES = 64
+"""Products of a partition whose discovered topics stay in memory, those with the newest posts: each
+takes up to 5 MB."""
+
+
 @dataclass
 class Held:
-    """The shelves of one partition."""
+    """The shelves of one partition, and what is known of the topics that posts speak of."""
 
     shelves: dict[ShelfName, Shelf] = field(default_factory=dict)
+    discoveries: dict[ShelfName, Discovery] = field(default_factory=dict)
+
+    def trim(self) -> None:
+        """Forget the discoveries that were longest unused; the database has them."""
+        for name in list(self.discoveries)[:-DISCOVERIES]:
+            del self.discoveries[name]
 
 
 class Index:

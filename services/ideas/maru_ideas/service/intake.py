@@ -29,6 +29,7 @@ from maru_ideas.domain.tally import Heard, is_public, written_at
 from maru_ideas.domain.times import micros
 from maru_ideas.domain.voices import voice
 from maru_ideas.outbox import Outbox
+from maru_ideas.service.discovering import Discovering, Turns
 from maru_ideas.service.index import Held, Index, ShelfName
 from maru_ideas.store import mentions, posts
 from maru_ideas.store.ideas import Evidence, IdeaStore, Shape, Shown
@@ -81,6 +82,7 @@ class Intake:
         store: IdeaStore,
         outbox: Outbox,
         index: Index,
+        discovering: Discovering,
         rules: Rules,
     ) -> None:
         self._database = database
@@ -88,6 +90,7 @@ class Intake:
         self._store = store
         self._outbox = outbox
         self._index = index
+        self._discovering = discovering
         self._rules = rules
 
     async def take(self, batch: Batch[TaggedPost]) -> None:
@@ -99,14 +102,15 @@ class Intake:
                 await self._positions.advance(
                     connection, batch.topic, batch.partition, start=batch.start, next=batch.next
                 )
-                arrived, touches = await self._absorb(connection, held, batch.messages)
+                arrived, touches, turns = await self._absorb(connection, held, batch.messages)
                 crash_point("before_commit")
         crash_point("after_db_before_kafka_commit")
         _measure(batch.messages, touches, arrived)
+        _measure_discovery(turns)
 
     async def _absorb(
         self, connection: AsyncConnection, held: Held, messages: Sequence[TaggedPost]
-    ) -> tuple[list[Arrival], list[Touch]]:
+    ) -> tuple[list[Arrival], list[Touch], Turns]:
         arrived = await self._news(connection, messages)
         revised = {it.tagged.post.id for it in arrived if it.before is not None}
         backing = await self._store.evidence_of(connection, revised)
@@ -117,9 +121,10 @@ class Intake:
             connection, [_evidence(it) for it in touches if not it.before]
         )
         await self._apply(connection, touches)
+        turns = await self._discovering.absorb(connection, held, arrived)
         # Last, as other partitions' writers wait for these rows until the transaction ends.
         await mentions.add(connection, self._database, changes(arrived))
-        return arrived, touches
+        return arrived, touches, turns
 
     async def _news(
         self, connection: AsyncConnection, messages: Sequence[TaggedPost]
@@ -315,3 +320,10 @@ def _measure(
         metrics.COLLECTED_TO_IDEA.observe(max(0.0, (now - post.collected_at).total_seconds()))
     metrics.SPAM_POSTS.inc(sum(rules.is_spam(it.tagged) for it in arrived))
     metrics.POSTS_REPEATED.inc(len(messages) - len(arrived))
+
+
+def _measure_discovery(turns: Turns) -> None:
+    for turn in turns.values():
+        metrics.TOPICS_DISCOVERED.inc(len(turn.founded))
+        metrics.TOPICS_MERGED.inc(len(turn.merged))
+        metrics.POSTS_IN_TOPICS.inc(len(turn.placed))
