@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
-from maru_contracts.topics import IDEAS_CHANGED, POSTS_TAGGED, TERMS_DEFINED, TOPICS_DEFINED
+from maru_contracts.topics import (
+    IDEAS_CHANGED,
+    POSTS_TAGGED,
+    TAGS_CORRECTED,
+    TERMS_DEFINED,
+    TOPICS_DEFINED,
+)
 from maru_ideas.domain.space import trained
 from maru_ideas.handlers import Posts
 from maru_ideas.outbox import Outbox, Relay
 from maru_ideas.routes import board, ideas, posts, topics, watch
+from maru_ideas.service.correcting import Correcting
 from maru_ideas.service.desk import Desk
 from maru_ideas.service.index import Index
 from maru_ideas.service.intake import Intake, Rules
@@ -28,7 +35,7 @@ from maru_kit.stream import StreamHealth, consume
 
 SCHEMA = "ideas"
 GROUP = "ideas"
-TOPICS = (POSTS_TAGGED, IDEAS_CHANGED, TOPICS_DEFINED, TERMS_DEFINED)
+TOPICS = (POSTS_TAGGED, IDEAS_CHANGED, TOPICS_DEFINED, TERMS_DEFINED, TAGS_CORRECTED)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Parts:
     database: Database
     bus: Bus
     desk: Desk
+    correcting: Correcting
     intake: Intake
     relay: Relay
     positions: StoredPositions
@@ -58,6 +66,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             await bus.create(TOPICS)
             parts = wired(settings, database, bus, health)
             app.state.parts, app.state.desk = parts, parts.desk
+            app.state.correcting = parts.correcting
             if work:
                 await stack.enter_async_context(_working(settings, parts))
             yield
@@ -92,19 +101,20 @@ def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth
         min_suggestion=settings.min_suggestion,
         min_problem=settings.min_problem,
     )
-    index = Index(store, rules.space, settings.closeness)
+    intake = Intake(
+        database=database,
+        positions=positions,
+        store=store,
+        outbox=outbox,
+        index=Index(store, rules.space, settings.closeness),
+        rules=rules,
+    )
     return Parts(
         database=database,
         bus=bus,
         desk=Desk(database, store, outbox, settings.weights),
-        intake=Intake(
-            database=database,
-            positions=positions,
-            store=store,
-            outbox=outbox,
-            index=index,
-            rules=rules,
-        ),
+        correcting=Correcting(database=database, store=store, outbox=outbox, intake=intake),
+        intake=intake,
         relay=Relay(outbox, bus, settings.common.instance),
         positions=positions,
         health=health,

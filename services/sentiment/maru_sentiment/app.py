@@ -11,6 +11,7 @@ from maru_contracts.topics import (
     MODELS_SELECTED,
     POSTS_COLLECTED,
     POSTS_TAGGED,
+    TAGS_CORRECTED,
     TERMS_DEFINED,
     TOPICS_DEFINED,
 )
@@ -28,7 +29,14 @@ from maru_sentiment.settings import Settings
 from maru_sentiment.shadow import Shadows
 
 GROUP = "sentiment"
-TOPICS = (POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED, TERMS_DEFINED, MODELS_SELECTED)
+TOPICS = (
+    POSTS_COLLECTED,
+    POSTS_TAGGED,
+    TOPICS_DEFINED,
+    TERMS_DEFINED,
+    TAGS_CORRECTED,
+    MODELS_SELECTED,
+)
 
 log = structlog.get_logger(__name__)
 

@@ -15,6 +15,7 @@ from maru_kit.stream import Batch, publish
 from maru_sentiment import corrections, metrics
 from maru_sentiment.analyser import Tags
 from maru_sentiment.definitions import Definitions
+from maru_sentiment.domain import joined
 from maru_sentiment.inference import Inference
 from maru_sentiment.marking import NO_MARKS, marked, model_of
 from maru_sentiment.redaction import redacted
@@ -121,6 +122,4 @@ def _in_fields(post: Post, aspects: tuple[Aspect, ...]) -> tuple[Aspect, ...]:
 
 def analysed_text(post: Post) -> str:
     """Join title and text, unless the text begins with its title."""
-    if not post.title or post.text.startswith(post.title):
-        return post.text
-    return f"{post.title}\n{post.text}"
+    return joined(post.title, post.text)
