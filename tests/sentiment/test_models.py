@@ -291,6 +291,7 @@ async def test_a_model_is_chosen_tags_and_is_compared(tmp_path: Path) -> None:
         "head": "sentiment",
         "model": {"name": "own", "labels": {}},
         "shadow": None,
+        "learns": True,
     }
     assert now == put.json()
     assert found.sentiment.label == "neutral"
