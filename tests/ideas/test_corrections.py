@@ -1,5 +1,6 @@
 """People's words on tags: what a post, its idea and the counts become, on both databases."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
@@ -263,6 +264,23 @@ async def test_no_replay_and_no_edit_overwrites_what_a_person_said(
     assert await ideas(client) == []
     await take_back(client, post)
     assert (await client.get(path_of(post))).json()["sentiment"]["label"] == "negative"
+
+
+async def test_a_replay_at_the_same_moment_loses_no_word(client: httpx.AsyncClient) -> None:
+    stream = [a_tagged(str(number), mood="negative") for number in range(12)]
+    await take(parts_of(client), stream)
+
+    for step in range(2, 8):
+        again = [a_tagged(str(number), mood="neutral", models=str(step)) for number in range(12)]
+        said = {"mood": "positive", "intent": "suggestion" if step % 2 else "other"}
+        await asyncio.gather(
+            take(parts_of(client), again), *(correct(client, post, **said) for post in stream)
+        )
+        shown = (await client.get("/api/v1/posts?limit=20")).json()["items"]
+        assert {it["sentiment"]["label"] for it in shown} == {"positive"}
+        assert {it["models"][0]["version"] for it in shown} == {str(step)}
+        if step % 2:
+            await assert_counts_are_true(parts_of(client))
 
 
 async def test_saying_the_same_twice_is_saying_it_once(client: httpx.AsyncClient) -> None:

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from maru_contracts.topics import POSTS_COLLECTED, POSTS_TAGGED, TAGS_CORRECTED,
 from maru_kit.bus import Bus, open_bus
 from maru_kit.settings import Common
 from maru_kit.stream import publish
-from maru_sentiment import retraining
+from maru_sentiment import learning, retraining
 from maru_sentiment.app import create_app
 from maru_sentiment.learning import NEEDED, Learning, LearntHead, mcnemar
 from maru_sentiment.learnt import apply, learn_head
@@ -157,6 +158,30 @@ def test_a_head_says_nothing_on_top_of_another_model(tagger: Tagger, sick: Learn
     (found,) = apply(tagger.tag([UNKNOWN], ()), [UNKNOWN], [sick], renewed)
 
     assert found == tagger.tag([UNKNOWN], ())[0]
+
+
+@given(st.lists(st.text(max_size=300) | st.just("a long post " * 150), min_size=1, max_size=5))
+def test_what_is_added_to_a_post_is_what_was_learnt_for_it(texts: list[str]) -> None:
+    rarity, hashed = learning._hashed([*texts, *texts])
+    words = np.random.default_rng(1).normal(size=(learning.COLUMNS, 3)).astype(np.float32)
+    weights = learning.Weights(rarity, words, np.zeros((512, 3), np.float32))
+
+    found = learning.change(weights, texts, np.ones((len(texts), 512), np.int8))
+
+    assert found == pytest.approx(hashed[: len(texts)] @ words, abs=1e-4)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.sampled_from(["", "same", "same!", "other"]), st.sampled_from(
+    MOOD_LABELS)), min_size=1, max_size=40))  # fmt: skip
+def test_whatever_people_say_the_figures_are_figures(tagger: Tagger, pairs: Pairs) -> None:
+    head = learnt_from(tagger, pairs)
+    measured = head.measured
+
+    assert measured.n == len(pairs)
+    assert all(0 <= it <= 1 for it in (measured.base, measured.exchanged, measured.own))
+    assert 0 < measured.p_value <= 1
+    assert head.weights is None or np.isfinite(head.weights.words).all()
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=80))

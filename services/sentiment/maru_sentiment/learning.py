@@ -146,7 +146,7 @@ def learn(
     coefficients = _coefficients(kernel, lesson, np.arange(len(kernel)))
     weights = Weights(
         rarity=rarity,
-        words=(_OF_WORDS * (hashed.T @ coefficients)).astype(np.float32),
+        words=np.float32(_OF_WORDS) * (hashed.T @ coefficients.astype(np.float32)),
         vector=(_OF_VECTOR * (units.T @ coefficients)).astype(np.float32),
     )
     return _measured(gold, base, exchanged, own), weights
@@ -156,8 +156,8 @@ def change(weights: Weights, texts: Sequence[str], vectors: npt.NDArray[np.int8]
     """Return (n, k), what is added to the logits; each row a function of its text alone."""
     if not texts:
         return np.empty((0, weights.words.shape[1]))
-    owners, columns, signs = _columns(bags([normalise(text) for text in texts]))
-    values = signs * weights.rarity[columns]
+    owners, columns, values = _columns(bags([normalise(text) for text in texts]))
+    values *= weights.rarity[columns]
     lengths = np.sqrt(np.bincount(owners, values**2, minlength=len(texts)))
     scaled = values / np.maximum(lengths, 1e-9)[owners]
     of_words = [
@@ -244,25 +244,29 @@ def _sigmoid(logits: Floats) -> Floats:
 
 def _hashed(texts: Sequence[str]) -> tuple[Singles, Singles]:
     """Return how rare each column is, and (n, columns): each text's n-grams at length 1."""
-    owners, columns, signs = _columns(bags([normalise(text) for text in texts]))
+    owners, columns, values = _columns(bags([normalise(text) for text in texts]))
     found = np.zeros((len(texts), COLUMNS), np.float32)
-    np.add.at(found, (owners, columns), signs)
+    found[owners, columns] = values
     spread = np.count_nonzero(found, axis=0)
     # What one text alone has tells nothing of others.
     rarity = np.where(spread > 1, np.log(len(texts) / np.maximum(spread, 1)), 0).astype(np.float32)
     found *= rarity
-    found /= np.maximum(np.sqrt((found**2).sum(axis=1, keepdims=True)), np.float32(1e-9))
+    lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
+    found /= np.maximum(lengths, np.float32(1e-9))[:, None]
     return rarity, found
 
 
 def _columns(
     found: Bags,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the owner, the column and the sign of every n-gram, each once in a text."""
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return owner, column and value: the signs of the n-grams of a text, each once, added up."""
     owners = np.repeat(np.arange(len(found.sizes)), found.sizes)
     owners, buckets = np.divmod(np.unique(owners * BUCKETS + found.buckets), BUCKETS)
-    signs = np.where(buckets >> _SIGN, 1, -1).astype(np.float32)
-    return owners, buckets & (COLUMNS - 1), signs
+    signs = np.where(buckets >> _SIGN, 1.0, -1.0)
+    places, which = np.unique(owners * COLUMNS + buckets % COLUMNS, return_inverse=True)
+    values: Floats = np.bincount(which, weights=signs).astype(np.float64)
+    owners, columns = np.divmod(places, COLUMNS)
+    return owners, columns, values
 
 
 def _units(vectors: npt.NDArray[np.int8]) -> Floats:
