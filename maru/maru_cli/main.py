@@ -34,9 +34,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (running, import_, parse, posts, replay, doctor, settings):
+for command in (running, import_, parse, replay, doctor, settings):
     app.add_typer(command.app)
-for group in (sources, ideas, topics, watch, corrections, models, keys, dead, eval_, train):
+for group in (
+    sources, posts, ideas, topics, watch, corrections, models, keys, dead, eval_, train,
+):  # fmt: skip
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2].rstrip("_"))
 
 

@@ -153,7 +153,7 @@ def commands_page() -> str:
 
 def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:  # Typer's own click
     inner: Mapping[str, Any] = getattr(command, "commands", {})
-    if not inner:
+    if not inner or command.invoke_without_command:
         yield path, command
     for name, child in inner.items():
         yield from _commands(f"{path} {name}", child)

@@ -171,3 +171,49 @@ def test_commands_work_where_services_ask_for_a_token(tmp_path: Path) -> None:
 
     assert maru.json("keys", "create", "me", "--role", "admin")["key"].startswith("maru_")
     assert maru.json("sources", "list") == []
+
+
+def test_posts_are_corrected_exported_and_uncorrected(maru: Maru, tmp_path: Path) -> None:
+    rows = b'{"id": "1", "text": "This is sick,\\tdude"}\n{"id": "2", "text": "It crashes"}\n'
+    maru.run("import", "-", "--source", "x", "--wait", stdin=rows)
+    sick, crash = sorted(maru.json("posts"), key=lambda it: str(it["post"]["text"]), reverse=True)
+    files = [tmp_path / "moods.tsv", tmp_path / "intents.tsv"]
+
+    corrected = maru.json("posts", "correct", sick["post"]["id"], "--mood", "positive")
+    both = ("--mood", "negative", "--intent", "problem")
+    maru.json("posts", "correct", crash["post"]["id"], *both)
+    listed = maru.json("posts", "--corrected")
+    maru.json("corrections", "export", str(files[0]))
+    maru.json("corrections", "export", str(files[1]), "--for", "problem")
+    measured = [
+        json.loads(maru.run("eval", kind, str(file)).stdout)
+        for kind, file in zip(("sentiment", "problem"), files, strict=True)
+    ]
+    maru.json("posts", "uncorrect", sick["post"]["id"])
+
+    assert (corrected["sentiment"]["label"], corrected["correction"]["mood"]) == ("positive",) * 2
+    assert len(listed) == 2
+    assert sorted(files[0].read_text().splitlines()) == [
+        "It crashes\tnegative",
+        "This is sick, dude\tpositive",
+        "text\tlabel",
+    ]
+    assert files[1].read_text().splitlines() == ["text\tlabel", "It crashes\tproblem"]
+    assert [it["n"] for it in measured] == [2, 1]
+    assert len(maru.json("posts", "--corrected")) == 1
+    nothing = maru.run("posts", "correct", sick["post"]["id"])
+    assert (nothing.returncode, b"--mood" in nothing.stderr) == (1, True)
+
+
+def test_what_was_learnt_is_told_and_can_be_turned_off(maru: Maru) -> None:
+    before = maru.json("models", "learnt")["heads"]
+    maru.json("models", "learn", "sentiment", "no")
+    maru.json("models", "shadow", "sentiment", "default")
+    after = maru.json("models", "learnt")["heads"]
+
+    assert [(it["head"], it["state"]) for it in before] == [
+        ("sentiment", "too_few"),
+        ("intent", "too_few"),
+    ]
+    assert [it["state"] for it in after] == ["off", "too_few"]
+    assert b"turned it off" in maru.run("models", "learnt").stdout

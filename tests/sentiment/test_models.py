@@ -71,6 +71,23 @@ def test_a_wrong_meaning_is_explained(tmp_path: Path, said: dict[str, str], prob
         mood_of(tmp_path, "own", "awful", **said)
 
 
+def test_other_meanings_are_another_version(tmp_path: Path, tagger: Tagger) -> None:
+    write_checkpoint(tmp_path / "own", ("a", "b", "c"), WORDS)
+    tags = tagger.tag(["awful"], ())
+
+    def told(**labels: str) -> Any:
+        model = NamedModel("own", tuple(labels.items()))
+        (found,) = apply(tags, ["awful"], [Choice("sentiment", model)], tmp_path)
+        return found.sentiment.label, found.chosen.models[0].version
+
+    first, first_version = told(a="negative", b="neutral", c="positive")
+    second, second_version = told(a="positive", b="neutral", c="negative")
+
+    assert (first, second) == ("negative", "positive")
+    assert first_version != second_version
+    assert told(c="positive", b="neutral", a="negative") == (first, first_version)
+
+
 def test_stars_are_moods(tmp_path: Path) -> None:
     stars = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")
     write_checkpoint(tmp_path / "stars", stars, {"meh": (3, 3, 0, 0, 0), "wow": (0, 0, 0, 3, 3)})
@@ -274,6 +291,7 @@ async def test_a_model_is_chosen_tags_and_is_compared(tmp_path: Path) -> None:
         "head": "sentiment",
         "model": {"name": "own", "labels": {}},
         "shadow": None,
+        "learns": True,
     }
     assert now == put.json()
     assert found.sentiment.label == "neutral"

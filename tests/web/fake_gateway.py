@@ -149,6 +149,29 @@ def _serve_owner(app: FastAPI, state: State) -> None:
         refused = _refused(request, state)
         return refused or JSONResponse({"workspace": "default", "actor": "key", "role": "owner"})
 
+    @app.put("/api/v1/posts/{id}/correction", openapi_extra={"x-maru-role": "contributor"})
+    async def correct(request: Request, id: str, said: dict[str, str]) -> Response:
+        if refused := _refused(request, state):
+            return refused
+        at = next(at for at, it in enumerate(state.posts) if it["post_id"] == id)
+        post = state.posts[at]
+        own = {"sentiment": {"label": post["sentiment"]}, "intent": {"label": post["intent"]}}
+        correction = {"by": "key:5f0c6c0e-6a52-4c0b-9d55-6d6172750009", "own": own}
+        told = {"sentiment": said["mood"], "intent": said["intent"], "correction": correction}
+        state.posts[at] = post | told
+        labels = {name: {"label": told[name]} for name in ("sentiment", "intent")}
+        return JSONResponse({**labels, "correction": correction})
+
+    @app.delete("/api/v1/posts/{id}/correction", openapi_extra={"x-maru-role": "contributor"})
+    async def take_back(request: Request, id: str) -> Response:
+        if refused := _refused(request, state):
+            return refused
+        at = next(at for at, it in enumerate(state.posts) if it["post_id"] == id)
+        own = state.posts[at]["correction"]["own"]
+        labels = {name: tag["label"] for name, tag in own.items()}
+        state.posts[at] = state.posts[at] | labels | {"correction": None}
+        return Response(status_code=204)
+
     @app.post("/api/v1/ideas/{id}/status", openapi_extra={"x-maru-role": "owner"})
     async def move(request: Request, id: str, wish: dict[str, str]) -> Response:
         if refused := _refused(request, state):

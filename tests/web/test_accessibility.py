@@ -32,6 +32,26 @@ async def test_axe_finds_no_violation(visit: Visitor, path: str, options: dict[s
     assert await seen.page.evaluate("() => document.body.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"color_scheme": "light"}, {"color_scheme": "dark", "locale": "ko-KR"} | PHONE],
+    ids=["light", "dark-korean-phone"],
+)
+async def test_correcting_a_post_is_accessible_too(visit: Visitor, options: dict[str, Any]) -> None:
+    seen = await visit(PATHS[1], reduced_motion="reduce", **options)
+    post = seen.page.get_by_role("article").first
+    await post.get_by_role("button").first.click()
+    await post.get_by_role("combobox").last.select_option("other")
+    await post.get_by_role("group").get_by_role("button").click()
+    await expect(post.get_by_role("status")).not_to_be_empty()
+    await post.get_by_role("button").first.click()
+
+    found = await Axe().run(seen.page)
+
+    assert found.violations_count == 0, found.generate_report()
+    assert await seen.page.evaluate("() => document.body.scrollWidth <= innerWidth")
+
+
 async def test_the_sign_in_dialog_is_accessible_too(visit: Visitor) -> None:
     seen = await visit()
     await seen.page.get_by_role("button", name="Sign in").click()

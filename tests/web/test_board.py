@@ -175,6 +175,59 @@ async def test_the_public_sees_no_status_buttons(visit: Visitor) -> None:
     await expect(seen.page.get_by_role("button", name="Move to")).to_have_count(0)
 
 
+async def test_a_contributor_corrects_a_post_by_keyboard_and_takes_it_back(
+    visit: Visitor, board: Board
+) -> None:
+    seen = await visit(f"/ideas/{DARK_MODE['id']}#key={KEY}")
+    post = seen.page.get_by_role("article").first
+    await expect(post.get_by_text("Corrected by")).to_have_count(0)
+
+    correct = post.get_by_role("button", name="Correct tags")
+    await correct.focus()
+    await seen.page.keyboard.press("Enter")
+    await expect(correct).to_have_attribute("aria-expanded", "true")
+    await post.get_by_label("Mood").select_option("positive")
+    await post.get_by_label("Intent").select_option("praise")
+    await post.get_by_role("button", name="Save").press("Enter")
+
+    await expect(post.get_by_text("Corrected by 5f0c6c0e…")).to_be_visible()
+    await expect(post.get_by_text("Maru says Negative, Suggestion")).to_be_visible()
+    await expect(post.locator(".tags")).to_contain_text("Positive")
+    await expect(post.get_by_role("status")).to_contain_text("no longer counts")
+    await expect(correct).to_be_focused()
+    assert board.state.posts[0]["sentiment"] == "positive"
+
+    await correct.click()
+    await post.get_by_role("button", name="Take back").click()
+    await expect(post.get_by_text("Corrected by")).to_have_count(0)
+    await expect(post.locator(".tags")).to_contain_text("Negative")
+    assert board.state.posts[0]["correction"] is None
+    assert seen.errors == []
+
+
+async def test_a_refused_correction_says_why_and_changes_nothing(
+    visit: Visitor, board: Board
+) -> None:
+    seen = await visit(f"/ideas/{DARK_MODE['id']}#key={KEY}", locale="ko-KR")
+    post = seen.page.get_by_role("article").first
+    await post.get_by_role("button", name="태그 고치기").click()
+    board.state.failing = True
+
+    await post.get_by_label("감정").select_option("positive")
+    await post.get_by_role("button", name="저장").click()
+
+    await expect(post.get_by_role("alert")).to_contain_text("try again")
+    await expect(post.locator(".tags")).to_contain_text("부정")
+    assert seen.errors == []
+
+
+async def test_the_public_corrects_nothing(visit: Visitor) -> None:
+    seen = await visit(f"/ideas/{DARK_MODE['id']}")
+
+    await expect(seen.page.get_by_role("article")).to_have_count(5)
+    await expect(seen.page.get_by_role("button", name="Correct tags")).to_have_count(0)
+
+
 async def test_the_browser_decides_the_language_until_the_reader_does(visit: Visitor) -> None:
     seen = await visit(locale="ko-KR")
     await expect(seen.page.locator("html")).to_have_attribute("lang", "ko")

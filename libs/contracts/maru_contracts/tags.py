@@ -1,6 +1,7 @@
 """What the analysers say about a post, and what a workspace tells them to look for."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import Field
 
@@ -201,12 +202,37 @@ class ModelSelected(Message):
     """Which model makes a head's tags in a workspace, and which one runs beside it, in the shadow.
 
     None is Maru's own model, or no shadow. What the shadow says is compared and goes no further.
+    `learns` is whether the head may learn from the tags that the workspace's people corrected.
     """
 
     workspace: Annotated[str, Field(min_length=1, max_length=100)]
     head: ChosenHead
     model: ChosenModel | None = None
     shadow: ChosenModel | None = None
+    learns: bool = True
+    at: Moment
+
+
+MAX_CORRECTED = 2_000
+"""Characters of a corrected post's text that are told of: no head reads more."""
+
+
+class TagsCorrected(Message):
+    """What a person says of a post's tags; None is what nobody has corrected.
+
+    Title and text are those that the person saw, redacted like the post, and cut. A later one for
+    the same post replaces it; `removed` takes it back, and then it has no words.
+    """
+
+    workspace: Annotated[str, Field(min_length=1, max_length=100)]
+    post_id: UUID
+    title: Annotated[str, Field(max_length=MAX_CORRECTED)] = ""
+    text: Annotated[str, Field(max_length=MAX_CORRECTED)] = ""
+    mood: Mood | None = None
+    intent: IntentLabel | None = None
+    topics: Annotated[tuple[str, ...], Field(max_length=20)] | None = None
+    removed: bool = False
+    by: Annotated[str, Field(max_length=200)]
     at: Moment
 
 

@@ -8,7 +8,13 @@ from typing import Generic, TypeVar
 from maru_contracts.ideas import IdeaChanged
 from maru_contracts.message import Message
 from maru_contracts.posts import Post
-from maru_contracts.tags import ModelSelected, TaggedPost, TermDefined, TopicDefined
+from maru_contracts.tags import (
+    ModelSelected,
+    TaggedPost,
+    TagsCorrected,
+    TermDefined,
+    TopicDefined,
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -81,6 +87,17 @@ TERMS_DEFINED = Topic(
     compacted=True,
 )
 
+TAGS_CORRECTED = Topic(
+    name="tags.corrected.v1",
+    message=TagsCorrected,
+    key=lambda corrected: f"{corrected.workspace}/{corrected.post_id}",
+    producer="ideas",
+    consumers=("sentiment",),
+    partitions=1,
+    retention=None,
+    compacted=True,
+)
+
 MODELS_SELECTED = Topic(
     name="models.selected.v1",
     message=ModelSelected,
@@ -98,6 +115,7 @@ TOPICS: tuple[
     | Topic[IdeaChanged]
     | Topic[TopicDefined]
     | Topic[TermDefined]
+    | Topic[TagsCorrected]
     | Topic[ModelSelected],
     ...,
 ] = (
@@ -106,6 +124,7 @@ TOPICS: tuple[
     IDEAS_CHANGED,
     TOPICS_DEFINED,
     TERMS_DEFINED,
+    TAGS_CORRECTED,
     MODELS_SELECTED,
 )
 

@@ -1,13 +1,18 @@
 """`maru corrections` …: what is typed, and what is printed."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from maru_cli.asking import Json, ask, change, done, show
+from maru_kit.errors import ConfigError
 
-app = typer.Typer(help="Terms whose mood the workspace knows better.", no_args_is_help=True)
+app = typer.Typer(
+    help="Terms whose mood the workspace knows better, and posts whose tags it corrected.",
+    no_args_is_help=True,
+)
 
 
 @app.command("list")
@@ -37,6 +42,45 @@ def corrections_add(
 def corrections_remove(term: str, as_json: Json = False) -> None:
     """Let the sentiment model judge a term again."""
     change("DELETE", _path(term), "Removed.", as_json=as_json)
+
+
+@app.command("export")
+def corrections_export(
+    file: Path,
+    kind: Annotated[
+        str, typer.Option("--for", help="sentiment, intent, problem, question or praise")
+    ] = "sentiment",
+    as_json: Json = False,
+) -> None:
+    """Write the posts whose tags people corrected, as `maru eval KIND FILE` reads them."""
+    if kind not in _EXPORTED:
+        raise ConfigError(f"--for takes one of {', '.join(_EXPORTED)}, not {kind!r}")
+    posts = ask(lambda client: client.items("/api/v1/posts", most=_MOST, corrected=True))
+    labelled = [(_text(post["post"]), _label(post["correction"], kind)) for post in posts]
+    rows = [f"{text}\t{label}\n" for text, label in labelled if label]
+    file.write_text("".join(["text\tlabel\n", *rows]), "utf-8")
+    said = {"file": str(file), "posts": len(rows)}
+    done(said, f"{len(rows)} posts are in {file}.", as_json=as_json)
+
+
+_EXPORTED = ("sentiment", "intent", "problem", "question", "praise")
+_MOST = 10_000
+
+
+def _label(correction: dict[str, Any], kind: str) -> str | None:
+    if kind == "sentiment":
+        mood: str | None = correction["mood"]
+        return mood
+    if correction["intent"] is None:
+        return None
+    wanted = "suggestion" if kind == "intent" else kind
+    return wanted if correction["intent"] == wanted else "other"
+
+
+def _text(post: dict[str, Any]) -> str:
+    """Write title and text on one line, as a TSV file needs it."""
+    title, text = post["title"], post["text"]
+    return " ".join((text if text.startswith(title) else f"{title} {text}").split())
 
 
 def _path(term: str) -> str:

@@ -37,22 +37,57 @@ def models_list(as_json: Json = False) -> None:
 def models_use(head: Head, name: Name, label: Label = None, as_json: Json = False) -> None:
     """Have a model tag new posts; nothing runs in the shadow after that."""
     body = {"model": _model(name, label), "shadow": None}
-    chosen = ask(lambda client: client.call("PUT", f"/api/v1/models/{head}", json=body))
+    chosen = ask(lambda client: _choose(client, head, body))
     done(chosen, f"{head} of new posts is by {name} from now on.", as_json=as_json)
 
 
 @app.command("shadow")
 def models_shadow(head: Head, name: Name, label: Label = None, as_json: Json = False) -> None:
     """Run a model beside the one that tags, to compare; `default` ends it."""
-
-    async def put(client: Any) -> Any:
-        choices = await client.call("GET", "/api/v1/models/choices")
-        now = next((it["model"] for it in choices["heads"] if it["head"] == head), None)
-        body = {"model": now, "shadow": _model(name, label)}
-        return await client.call("PUT", f"/api/v1/models/{head}", json=body)
-
-    chosen = ask(put)
+    body = {"shadow": _model(name, label)}
+    chosen = ask(lambda client: _choose(client, head, body))
     done(chosen, f"In the shadow of {head}: {_name(chosen['shadow'], 'nothing')}.", as_json=as_json)
+
+
+@app.command("learn")
+def models_learn(
+    head: Head,
+    on: Annotated[bool, typer.Argument(metavar="ON", help="yes or no")],
+    as_json: Json = False,
+) -> None:
+    """Let a tag learn from corrected posts, where that makes it better; or go back."""
+    chosen = ask(lambda client: _choose(client, head, {"learns": on}))
+    said = f"{head} learns from corrections." if on else f"{head} learns no more."
+    done(chosen, said, as_json=as_json)
+
+
+@app.command("learnt")
+def models_learnt(as_json: Json = False) -> None:
+    """Show what was learnt from corrected posts, how good it is, and whether it is used."""
+    found = ask(lambda client: client.call("GET", "/api/v1/models/learnt"))
+    if as_json:
+        show(found, {}, "", as_json=True)
+        return
+    rows = [
+        {
+            **it,
+            "base": _share(it["base_accuracy"]),
+            "exchanged": _share(it["exchanged_accuracy"]),
+            "own": _share(it["accuracy"]),
+            "p": "" if it["p_value"] is None else f"{it['p_value']:.2g}",
+        }
+        for it in found["heads"]
+    ]
+    columns = {
+        "head": "Tag",
+        "corrections": "Corrections",
+        "base": "Right before",
+        "exchanged": "Labels exchanged",
+        "own": "Right now",
+        "p": "p",
+        "why": "Used or not",
+    }
+    show(rows, columns, "", as_json=False)
 
 
 @app.command("compare")
@@ -77,6 +112,18 @@ def models_fetch(repository: str, as_json: Json = False) -> None:
 
     folder = fetch(repository, Settings().models_folder)
     done({"model": folder.name}, f"{folder.name} is there: {folder}", as_json=as_json)
+
+
+async def _choose(client: Any, head: str, changed: dict[str, Any]) -> Any:
+    """Change a part of what is chosen for a head."""
+    choices = await client.call("GET", "/api/v1/models/choices")
+    now: dict[str, Any] = next((it for it in choices["heads"] if it["head"] == head), {})
+    kept = {name: value for name, value in now.items() if name != "head"}
+    return await client.call("PUT", f"/api/v1/models/{head}", json=kept | changed)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
 
 
 def _model(name: str, labels: list[str] | None) -> dict[str, Any] | None:

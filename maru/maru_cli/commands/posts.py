@@ -1,16 +1,18 @@
-"""`maru posts`: what is typed, and what is printed."""
+"""`maru posts` …: what is typed, and what is printed."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from maru_cli.asking import ROWS, Json, Limit, ask, show
+from maru_cli.asking import ROWS, Json, Limit, ask, change, done, show
+from maru_kit.errors import ConfigError
 
-app = typer.Typer()
+app = typer.Typer(help="Posts with their tags; without a command, the newest ones.")
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def posts(
+    context: typer.Context,
     limit: Limit = ROWS,
     language: str | None = None,
     sentiment: str | None = None,
@@ -19,17 +21,57 @@ def posts(
         bool | None, typer.Option("--spam/--no-spam", help="Spam alone, or all but spam.")
     ] = None,
     query: Annotated[str | None, typer.Option("--query", "-q")] = None,
+    corrected: Annotated[
+        bool, typer.Option("--corrected", help="Only those whose tags a person corrected.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the newest posts with their tags."""
+    if context.invoked_subcommand:
+        return
     asked = {"language": language, "sentiment": sentiment, "intent": intent, "q": query}
-    params = {name: value for name, value in asked.items() if value is not None}
+    params: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if spam is not None:
         params["spam"] = str(spam).lower()
+    if corrected:
+        params["corrected"] = True
     rows = ask(lambda client: client.items("/api/v1/posts", most=limit, **params))
     if not as_json:
         rows = [{**row["post"], "language": row["language"]} for row in rows]
     show(rows, _POST_COLUMNS, "No post fits that." if params else "No posts yet.", as_json=as_json)
+
+
+@app.command("correct")
+def posts_correct(
+    post: str,
+    mood: Annotated[
+        str | None, typer.Option("--mood", help="negative, neutral or positive")
+    ] = None,
+    intent: Annotated[
+        str | None, typer.Option("--intent", help="suggestion, problem, question, praise or other")
+    ] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option("--topic", help="What it is about; repeatable.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a post's tags are, or that they are right; the rest is left to the models."""
+    said = {"mood": mood, "intent": intent, "topics": topic}
+    body = {name: value for name, value in said.items() if value is not None}
+    if not body:
+        raise ConfigError("Say what the post's tags are: --mood, --intent or --topic")
+    found = ask(lambda client: client.call("PUT", _path(post), json=body))
+    done(found, "Corrected.", as_json=as_json)
+
+
+@app.command("uncorrect")
+def posts_uncorrect(post: str, as_json: Json = False) -> None:
+    """Give a post the models' own tags again."""
+    change("DELETE", _path(post), "The models' own tags are back.", as_json=as_json)
+
+
+def _path(post: str) -> str:
+    return f"/api/v1/posts/{post}/correction"
 
 
 _POST_COLUMNS = {

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
-from maru_contracts.topics import IDEAS_CHANGED, POSTS_TAGGED, TERMS_DEFINED, TOPICS_DEFINED
+from maru_contracts.topics import (
+    IDEAS_CHANGED,
+    POSTS_TAGGED,
+    TAGS_CORRECTED,
+    TERMS_DEFINED,
+    TOPICS_DEFINED,
+)
 from maru_ideas.domain.space import trained
 from maru_ideas.handlers import Posts
 from maru_ideas.outbox import Outbox, Relay
 from maru_ideas.routes import board, discovered, ideas, posts, topics, watch
+from maru_ideas.service.correcting import Correcting
 from maru_ideas.service.desk import Desk
 from maru_ideas.service.discovering import Discovering
 from maru_ideas.service.finds import Finds
@@ -30,7 +37,7 @@ from maru_kit.stream import StreamHealth, consume
 
 SCHEMA = "ideas"
 GROUP = "ideas"
-TOPICS = (POSTS_TAGGED, IDEAS_CHANGED, TOPICS_DEFINED, TERMS_DEFINED)
+TOPICS = (POSTS_TAGGED, IDEAS_CHANGED, TOPICS_DEFINED, TERMS_DEFINED, TAGS_CORRECTED)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Parts:
     bus: Bus
     desk: Desk
     finds: Finds
+    correcting: Correcting
     intake: Intake
     relay: Relay
     positions: StoredPositions
@@ -61,6 +69,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             await bus.create(TOPICS)
             parts = wired(settings, database, bus, health)
             app.state.parts, app.state.desk = parts, parts.desk
+            app.state.correcting = parts.correcting
             if work:
                 await stack.enter_async_context(_working(settings, parts))
             yield
@@ -102,21 +111,22 @@ def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth
         min_suggestion=settings.min_suggestion,
         min_problem=settings.min_problem,
     )
-    index = Index(store, rules.space, settings.closeness)
+    intake = Intake(
+        database=database,
+        positions=positions,
+        store=store,
+        outbox=outbox,
+        index=Index(store, rules.space, settings.closeness),
+        discovering=Discovering(database, rules.space, settings.grain),
+        rules=rules,
+    )
     return Parts(
         database=database,
         bus=bus,
         desk=Desk(database, store, outbox, settings.weights),
         finds=Finds(database, outbox),
-        intake=Intake(
-            database=database,
-            positions=positions,
-            store=store,
-            outbox=outbox,
-            index=index,
-            discovering=Discovering(database, rules.space, settings.grain),
-            rules=rules,
-        ),
+        correcting=Correcting(database=database, store=store, outbox=outbox, intake=intake),
+        intake=intake,
         relay=Relay(outbox, bus, settings.common.instance),
         positions=positions,
         health=health,

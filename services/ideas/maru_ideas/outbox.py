@@ -5,7 +5,7 @@ as history.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -17,8 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.ideas import IdeaChanged
-from maru_contracts.tags import TermDefined, TopicDefined
-from maru_contracts.topics import IDEAS_CHANGED, TERMS_DEFINED, TOPICS_DEFINED
+from maru_contracts.tags import TagsCorrected, TermDefined, TopicDefined
+from maru_contracts.topics import (
+    IDEAS_CHANGED,
+    TAGS_CORRECTED,
+    TERMS_DEFINED,
+    TOPICS_DEFINED,
+)
 from maru_ideas.domain.times import micros
 from maru_ideas.metrics import OUTBOX_AGE, OUTBOX_DEPTH
 from maru_ideas.tables import events, relays
@@ -36,6 +41,13 @@ within this; if they do not, an event may be published twice, which its id tells
 _BATCH = 500
 _IDLE = 0.2
 _BACKOFF = 1.0
+
+
+_NAMES: Mapping[type, str] = {
+    TopicDefined: TOPICS_DEFINED.name,
+    TermDefined: TERMS_DEFINED.name,
+    TagsCorrected: TAGS_CORRECTED.name,
+}
 
 
 @dataclass(frozen=True)
@@ -72,12 +84,11 @@ class Outbox:
             await connection.execute(insert(events), rows)
 
     async def add_definition(
-        self, connection: AsyncConnection, defined: TopicDefined | TermDefined
+        self, connection: AsyncConnection, defined: TopicDefined | TermDefined | TagsCorrected
     ) -> None:
-        """Write that a workspace defined or removed a topic or a term."""
-        topic = TOPICS_DEFINED if isinstance(defined, TopicDefined) else TERMS_DEFINED
+        """Write that a workspace defined or removed a topic or a term, or corrected tags."""
         row = {
-            "topic": topic.name,
+            "topic": _NAMES[type(defined)],
             "workspace": defined.workspace,
             "version": 0,
             "at": micros(defined.at),
@@ -195,6 +206,9 @@ class Relay:
         elif topic == TOPICS_DEFINED.name:
             topics = [TopicDefined.model_validate_json(event.body) for event in run]
             await publish(self._bus, TOPICS_DEFINED, topics)
+        elif topic == TAGS_CORRECTED.name:
+            corrected = [TagsCorrected.model_validate_json(event.body) for event in run]
+            await publish(self._bus, TAGS_CORRECTED, corrected)
         else:
             terms = [TermDefined.model_validate_json(event.body) for event in run]
             await publish(self._bus, TERMS_DEFINED, terms)

@@ -43,9 +43,19 @@ posts = Table(
     Column("models", Text, nullable=False, comment="names and versions of all heads"),
     Column("labels", Text, nullable=False, comment="|topic|topic|, for filters"),
     Column("search", Text, nullable=False, comment="the words, squeezed together"),
+    Column("corrected_at", BigInteger, nullable=True, comment="null: the tags are the models'"),
     Column("body", Text, nullable=False, comment="the TaggedPost without its embedding, JSON"),
     Column("embedding", LargeBinary, nullable=False, comment="512 signed bytes"),
     Index("posts_newest", "workspace", "created_at", "id"),
+)
+
+Index(
+    "posts_corrected",
+    posts.c.workspace,
+    posts.c.created_at,
+    posts.c.id,
+    sqlite_where=posts.c.corrected_at.is_not(None),
+    postgresql_where=posts.c.corrected_at.is_not(None),
 )
 
 ideas = Table(

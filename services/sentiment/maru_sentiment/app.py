@@ -11,6 +11,7 @@ from maru_contracts.topics import (
     MODELS_SELECTED,
     POSTS_COLLECTED,
     POSTS_TAGGED,
+    TAGS_CORRECTED,
     TERMS_DEFINED,
     TOPICS_DEFINED,
 )
@@ -23,12 +24,20 @@ from maru_sentiment.definitions import Definitions
 from maru_sentiment.handlers import Posts
 from maru_sentiment.inference import Inference, open_inference
 from maru_sentiment.parts import Parts
+from maru_sentiment.retraining import Retraining
 from maru_sentiment.routes import explanations, models
 from maru_sentiment.settings import Settings
 from maru_sentiment.shadow import Shadows
 
 GROUP = "sentiment"
-TOPICS = (POSTS_COLLECTED, POSTS_TAGGED, TOPICS_DEFINED, TERMS_DEFINED, MODELS_SELECTED)
+TOPICS = (
+    POSTS_COLLECTED,
+    POSTS_TAGGED,
+    TOPICS_DEFINED,
+    TERMS_DEFINED,
+    TAGS_CORRECTED,
+    MODELS_SELECTED,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +54,9 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             inference = await stack.enter_async_context(
                 open_inference(settings.workers, settings.models_folder)
             )
-            parts = Parts(bus, inference, Definitions(bus), Shadows())
+            definitions = Definitions(bus)
+            retraining = Retraining(inference, definitions)
+            parts = Parts(bus, inference, definitions, Shadows(), retraining)
             app.state.parts = parts
             if work:
                 await stack.enter_async_context(_working(settings, parts, health))
@@ -87,10 +98,16 @@ async def _tag(settings: Settings, parts: Parts, health: StreamHealth, stop: asy
     await _load(parts.inference)
     await parts.definitions.load()
     posts = Posts(
-        parts.bus, parts.inference, parts.definitions, parts.shadows, redact=settings.redact_pii
+        parts.bus,
+        parts.inference,
+        parts.definitions,
+        parts.shadows,
+        parts.retraining,
+        redact=settings.redact_pii,
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(parts.definitions.follow(stop))
+        tasks.create_task(parts.retraining.run(stop))
         tasks.create_task(
             consume(
                 parts.bus,

@@ -1,5 +1,7 @@
 """The models that workspaces chose instead of Maru's own, or beside them: in a worker process."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -39,8 +41,13 @@ class Head:
 
     @property
     def model(self) -> ModelVersion:
-        """The folder's name, and a hash of the graph."""
-        return ModelVersion(head=self.head, name=self.name, version=self.classifier.version)
+        """The folder's name; hashes of the graph, and of what its labels mean.
+
+        Posts that come again get new tags only from another version.
+        """
+        meanings = hashlib.sha256(json.dumps(self.meant).encode()).hexdigest()[:6]
+        version = f"{self.classifier.version}+{meanings}"
+        return ModelVersion(head=self.head, name=self.name, version=version)
 
     def tag(self, texts: Sequence[str]) -> list[Choosable]:
         """Tag each text; probabilities are rounded to four digits."""

@@ -7,6 +7,7 @@ from maru_contracts.tags import Mood, Sentiment
 from maru_sentiment.analyser import Tags
 from maru_sentiment.domain import Choice, Subject
 from maru_sentiment.inference import Inference
+from maru_sentiment.learning import LearntHead
 from maru_sentiment.terms import Finder, Found, Term
 
 _PLACEHOLDER = "__"
@@ -21,8 +22,11 @@ async def tag(
     *,
     finder: Finder | None,
     choices: tuple[Choice, ...] = (),
+    learnt: Sequence[LearntHead] = (),
 ) -> list[Tags]:
     """Tag texts of a workspace that chose the models of `choices`; `hints` are as in `Batch`.
+
+    `learnt` are its heads that learnt from corrected tags.
 
     `finder` finds its corrected terms. A text with corrected terms goes through the models twice:
     with the terms for all heads but one, and without them for the mood.
@@ -30,7 +34,7 @@ async def tag(
     found = [finder.find(text)[1] if finder else [] for text in texts]
     masked = {at: without(texts[at], terms) for at, terms in enumerate(found) if terms}
     all_tags = await inference.tag(
-        [*texts, *masked.values()], subjects, [*hints, *([None] * len(masked))], choices
+        [*texts, *masked.values()], subjects, [*hints, *([None] * len(masked))], choices, learnt
     )
     tags = all_tags[: len(texts)]
     for (at, rest), of_rest in zip(masked.items(), all_tags[len(texts) :], strict=True):

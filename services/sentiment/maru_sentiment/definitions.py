@@ -1,4 +1,4 @@
-"""Follows on the log what workspaces define: subjects, terms, models of their choice."""
+"""Follows on the log what workspaces define: subjects, terms, models, and tags they corrected."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -8,11 +8,25 @@ import structlog
 from pydantic import ValidationError
 
 from maru_contracts.message import Message
-from maru_contracts.tags import ModelSelected, TermDefined, TopicDefined
-from maru_contracts.topics import MODELS_SELECTED, TERMS_DEFINED, TOPICS_DEFINED, Topic
+from maru_contracts.tags import ModelSelected, TagsCorrected, TermDefined, TopicDefined
+from maru_contracts.topics import (
+    MODELS_SELECTED,
+    TAGS_CORRECTED,
+    TERMS_DEFINED,
+    TOPICS_DEFINED,
+    Topic,
+)
 from maru_kit.bus import Bus
 from maru_kit.errors import Unavailable
-from maru_sentiment.domain import DEFAULT_SUBJECTS, Choice, Subject, choices_of, subjects_of
+from maru_sentiment.domain import (
+    DEFAULT_SUBJECTS,
+    Choice,
+    CorrectedText,
+    Subject,
+    choices_of,
+    corrected_of,
+    subjects_of,
+)
 from maru_sentiment.terms import Finder, Term, terms_of
 
 log = structlog.get_logger(__name__)
@@ -30,10 +44,12 @@ class Definitions:
         self._terms: dict[str, list[Term]] = {}
         self._finders: dict[str, Finder] = {}
         self._choices: Mapping[str, tuple[Choice, ...]] = {}
+        self._corrected: Mapping[str, tuple[CorrectedText, ...]] = {}
         self._followed = (
             _Followed(bus, TOPICS_DEFINED, self._on_topics),
             _Followed(bus, TERMS_DEFINED, self._on_terms),
             _Followed(bus, MODELS_SELECTED, self._on_models),
+            _Followed(bus, TAGS_CORRECTED, self._on_corrected),
         )
 
     def subjects(self, workspace: str) -> tuple[Subject, ...]:
@@ -47,6 +63,10 @@ class Definitions:
     def choices(self, workspace: str) -> tuple[Choice, ...]:
         """Return the models that the workspace chose, for heads that have another than Maru's."""
         return self._choices.get(workspace, ())
+
+    def corrected(self, workspace: str) -> tuple[CorrectedText, ...]:
+        """Return the texts whose mood or intent people of the workspace corrected, newest last."""
+        return self._corrected.get(workspace, ())
 
     async def load(self) -> None:
         """Read all definitions up to now, from the beginning at the first call."""
@@ -66,6 +86,9 @@ class Definitions:
 
     def _on_models(self, chosen: Collection[ModelSelected]) -> None:
         self._choices = choices_of(chosen)
+
+    def _on_corrected(self, told: Collection[TagsCorrected]) -> None:
+        self._corrected = corrected_of(told)
 
     def _on_terms(self, definitions: Collection[TermDefined]) -> None:
         before, self._terms = self._terms, terms_of(definitions)

@@ -1,10 +1,18 @@
-"""What workspaces want of the tagger: their subjects, and models of their choice. Pure values."""
+"""What workspaces want of the tagger: subjects, models of their choice, tags that are theirs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from maru_contracts.default_topics import DEFAULT_TOPICS
-from maru_contracts.tags import ChosenHead, ChosenModel, ModelSelected, TopicDefined
+from maru_contracts.tags import (
+    ChosenHead,
+    ChosenModel,
+    IntentLabel,
+    ModelSelected,
+    Mood,
+    TagsCorrected,
+    TopicDefined,
+)
 
 
 @dataclass(frozen=True)
@@ -30,15 +38,42 @@ class Choice:
     head: ChosenHead
     model: NamedModel | None = None
     shadow: NamedModel | None = None
+    learns: bool = True
+
+
+@dataclass(frozen=True)
+class CorrectedText:
+    """A post's text, and the tags that a person gave it; None is what nobody corrected."""
+
+    text: str
+    mood: Mood | None
+    intent: IntentLabel | None
+
+
+def corrected_of(told: Iterable[TagsCorrected]) -> Mapping[str, tuple[CorrectedText, ...]]:
+    """Sort what people said of moods and intents by workspace, in the order they said it."""
+    spaces: dict[str, list[CorrectedText]] = {}
+    for it in told:
+        if not it.removed and (it.mood or it.intent):
+            text = CorrectedText(joined(it.title, it.text), it.mood, it.intent)
+            spaces.setdefault(it.workspace, []).append(text)
+    return {workspace: tuple(texts) for workspace, texts in spaces.items()}
+
+
+def joined(title: str, text: str) -> str:
+    """Put title and text together as the models read them, unless the text begins with it."""
+    if not title or text.startswith(title):
+        return text
+    return f"{title}\n{text}"
 
 
 def choices_of(chosen: Iterable[ModelSelected]) -> Mapping[str, tuple[Choice, ...]]:
-    """Sort by workspace, the newest of each head; choices of Maru's own alone are left out."""
+    """Sort by workspace, the newest of each head; those that change nothing are left out."""
     newest = {(it.workspace, it.head): it for it in chosen}
     spaces: dict[str, tuple[Choice, ...]] = {}
     for it in newest.values():
-        if it.model or it.shadow:
-            choice = Choice(it.head, named(it.model), named(it.shadow))
+        if it.model or it.shadow or not it.learns:
+            choice = Choice(it.head, named(it.model), named(it.shadow), it.learns)
             spaces[it.workspace] = (*spaces.get(it.workspace, ()), choice)
     return spaces
 

@@ -15,9 +15,11 @@ from maru_kit.stream import Batch, publish
 from maru_sentiment import corrections, metrics
 from maru_sentiment.analyser import Tags
 from maru_sentiment.definitions import Definitions
+from maru_sentiment.domain import joined
 from maru_sentiment.inference import Inference
 from maru_sentiment.marking import NO_MARKS, marked, model_of
 from maru_sentiment.redaction import redacted
+from maru_sentiment.retraining import Retraining
 from maru_sentiment.shadow import Shadows
 
 log = structlog.get_logger(__name__)
@@ -32,6 +34,7 @@ class Posts:
         inference: Inference,
         definitions: Definitions,
         shadows: Shadows,
+        retraining: Retraining,
         *,
         redact: bool,
     ) -> None:
@@ -39,6 +42,7 @@ class Posts:
         self._inference = inference
         self._definitions = definitions
         self._shadows = shadows
+        self._retraining = retraining
         self._failing: set[tuple[str, str]] = set()
         self._redact = redact
 
@@ -61,8 +65,15 @@ class Posts:
         hints = [post.lang_hint for post in posts]
         subjects = self._definitions.subjects(workspace)
         choices = self._definitions.choices(workspace)
+        learnt = await self._retraining.heads(workspace)
         all_tags = await corrections.tag(
-            self._inference, texts, subjects, hints, finder=finder, choices=choices
+            self._inference,
+            texts,
+            subjects,
+            hints,
+            finder=finder,
+            choices=choices,
+            learnt=learnt,
         )
         self._shadows.take(workspace, choices, texts, all_tags)
         self._tell_failures(all_tags)
@@ -136,6 +147,4 @@ def _toxic_in_fields(post: Post, parts: tuple[ToxicPart, ...]) -> tuple[ToxicPar
 
 def analysed_text(post: Post) -> str:
     """Join title and text, unless the text begins with its title."""
-    if not post.title or post.text.startswith(post.title):
-        return post.text
-    return f"{post.title}\n{post.text}"
+    return joined(post.title, post.text)

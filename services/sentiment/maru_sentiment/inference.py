@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,9 +23,23 @@ from maru_sentiment.domain import Choice, NamedModel, Subject
 
 if TYPE_CHECKING:
     from maru_sentiment.analyser import Tags
+    from maru_sentiment.learning import Learning, LearntHead
     from maru_sentiment.tagger import Tagger
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Additions:
+    """What a workspace adds to Maru's own models: others, their folder, and heads that learnt."""
+
+    choices: tuple[Choice, ...]
+    folder: Path
+    learnt: "tuple[LearntHead, ...]" = ()
+
+
+_TOGETHER = 128
+"""Corrected texts that go through the models at once."""
 
 _tagger: "Tagger | None" = None
 """The models of this process, if it is a worker."""
@@ -54,9 +69,27 @@ class Inference:
         subjects: tuple[Subject, ...],
         hints: Sequence[str | None] = (),
         choices: tuple[Choice, ...] = (),
+        learnt: "Sequence[LearntHead]" = (),
     ) -> "list[Tags]":
         """Tag texts of one workspace, in order; raises Unavailable when the worker dies."""
-        return await self._run(_tag, list(texts), subjects, list(hints), choices, self._folder)
+        return await self._run(
+            _tag,
+            list(texts),
+            subjects,
+            list(hints),
+            _Additions(choices, self._folder, tuple(learnt)),
+        )
+
+    async def learn(
+        self,
+        head: "Learning",
+        texts: Sequence[str],
+        labels: Sequence[str],
+        choices: tuple[Choice, ...],
+    ) -> "LearntHead":
+        """Learn a head from corrected texts; raises Unavailable when the worker dies."""
+        additions = _Additions(choices, self._folder)
+        return await self._run(_learn, head, list(texts), list(labels), additions)
 
     async def check(self, head: ChosenHead, model: NamedModel) -> ModelVersion:
         """Load a model that may be chosen, and run it; raises ConfigError when it can't be used."""
@@ -131,15 +164,34 @@ def _tag(
     texts: Sequence[str],
     subjects: tuple[Subject, ...],
     hints: Sequence[str | None],
-    choices: tuple[Choice, ...],
-    folder: Path,
+    additions: _Additions,
 ) -> "list[Tags]":
     tags = _loaded().tag(texts, subjects, hints)
-    if not choices:
-        return tags
-    from maru_sentiment.chosen import apply
+    if additions.choices:
+        from maru_sentiment import chosen
 
-    return apply(tags, texts, choices, folder)
+        tags = chosen.apply(tags, texts, additions.choices, additions.folder)
+    if additions.learnt:
+        from maru_sentiment import learnt
+
+        tags = learnt.apply(tags, texts, additions.learnt, _models())
+    return tags
+
+
+def _learn(
+    head: "Learning",
+    texts: Sequence[str],
+    labels: Sequence[str],
+    additions: _Additions,
+) -> "LearntHead":
+    from maru_sentiment.learnt import learn_head
+
+    tags = [
+        tag
+        for at in range(0, len(texts), _TOGETHER)
+        for tag in _tag(texts[at : at + _TOGETHER], (), (), additions)
+    ]
+    return learn_head(head, texts, labels, tags, _models())
 
 
 def _check(folder: Path, head: ChosenHead, model: NamedModel) -> ModelVersion:

@@ -27,3 +27,14 @@ MODEL_FAILURES = Counter(
     "Posts for which a model that was chosen could not be used; Maru's own tagged them.",
     ["model"],
 )
+LEARNT_HEADS = Gauge(
+    "maru_sentiment_learnt_heads",
+    "Workspaces of this process by what came of their corrected tags: a head that is used, one "
+    "that is not better, too few corrections, or off.",
+    ["head", "state"],
+)
+LEARNING_SECONDS = Histogram(
+    "maru_sentiment_learning_seconds",
+    "Time to learn the heads of one workspace from its corrected tags.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)

@@ -10,7 +10,7 @@ from maru_contracts.tags import SPAM_FROM, TaggedPost
 from maru_ideas.domain import lifecycle
 from maru_ideas.domain.scoring import Weights, score, terms
 from maru_ideas.domain.summarising import Quote, quote
-from maru_ideas.domain.tally import MOODS, Heard, Tally, is_public, ranked
+from maru_ideas.domain.tally import MOODS, Heard, Span, Tally, is_public, ranked
 
 _NOTHING = Tally()
 _NO_QUOTE = Quote(post=None, title="…", summary="…", worth=-1_000.0)
@@ -81,6 +81,43 @@ def corrected(idea: Backed, before: Heard, tagged: TaggedPost, similarity: float
     if is_public(before.channel):
         public = _corrected(public, before, after, tagged, similarity)
     return replace(idea, version=idea.version + 1, whole=whole, public=public)
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What is left of a face when a post is taken away.
+
+    `span` is when the other posts were written, None if there are none; `quote` the best that they
+    offer, None if the idea's words were not those of the post.
+    """
+
+    lost_voice: bool
+    span: Span | None
+    quote: Quote | None
+
+
+def unheard(
+    idea: Backed, before: Heard, whole: Rest, public: Rest | None, half_life: float
+) -> Backed:
+    """The idea without a post that was behind it; `public` is None if the post was not public.
+
+    An idea that has no other stays, with nothing behind it, and keeps its words until the next
+    post brings better ones, which any does.
+    """
+    return replace(
+        idea,
+        version=idea.version + 1,
+        whole=_without(idea.whole, before, whole, half_life),
+        public=_without(idea.public, before, public, half_life) if public else idea.public,
+    )
+
+
+def _without(face: Face, before: Heard, rest: Rest, half_life: float) -> Face:
+    tally = face.tally.minus(
+        before, lost_voice=rest.lost_voice, span=rest.span, half_life=half_life
+    )
+    words = rest.quote or face.quote
+    return Face(tally=tally, quote=words if tally.posts else replace(words, worth=_NO_QUOTE.worth))
 
 
 def moved(idea: Backed, wanted: Status) -> Backed:

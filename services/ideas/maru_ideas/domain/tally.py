@@ -48,6 +48,14 @@ def is_public(channel: Channel) -> bool:
 
 
 @dataclass(frozen=True)
+class Span:
+    """When the first and the last of some posts were written."""
+
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
 class Tally:
     """The counts of an idea.
 
@@ -68,6 +76,8 @@ class Tally:
 
     def plus(self, heard: Heard, *, new_voice: bool, half_life: float) -> "Tally":
         """The counts with one post more. `half_life` is in days."""
+        if not self.posts and self.last_seen:
+            return Tally().plus(heard, new_voice=new_voice, half_life=half_life)
         last = max(heard.at, self.last_seen or heard.at)
         cooled = self.heat * _decay(self.last_seen or last, last, half_life)
         return replace(
@@ -77,6 +87,27 @@ class Tally:
             heat=cooled + _decay(heard.at, last, half_life),
             first_seen=min(heard.at, self.first_seen or heard.at),
             last_seen=last,
+        )
+
+    def minus(
+        self, heard: Heard, *, lost_voice: bool, span: Span | None, half_life: float
+    ) -> "Tally":
+        """The counts without a post that is counted; `span` is when the others were written.
+
+        Without any other the times stay as they were.
+        """
+        counts = replace(
+            _counting(self, heard, -1), posts=self.posts - 1, voices=self.voices - lost_voice
+        )
+        if span is None:
+            return replace(counts, heat=0.0)
+        seen = self.last_seen or span.last
+        heat = max(0.0, self.heat - _decay(heard.at, seen, half_life))
+        return replace(
+            counts,
+            heat=heat / _decay(span.last, seen, half_life),
+            first_seen=span.first,
+            last_seen=span.last,
         )
 
     def changed(self, before: Heard, after: Heard) -> "Tally":

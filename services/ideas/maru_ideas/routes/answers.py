@@ -9,6 +9,7 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import RowMapping
 
+from maru_ideas.service.correcting import Correcting
 from maru_ideas.service.desk import Desk
 from maru_kit.errors import BadRequest
 from maru_kit.http import Caller, caller, decode_cursor
@@ -32,8 +33,15 @@ def desk(request: Request) -> Desk:
     return found
 
 
+def correcting(request: Request) -> Correcting:
+    """Who takes corrections in this application."""
+    found: Correcting = request.app.state.correcting
+    return found
+
+
 Asking = Annotated[Caller, Depends(caller)]
 AtDesk = Annotated[Desk, Depends(desk)]
+Correct = Annotated[Correcting, Depends(correcting)]
 
 
 def json_page(items: Iterable[str], *, next: str | None, total: int | None = None) -> bytes:

@@ -10,6 +10,7 @@ from maru_contracts.ideas import Idea, Status
 from maru_contracts.message import Message
 from maru_contracts.posts import Author, Channel
 from maru_contracts.tags import IntentLabel, Mood
+from maru_ideas.domain.corrections import Correction
 from maru_ideas.routes.answers import Name, Paged, Words, after, json_page, turned
 from maru_ideas.service.desk import Desk
 from maru_ideas.store.listing import IdeaFilter, Sort
@@ -35,7 +36,7 @@ class IdeaPage(Page[Idea]):
 
 
 class Evidence(Message):
-    """A post behind an idea. `author` is null on the public board."""
+    """A post behind an idea. `author` is null on the public board, and so is `correction`."""
 
     post_id: UUID
     idea_id: UUID
@@ -51,6 +52,7 @@ class Evidence(Message):
     topics: tuple[str, ...]
     created_at: datetime
     similarity: float
+    correction: Correction | None = None
 
 
 async def ideas_of(at: Desk, workspace: str, query: IdeaQuery, *, public: bool) -> bytes:
@@ -96,5 +98,6 @@ def _shown(row: RowMapping, idea: UUID, *, public: bool) -> Evidence:
             "intent": tagged["intent"]["label"],
             "topics": [topic["name"] for topic in tagged["topics"]],
             "similarity": row["similarity"],
+            "correction": None if public else tagged.get("correction"),
         }
     )

@@ -59,12 +59,17 @@ class Index:
         INDEX_SIZE.set(self._size())
 
     async def shelf(self, connection: AsyncConnection, held: Held, name: ShelfName) -> Shelf:
-        """One product's ideas, from memory or from the database."""
-        if name not in held.shelves:
-            held.shelves[name] = await self._load(connection, name)
-        return held.shelves[name]
+        """One product's ideas, from memory or from the database.
 
-    async def _load(self, connection: AsyncConnection, name: ShelfName) -> Shelf:
+        What is in memory is not all when a person's correction has founded an idea meanwhile.
+        """
+        shelf = held.shelves.get(name)
+        if shelf is None or len(shelf) != await self._store.places(connection, name):
+            held.shelves[name] = shelf = await self.load(connection, name)
+        return shelf
+
+    async def load(self, connection: AsyncConnection, name: ShelfName) -> Shelf:
+        """One product's ideas from the database, for one who will not write on."""
         shelf = Shelf(self._space, self._closeness)
         shapes = await self._store.shapes(connection, name)
         if shapes:

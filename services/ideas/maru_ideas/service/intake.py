@@ -19,6 +19,7 @@ from maru_ideas import metrics
 from maru_ideas.domain import ideas as rules
 from maru_ideas.domain import terms
 from maru_ideas.domain.arrivals import Arrival, arrivals, news
+from maru_ideas.domain.corrections import still_corrected
 from maru_ideas.domain.ideas import Backed, NewVoices
 from maru_ideas.domain.matching import Shelf, idea_id
 from maru_ideas.domain.mentions import changes
@@ -91,7 +92,7 @@ class Intake:
         self._outbox = outbox
         self._index = index
         self._discovering = discovering
-        self._rules = rules
+        self.rules = rules
 
     async def take(self, batch: Batch[TaggedPost]) -> None:
         """Bring about everything that the posts mean. Raises Fenced when another writer went on."""
@@ -131,8 +132,44 @@ class Intake:
     ) -> list[Arrival]:
         known = await posts.known(connection, {tagged.post.id for tagged in messages})
         new = news(messages, known)
-        replaced = {tagged.post.id for tagged in new} & known.keys()
-        return arrivals(new, await posts.stored(connection, replaced))
+        stored = await posts.stored(connection, {it.post.id for it in new} & known.keys())
+        words = {post: kept.correction for post, kept in stored.items()}
+        return arrivals([still_corrected(it, words.get(it.post.id)) for it in new], stored)
+
+    def asks(self, tagged: TaggedPost) -> bool:
+        """Whether a post becomes evidence."""
+        by = self.rules
+        return rules.asks(tagged, suggestion=by.min_suggestion, problem=by.min_problem)
+
+    async def back(
+        self, connection: AsyncConnection, tagged: TaggedPost, *, by: str, at: datetime
+    ) -> None:
+        """Make a stored post evidence because a person says so, of the nearest idea or a new one.
+
+        It shapes no idea that is there: whoever takes batches has their vectors in memory.
+        """
+        name = _shelf_name(tagged)
+        shelf = await self._index.load(connection, name)
+        vector = self._vectors([tagged])[id(tagged)]
+        place, touch = await asyncio.to_thread(_placed, self.rules.space, shelf, tagged, vector)
+        if touch.founds:
+            await self._store.save_shapes(connection, [_shape(shelf, name, place)])
+        await self._store.add_evidence(connection, [_evidence(touch)])
+        await self._apply(connection, [touch], by=by, at=at)
+
+    async def change(
+        self,
+        connection: AsyncConnection,
+        before: TaggedPost,
+        after: TaggedPost,
+        behind: Evidence,
+        *,
+        by: str,
+        at: datetime,
+    ) -> None:
+        """Count a post that is evidence by what a person says of it."""
+        touch = Touch(behind.idea_id, after, behind.similarity, before=Heard.of(before))
+        await self._apply(connection, [touch], by=by, at=at)
 
     async def _match(
         self,
@@ -159,7 +196,7 @@ class Intake:
         vectors = self._vectors([it.tagged for it in arrived])
         owners = {post: (it.idea_id, it.similarity) for post, it in backing.items()}
         touches: list[Touch] = []
-        space = self._rules.space
+        space = self.rules.space
         moved: dict[tuple[ShelfName, int], None] = {}
         for arrival in arrived:
             tagged, post = arrival.tagged, arrival.tagged.post.id
@@ -167,7 +204,7 @@ class Intake:
                 idea, similarity = owners[post]
                 before = Heard.of(arrival.before)
                 touches.append(Touch(idea, tagged, similarity, before=before))
-            elif post not in owners and self._asks(tagged):
+            elif post not in owners and self.asks(tagged):
                 name = _shelf_name(tagged)
                 place, touch = _placed(space, shelves[name], tagged, vectors[id(tagged)])
                 owners[post] = (touch.idea, touch.similarity)
@@ -176,22 +213,26 @@ class Intake:
         return touches, [_shape(shelves[name], name, place) for name, place in moved]
 
     def _vectors(self, tagged: Sequence[TaggedPost]) -> dict[int, Vectors]:
-        asking = [one for one in tagged if self._asks(one)]
+        asking = [one for one in tagged if self.asks(one)]
         if not asking:
             return {}
         packed = b"".join(b64decode(one.embedding) for one in asking)
         embeddings = np.frombuffer(packed, np.int8).reshape(len(asking), -1)
         texts = [_words(one) for one in asking]
-        vectors = self._rules.space.vectors(embeddings, texts)
+        vectors = self.rules.space.vectors(embeddings, texts)
         return {id(one): vector for one, vector in zip(asking, vectors, strict=True)}
 
-    def _asks(self, tagged: TaggedPost) -> bool:
-        rules_ = self._rules
-        return rules.asks(tagged, suggestion=rules_.min_suggestion, problem=rules_.min_problem)
-
-    async def _apply(self, connection: AsyncConnection, touches: Sequence[Touch]) -> None:
+    async def _apply(
+        self,
+        connection: AsyncConnection,
+        touches: Sequence[Touch],
+        *,
+        by: str = rules.MATCHER,
+        at: datetime | None = None,
+    ) -> None:
         founded = {it.idea for it in touches if it.founds}
         states = await self._store.states(connection, {it.idea for it in touches} - founded)
+        were_empty = {idea for idea, state in states.items() if not state.whole.tally.posts}
         were_public = {idea for idea, state in states.items() if state.is_public}
         new_voices = await self._store.add_voices(connection, _spoken(touches))
         shown: dict[UUID, Shown] = {}
@@ -199,13 +240,14 @@ class Intake:
         for touch in touches:
             state = self._touched(states.get(touch.idea) or _founded(touch), touch, new_voices)
             states[touch.idea] = state
-            whole = rules.seen(state, self._rules.weights)
+            whole = rules.seen(state, self.rules.weights)
             shown[touch.idea] = Shown(state, whole, None)
             post = touch.tagged.post
-            changes.append(rules.change(whole, touch.kind, at=post.collected_at, post=post.id))
+            when = at or post.collected_at
+            changes.append(rules.change(whole, touch.kind, at=when, actor=by, post=post.id))
         final = [self._with_public(one) for one in shown.values()]
         await self._store.save(connection, final)
-        await self._count(connection, final, founded, were_public)
+        await self._count(connection, final, founded | were_empty, were_public)
         await self._outbox.add_changes(connection, changes)
 
     def _touched(self, state: Backed, touch: Touch, new_voices: set[Spoken]) -> Backed:
@@ -221,24 +263,24 @@ class Intake:
             touch.tagged,
             touch.offer or quote(touch.tagged, touch.similarity),
             NewVoices(whole=first["whole"], public=first["public"]),
-            self._rules.weights.half_life,
+            self.rules.weights.half_life,
         )
 
     def _with_public(self, one: Shown) -> Shown:
-        return replace(one, public=rules.seen_in_public(one.state, self._rules.weights))
+        return replace(one, public=rules.seen_in_public(one.state, self.rules.weights))
 
     async def _count(
         self,
         connection: AsyncConnection,
         shown: Sequence[Shown],
-        founded: set[UUID],
+        listed: set[UUID],
         were_public: set[UUID],
     ) -> None:
         added: Counter[ShelfName] = Counter()
         opened: Counter[ShelfName] = Counter()
         for one in shown:
             name = (one.state.workspace, one.state.product)
-            added[name] += one.state.id in founded
+            added[name] += one.state.id in listed
             opened[name] += one.state.is_public and one.state.id not in were_public
         for name in sorted(name for name in added if added[name] or opened[name]):
             await self._store.count(connection, name, ideas=added[name], public_ideas=opened[name])

@@ -6,16 +6,21 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import insert, select
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.ideas import Idea
+from maru_contracts.posts import Author
+from maru_ideas.domain.corrections import KeptPost
 from maru_ideas.domain.ideas import Backed
 from maru_ideas.domain.matching import Sum
 from maru_ideas.domain.search import squeezed
-from maru_ideas.domain.times import micros
-from maru_ideas.tables import evidence, ideas, shapes, shelves, voices
+from maru_ideas.domain.tally import Span
+from maru_ideas.domain.times import micros, moment
+from maru_ideas.store.posts import kept
+from maru_ideas.tables import evidence, ideas, posts, shapes, shelves, voices
 from maru_kit.database import Database
 
 _STATE = TypeAdapter(Backed)
@@ -175,6 +180,66 @@ class IdeaStore:
         ]
         await connection.execute(insert(evidence), rows)
 
+    async def remove_evidence(self, connection: AsyncConnection, post: UUID) -> None:
+        """Take a post from behind its idea."""
+        await connection.execute(delete(evidence).where(evidence.c.post_id == post))
+
+    async def span(self, connection: AsyncConnection, idea: UUID, *, public: bool) -> Span | None:
+        """When the first and the last post behind an idea were written; None if there is none."""
+        moment_of = evidence.c.created_at
+        query = select(func.min(moment_of), func.max(moment_of)).where(evidence.c.idea_id == idea)
+        first, last = (await connection.execute(_of_face(query, public=public))).one()
+        return Span(moment(first), moment(last)) if first is not None else None
+
+    async def newest_evidence(
+        self, connection: AsyncConnection, idea: UUID, limit: int, *, public: bool
+    ) -> list[tuple[KeptPost, float]]:
+        """Up to `limit` posts behind an idea with their similarity, the newest first."""
+        query = (
+            select(posts.c.body, posts.c.embedding, evidence.c.similarity)
+            .join(posts, posts.c.id == evidence.c.post_id)
+            .where(evidence.c.idea_id == idea)
+            .order_by(evidence.c.created_at.desc(), evidence.c.post_id.desc())
+            .limit(limit)
+        )
+        rows = await connection.execute(_of_face(query, public=public))
+        return [(kept(row.body, row.embedding), row.similarity) for row in rows]
+
+    async def speaks(
+        self, connection: AsyncConnection, idea: UUID, author: Author, channel: str, *, public: bool
+    ) -> bool:
+        """Whether a post behind an idea is by this author in this channel."""
+        handle = orjson.dumps(author.handle).decode()
+        query = (
+            select(evidence.c.post_id)
+            .join(posts, posts.c.id == evidence.c.post_id)
+            .where(
+                evidence.c.idea_id == idea,
+                posts.c.channel == channel,
+                posts.c.body.contains(f'"author":{{"handle":{handle},', autoescape=True),
+            )
+            .limit(1)
+        )
+        return (await connection.execute(_of_face(query, public=public))).first() is not None
+
+    async def remove_voice(
+        self, connection: AsyncConnection, idea: UUID, scope: str, voice: str
+    ) -> None:
+        """Forget that somebody spoke for an idea."""
+        gone = delete(voices).where(
+            voices.c.idea_id == idea, voices.c.scope == scope, voices.c.voice == voice
+        )
+        await connection.execute(gone)
+
+    async def places(self, connection: AsyncConnection, shelf: Shelf) -> int:
+        """How many places are taken on a product's shelf."""
+        workspace, product = shelf
+        query = select(func.max(shapes.c.place)).where(
+            shapes.c.workspace == workspace, shapes.c.product == product
+        )
+        last = (await connection.execute(query)).scalar()
+        return 0 if last is None else int(last) + 1
+
     async def add_voices(
         self, connection: AsyncConnection, spoken: Iterable[tuple[UUID, str, str]]
     ) -> set[tuple[UUID, str, str]]:
@@ -190,6 +255,10 @@ class IdeaStore:
             new.returning(voices.c.idea_id, voices.c.scope, voices.c.voice), rows
         )
         return {(row.idea_id, row.scope, row.voice) for row in added}
+
+
+def _of_face(query: Select[Any], *, public: bool) -> Select[Any]:
+    return query.where(evidence.c.is_public) if public else query
 
 
 def _row(shown: Shown) -> dict[str, Any]:  # a table's row: its values have many types

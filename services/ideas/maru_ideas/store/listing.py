@@ -114,7 +114,7 @@ async def evidence_page(
 
 
 def _conditions(asked: IdeaFilter) -> list[ColumnElement[bool]]:
-    conditions = [ideas.c.workspace == bindparam("workspace")]
+    conditions = [ideas.c.workspace == bindparam("workspace"), ideas.c.voices > 0]
     if asked.public:
         conditions.append(ideas.c.is_public)
     if asked.status is not None:

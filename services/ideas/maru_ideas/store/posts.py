@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, Select, bindparam, insert, or_, select, update
+from sqlalchemy import RowMapping, Select, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.tags import TaggedPost
 from maru_ideas.domain.arrivals import Version, models_of
 from maru_ideas.domain.ideas import is_spam
+from maru_ideas.domain.corrections import KeptPost
 from maru_ideas.domain.search import squeezed, wanted
 from maru_ideas.domain.times import micros
 from maru_ideas.tables import posts
@@ -31,6 +32,7 @@ class PostFilter:
     topic: str | None = None
     spam: bool | None = None
     q: str | None = None
+    corrected: bool | None = None
 
 
 async def known(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Version]:
@@ -40,12 +42,21 @@ async def known(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID
     return {row.id: (row.revision, row.models) for row in rows}
 
 
-async def stored(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, TaggedPost]:
-    """The posts as they were stored."""
+async def stored(connection: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, KeptPost]:
+    """The posts as they were stored, locked until the transaction ends."""
     if not ids:
         return {}
     query = select(posts.c.id, posts.c.body, posts.c.embedding).where(posts.c.id.in_(ids))
-    return {row.id: _tagged(row.body, row.embedding) for row in await connection.execute(query)}
+    rows = await connection.execute(query.order_by(posts.c.id).with_for_update())
+    return {row.id: kept(row.body, row.embedding) for row in rows}
+
+
+async def corrections(connection: AsyncConnection, workspace: str) -> int:
+    """How many posts of the workspace have tags that a person corrected."""
+    query = select(func.count()).where(
+        posts.c.workspace == workspace, posts.c.corrected_at.is_not(None)
+    )
+    return int((await connection.execute(query)).scalar_one())
 
 
 async def add(connection: AsyncConnection, arrived: Sequence[TaggedPost]) -> None:
@@ -109,6 +120,9 @@ def _filtered(query: Select[Any], asked: PostFilter) -> Select[Any]:
             query = query.where(posts.c[name] == value)
     if asked.spam is not None:
         query = query.where(posts.c.is_spam.is_(asked.spam))
+    if asked.corrected is not None:
+        there = posts.c.corrected_at.is_not(None)
+        query = query.where(there if asked.corrected else ~there)
     if asked.topic is not None:
         query = query.where(posts.c.labels.contains(f"|{asked.topic}|", autoescape=True))
     for word in wanted(asked.q or ""):
@@ -133,13 +147,21 @@ def _row(tagged: TaggedPost) -> Row:
         "is_spam": is_spam(tagged),
         "models": models_of(tagged),
         "labels": f"|{'|'.join(topics)}|",
+        "corrected_at": _corrected_at(tagged),
         "search": squeezed(f"{post.title} {post.text}"),
         "body": tagged.model_dump_json(exclude={"embedding"}),
         "embedding": b64decode(tagged.embedding),
     }
 
 
-def _tagged(body: str, embedding: bytes) -> TaggedPost:
-    return TaggedPost.model_validate(
+def _corrected_at(tagged: TaggedPost) -> int | None:
+    if isinstance(tagged, KeptPost) and tagged.correction is not None:
+        return micros(tagged.correction.at)
+    return None
+
+
+def kept(body: str, embedding: bytes) -> KeptPost:
+    """A post from its row."""
+    return KeptPost.model_validate(
         {**orjson.loads(body), "embedding": b64encode(embedding).decode("ascii")}
     )

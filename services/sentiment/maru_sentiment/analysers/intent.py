@@ -39,7 +39,7 @@ class IntentHead:
         """Answer all four for each text, whose mood is the one in `moods`."""
         chances = 1 / (1 + np.exp(-batch.logits[:, _COLUMNS].astype(np.float64)))
         return [
-            _intent(
+            intent_of(
                 {
                     "suggestion": suggestion,
                     "problem": problem,
@@ -53,7 +53,8 @@ class IntentHead:
         ]
 
 
-def _intent(chances: dict[IntentLabel, float]) -> Intent:
+def intent_of(chances: dict[IntentLabel, float]) -> Intent:
+    """Name the intent of four chances; `other` is that none of them holds."""
     other = math.prod(1 - chance for chance in chances.values())
     return Intent(
         label=_label(chances),

@@ -66,6 +66,7 @@ async def explanations(asking: Asking, parts: AtParts, wanted: Explain) -> Expla
         [None] * len(texts),
         finder=definitions.finder(workspace),
         choices=definitions.choices(workspace),
+        learnt=await parts.retraining.heads(workspace),
     )
     return Explanation(
         language=tags.language,

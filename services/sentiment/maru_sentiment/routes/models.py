@@ -1,9 +1,10 @@
-"""Models that a workspace chooses, and how those in the shadow compare, over HTTP."""
+"""Models that a workspace chooses, those in the shadow, and what was learnt from corrections."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from maru_contracts.tags import ChosenHead, ChosenModel, ModelSelected, ModelVersion
 from maru_contracts.topics import MODELS_SELECTED
@@ -11,7 +12,9 @@ from maru_kit.errors import ConfigError, NotFound, Unprocessable
 from maru_kit.http import Page, requires
 from maru_kit.stream import publish
 from maru_sentiment.domain import Choice, named
+from maru_sentiment.learning import NEEDED, Learning
 from maru_sentiment.parts import Parts
+from maru_sentiment.retraining import Standing, State
 from maru_sentiment.routes.asking import Asking, AtParts
 
 router = APIRouter(tags=["models"], prefix="/api/v1/models")
@@ -20,12 +23,16 @@ HEADS: tuple[ChosenHead, ...] = ("sentiment", "intent", "aspects")
 
 
 class Choose(BaseModel):
-    """Which model makes a head's tags, and which runs in the shadow; null: Maru's own, or none."""
+    """Which model makes a head's tags, and which runs in the shadow; null: Maru's own, or none.
+
+    `learns` is whether the head may learn from tags that people corrected (not for aspects).
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     model: ChosenModel | None = None
     shadow: ChosenModel | None = None
+    learns: bool = True
 
 
 class ChosenFor(BaseModel):
@@ -34,6 +41,7 @@ class ChosenFor(BaseModel):
     head: ChosenHead
     model: ChosenModel | None
     shadow: ChosenModel | None
+    learns: bool
 
 
 class Choices(BaseModel):
@@ -72,6 +80,32 @@ class ShadowComparison(BaseModel):
     examples: list[Differently]
 
 
+class LearntFrom(BaseModel):
+    """What came of the tags that people corrected.
+
+    The accuracies are over corrections that were held out: of the model that is there (`base`), of
+    the same with its labels exchanged as corrections exchange them most often, and of the head that
+    learnt. It is `used` if it beats both beyond chance; null stands where nothing was learnt.
+    """
+
+    head: Learning
+    state: State
+    why: str
+    corrections: int = Field(description="Of which it learns: up to 1,000, the newest ones")
+    base: ModelVersion | None
+    model: ModelVersion | None
+    base_accuracy: float | None
+    exchanged_accuracy: float | None
+    accuracy: float | None
+    p_value: float | None = Field(description="The larger one of both comparisons (McNemar)")
+
+
+class LearntHeads(BaseModel):
+    """What came of it for each head that can learn."""
+
+    heads: list[LearntFrom]
+
+
 @router.get("", openapi_extra=requires("reader"))
 async def models(parts: AtParts, _asking: Asking) -> Page[ModelVersion]:
     """List Maru's own models, which tag posts unless others are chosen; none while they load."""
@@ -81,11 +115,23 @@ async def models(parts: AtParts, _asking: Asking) -> Page[ModelVersion]:
 @router.get("/choices", openapi_extra=requires("reader"))
 async def choices(asking: Asking, parts: AtParts) -> Choices:
     """List what the workspace has chosen, and the models in the folder of models."""
+    await parts.definitions.load()
     chosen = {it.head: it for it in parts.definitions.choices(asking.workspace)}
     return Choices(
         heads=[_answer(chosen.get(head, Choice(head))) for head in HEADS],
         available=parts.inference.choosable(),
     )
+
+
+@router.get("/learnt", openapi_extra=requires("reader"))
+async def learnt(asking: Asking, parts: AtParts) -> LearntHeads:
+    """Tell what was learnt from the tags that people corrected, how good it is and if it is used.
+
+    Heads are learnt again some seconds after a correction.
+    """
+    await parts.definitions.load()
+    standings = await parts.retraining.standings(asking.workspace)
+    return LearntHeads(heads=[_learnt_from(it) for it in standings])
 
 
 @router.put("/{head}", openapi_extra=requires("owner"))
@@ -101,11 +147,12 @@ async def choose(asking: Asking, parts: AtParts, head: ChosenHead, wanted: Choos
         head=head,
         model=wanted.model,
         shadow=wanted.shadow,
+        learns=wanted.learns,
         at=datetime.now(UTC),
     )
     await publish(parts.bus, MODELS_SELECTED, [chosen])
     await parts.definitions.load()
-    return ChosenFor(head=head, model=wanted.model, shadow=wanted.shadow)
+    return ChosenFor(head=head, model=wanted.model, shadow=wanted.shadow, learns=wanted.learns)
 
 
 @router.get("/{head}/comparison", openapi_extra=requires("reader"))
@@ -147,4 +194,31 @@ def _answer(choice: Choice) -> ChosenFor:
         ChosenModel(name=it.name, labels=dict(it.labels)) if it else None
         for it in (choice.model, choice.shadow)
     )
-    return ChosenFor(head=choice.head, model=model, shadow=shadow)
+    return ChosenFor(head=choice.head, model=model, shadow=shadow, learns=choice.learns)
+
+
+def _learnt_from(standing: Standing) -> LearntFrom:
+    found = standing.learnt
+    measured = found.measured if found else None
+    return LearntFrom(
+        head=standing.head,
+        state=standing.state,
+        why=_WHY[standing.state],
+        corrections=standing.corrections,
+        base=found.base if found else None,
+        model=found.model if found else None,
+        base_accuracy=round(measured.base, 4) if measured else None,
+        exchanged_accuracy=round(measured.exchanged, 4) if measured else None,
+        accuracy=round(measured.own, 4) if measured else None,
+        p_value=measured.p_value if measured else None,
+    )
+
+
+_WHY: Mapping[State, str] = {
+    "used": "It is better on held-out corrections beyond chance, so it tags new posts.",
+    "not_better": "It is not better on held-out corrections beyond chance, so it is not used. "
+    "Say of posts whose tags are right that they are, too: corrections of errors alone do not "
+    "tell when Maru is right.",
+    "too_few": f"It takes {NEEDED} corrections to begin with.",
+    "off": "The workspace has turned it off.",
+}

@@ -22,6 +22,11 @@ export function safeUrl(url: string | null): string | null {
   return protocol === "https:" || protocol === "http:" ? href : null;
 }
 
+/** Whoever did something, short enough to read: a key is known by its first characters. */
+export function nameOf(actor: string): string {
+  return actor.replace(/^key:([0-9a-f]{8})[0-9a-f-]*$/, "$1…");
+}
+
 /** The site of an address, as people say it. */
 export function siteOf(url: string): string {
   return new URL(url).host.replace(/^www\./, "");

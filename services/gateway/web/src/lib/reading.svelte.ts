@@ -3,7 +3,7 @@
 import type { Client } from "./api/client";
 import type { Problem } from "./api/problem";
 import { asProblem } from "./api/problem";
-import type { Evidence, Idea, Status } from "./api/types";
+import type { Evidence, Idea, Intent, Mood, Status } from "./api/types";
 
 export class Reading {
   idea = $state.raw<Idea | null>(null);
@@ -13,6 +13,8 @@ export class Reading {
   problem = $state.raw<Problem | null>(null);
   /** Why the last wish for another status was refused. */
   refusal = $state.raw<Problem | null>(null);
+  /** Why the last correction was refused, and of which post it was. */
+  uncorrected = $state.raw<{ post: string; problem: Problem } | null>(null);
   #asking = new AbortController();
 
   constructor(readonly id: string) {}
@@ -51,6 +53,45 @@ export class Reading {
       return true;
     } catch (error) {
       this.refusal = asProblem(error);
+      return false;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** Correct a post's tags, or confirm them; true when it was granted. */
+  correct(client: Client, post: string, said: { mood: Mood; intent: Intent }): Promise<boolean> {
+    return this.#changing(client, post, async () => {
+      const { sentiment, intent, correction } = await client.correct(post, said);
+      return { sentiment: sentiment.label, intent: intent.label, correction };
+    });
+  }
+
+  /** Give a post the models' own tags again; true when it was granted. */
+  takeBack(client: Client, post: Evidence): Promise<boolean> {
+    return this.#changing(client, post.post_id, async () => {
+      await client.takeBack(post.post_id);
+      const own = post.correction?.own;
+      if (!own) return {};
+      return { sentiment: own.sentiment.label, intent: own.intent.label, correction: null };
+    });
+  }
+
+  /** The post stays on the page with its new tags, also when it left the idea. */
+  async #changing(
+    client: Client,
+    post: string,
+    work: () => Promise<Partial<Evidence>>,
+  ): Promise<boolean> {
+    this.busy = true;
+    this.uncorrected = null;
+    try {
+      const changed = await work();
+      this.posts = this.posts.map((it) => (it.post_id === post ? { ...it, ...changed } : it));
+      this.idea = await client.idea(this.id, this.#asking.signal);
+      return true;
+    } catch (error) {
+      this.uncorrected = { post, problem: asProblem(error) };
       return false;
     } finally {
       this.busy = false;

@@ -19,6 +19,7 @@ class Session {
   /** True once it is known who reads: nothing is asked before. */
   settled = $state(false);
   readonly mayDecide = $derived(this.me?.role === "owner" || this.me?.role === "admin");
+  readonly mayCorrect = $derived(this.mayDecide || this.me?.role === "contributor");
 
   /** Go on with the key of the address bar or of this tab; a key refused is forgotten. */
   async start(): Promise<void> {

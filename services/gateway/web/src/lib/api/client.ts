@@ -3,7 +3,7 @@
 import type { Filters } from "../filters";
 import { toQuery } from "../filters";
 import { problemOf } from "./problem";
-import type { Evidence, Idea, Me, Page, Status } from "./types";
+import type { Evidence, Idea, Intent, Me, Mood, Page, Status, TaggedPost } from "./types";
 
 const PAGE = 20;
 
@@ -36,6 +36,20 @@ export class Client {
     });
   }
 
+  /** Say what a post's mood and intent are. */
+  correct(post: string, said: { mood: Mood; intent: Intent }): Promise<TaggedPost> {
+    return this.#send(correctionOf(post), {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(said),
+    });
+  }
+
+  /** Give a post the models' own tags again. */
+  async takeBack(post: string): Promise<void> {
+    await this.#fetch(correctionOf(post), { method: "DELETE" });
+  }
+
   /** The stream of changed ideas, open until `signal` aborts or the gateway ends it. */
   async live(signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const path = this.key ? "/api/v1/live/ideas" : "/board/live";
@@ -65,6 +79,10 @@ export class Client {
     if (!response.ok) throw await problemOf(response);
     return response;
   }
+}
+
+function correctionOf(post: string): string {
+  return `/api/v1/posts/${encodeURIComponent(post)}/correction`;
 }
 
 function withCursor(query: URLSearchParams, cursor: string | null): URLSearchParams {

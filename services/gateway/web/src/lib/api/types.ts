@@ -39,7 +39,11 @@ export type Channel = (typeof CHANNELS)[number];
 export const MOODS = ["negative", "neutral", "positive"] as const;
 export type Mood = (typeof MOODS)[number];
 
-export type Intent = "suggestion" | "problem" | "question" | "praise" | "other";
+export const INTENTS = ["suggestion", "problem", "question", "praise", "other"] as const;
+export type Intent = (typeof INTENTS)[number];
+
+/** What a corrected post must be to stand behind an idea. */
+export const ASKING: readonly Intent[] = ["suggestion", "problem"];
 
 export const SORTS = ["score", "voices", "newest", "last_seen"] as const;
 export type Sort = (typeof SORTS)[number];
@@ -72,6 +76,12 @@ export interface Author {
   name: string;
 }
 
+/** A person's word on a post's tags, and what the models say beneath it. */
+export interface Correction {
+  by: string;
+  own: { sentiment: { label: Mood }; intent: { label: Intent } };
+}
+
 /** A post behind an idea. */
 export interface Evidence {
   post_id: string;
@@ -86,6 +96,14 @@ export interface Evidence {
   intent: Intent;
   topics: string[];
   created_at: string;
+  correction?: Correction | null;
+}
+
+/** A post with its tags, as it is after a correction. */
+export interface TaggedPost {
+  sentiment: { label: Mood };
+  intent: { label: Intent };
+  correction: Correction;
 }
 
 export interface Page<T> {

@@ -121,6 +121,16 @@ export const en = {
   readLess: "Read less",
   decide: "Change status",
   moveTo: (status: string) => `Move to “${status}”`,
+  intent: "Intent",
+  correct: "Correct tags",
+  correctHint: "Saving says that both are right. What people say teaches Maru how you speak.",
+  save: "Save",
+  takeBack: "Take back",
+  saved: "Saved.",
+  takenBack: "Maru’s own tags are back.",
+  countsNoMore: "It no longer counts for this idea.",
+  correctedBy: (who: string) => `Corrected by ${who}`,
+  modelSays: (mood: string, intent: string) => `Maru says ${mood}, ${intent}`,
   moved: (status: string) => `Status is now “${status}”.`,
 };
 
