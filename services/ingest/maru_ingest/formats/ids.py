@@ -21,13 +21,14 @@ def settle(posts: Sequence[ParsedPost], untrusted: Iterable[str] = ()) -> frozen
 
     Entries that are equal in everything count as one and keep their id.
     """
+    if not posts:
+        return frozenset(untrusted)
     by_id: dict[str, set[str]] = {}
     for post in posts:
         if post.native_id:
             by_id.setdefault(post.native_id, set()).add(_link(post) or content_hash(post))
     bad = frozenset(untrusted) | {name for name, posts_of in by_id.items() if len(posts_of) > 1}
-    shared = Counter(link for link in {(_link(post), content_hash(post)) for post in posts})
-    links_used = Counter(link for link, _ in shared)
+    links_used = Counter(link for link, _ in {(_link(post), content_hash(post)) for post in posts})
     for post in posts:
         if not post.native_id or post.native_id in bad:
             link = _link(post)
