@@ -18,6 +18,7 @@ from maru_ingest.formats.parsed import (
     ParsedPost,
     Unreadable,
 )
+from maru_ingest.formats.quick_feed import Understood
 
 _WIDE = ("utf-16", "utf-32")
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?>")
@@ -63,7 +64,7 @@ def parse(
     return Document(rows=posts[::-1], ttl=_ttl(feed.feed), untrusted_ids=bad)
 
 
-def _slowly(document: bytes, content_type: str) -> Any:
+def _slowly(document: bytes, content_type: str) -> Understood:
     """Return what feedparser, which forgives everything, makes of a document that is harmless."""
     xml_guard.check(document)
     document = _NOT_ITS_ADDRESS.sub(rb"\1about\2", document)
@@ -75,7 +76,8 @@ def _slowly(document: bytes, content_type: str) -> Any:
         except _SURPRISES as error:
             raise Unreadable(f"broken XML: it makes no sense ({error!r:.100})") from error
     _check_whole(feed, document)
-    return feed
+    prefixes = (prefix for prefix, uri in feed.namespaces.items() if uri == quick_feed.THREADS)
+    return Understood(feed.version, feed.feed, feed.entries, threads=next(prefixes, ""))
 
 
 def _forgiving(document: bytes, content_type: str) -> Any:
@@ -125,7 +127,7 @@ def _why(feed: Any) -> str:
     return text.clean_line(str(error), 200) or type(error).__name__
 
 
-def _post(entry: Entry, feed: Any, url: str) -> ParsedPost:
+def _post(entry: Entry, feed: Understood, url: str) -> ParsedPost:
     body, cut = text.cut(_body(entry, is_rss=feed.version.startswith("rss")))
     title = text.clean_line(_shown(entry.get("title_detail"), entry.get("title", "")))
     base = url or str(feed.feed.get("link", ""))
@@ -139,9 +141,9 @@ def _post(entry: Entry, feed: Any, url: str) -> ParsedPost:
         lang=language(_language(entry, feed.feed)),
         created_at=_moment(entry, "published", "created", "updated"),
         edited_at=_moment(entry, "updated"),
-        in_reply_to=_in_reply_to(entry, feed),
+        in_reply_to=_in_reply_to(entry, feed.threads),
         media=_media(entry, base),
-        metrics=_metrics(entry, feed),
+        metrics=_metrics(entry, feed.threads),
     )
 
 
@@ -242,26 +244,22 @@ def _media(entry: Entry, base: str) -> tuple[Attachment, ...]:
     return tuple(found.values())
 
 
-def _in_reply_to(entry: Entry, feed: Any) -> str:
+def _in_reply_to(entry: Entry, threads: str) -> str:
     """Return the id of the post that this one answers (RFC 4685)."""
-    answered = entry.get(f"{_prefix(feed, quick_feed.THREADS)}_in-reply-to")
+    answered = entry.get(f"{threads}_in-reply-to")
     return bounded_id(str(answered.get("ref") or "")) if isinstance(answered, dict) else ""
 
 
-def _metrics(entry: Entry, feed: Any) -> dict[str, int]:
+def _metrics(entry: Entry, threads: str) -> dict[str, int]:
     """Return the counts that RSS's slash, Atom's threading and the media module know."""
     seen = entry.get("media_statistics")
     counts = seen if isinstance(seen, dict) else {}
-    replies = entry.get("slash_comments") or entry.get(f"{_prefix(feed, quick_feed.THREADS)}_total")
+    replies = entry.get("slash_comments") or entry.get(f"{threads}_total")
+    if not (counts or replies):
+        return {}
     written = {"likes": counts.get("favorites"), "replies": replies, "views": counts.get("views")}
     read = ((name, count(value)) for name, value in written.items() if value)
     return {name: number for name, number in read if number is not None}
-
-
-def _prefix(feed: Any, namespace: str) -> str:
-    """Return the prefix that the document gives to a namespace which feedparser does not know."""
-    prefixes = (prefix for prefix, uri in feed.namespaces.items() if uri == namespace)
-    return next(prefixes, "")
 
 
 def _ttl(feed: Entry) -> timedelta | None:

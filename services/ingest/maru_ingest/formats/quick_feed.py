@@ -16,7 +16,7 @@ The names of namespaces are feedparser's table, so that both know the same modul
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
 
@@ -45,11 +45,11 @@ _HARMLESS = frozenset(
     {"?", "admin", "dc", "dcterms", "feedburner", "itunes", "media", "slash", "sy", "taxo", "thr",
      "trackback", "wfw", "pingback", "rdf"}
 )  # fmt: skip
-"""Modules whose other elements change nothing that a post is made of (`?` is one unknown to all)."""
+"""Modules whose other elements change nothing that a post is made of (`?`: unknown to all)."""
 
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.-]+)["'][^>]*?\?>""")
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
-_TYPED = re.compile(rb"(?:(?!<\w).)*?<!(?:DOCTYPE|ENTITY)", re.DOTALL)
+_FIRST = re.compile(rb"<\w")
 _UNICODE = {"utf-8", "utf8", "us-ascii", "ascii", ""}
 _MARK = b"\xef\xbb\xbf"
 _CONTROLS = re.compile("[\x80-\x9f]")
@@ -73,13 +73,15 @@ class _Odd(Exception):
 
 @dataclass(slots=True)
 class Understood:
-    """A feed as read, in the words of feedparser's result."""
+    """A feed as read, in the words of feedparser's result.
+
+    `threads` is the prefix under which the elements of RFC 4685 are kept.
+    """
 
     version: str
     feed: Dict
     entries: list[Dict]
-    namespaces: Mapping[str, str] = field(default_factory=lambda: {"thr": THREADS})
-    bozo: bool = False
+    threads: str = "thr"
 
 
 def read(document: bytes, content_type: str) -> Understood | None:
@@ -87,7 +89,11 @@ def read(document: bytes, content_type: str) -> Understood | None:
 
     `document` may be anything; it is well-formed when something is returned.
     """
-    if not _is_utf8(document, content_type) or _TYPED.match(document):
+    first = _FIRST.search(document)
+    if first is None or not _is_utf8(document, content_type):
+        return None
+    head = document[: first.start()]
+    if b"<!DOCTYPE" in head or b"<!ENTITY" in head:  # even in a comment, feedparser cuts it out
         return None
     reader = _Reader()
     try:
@@ -127,6 +133,8 @@ class _Reader:
         self._languages: list[str | None] = [None]
         self._tags: dict[str, str] = {}
         self._elements = 0
+        self._leaf: _Done | None = None
+        self._pieces: list[str] = []
         self._feed: Dict = {}
         self._entries: list[Dict] = []
         self._owner: Dict = self._feed
@@ -186,8 +194,13 @@ class _Reader:
             self._ends.append(None)
 
     def _end(self, _: str) -> None:
-        done = self._ends[-1]
-        if done is not None:
+        if (leaf := self._leaf) is not None:
+            self._leaf = None
+            self._parser.CharacterDataHandler = None
+            written = "".join(self._pieces).strip()
+            self._pieces.clear()
+            leaf(written)
+        elif (done := self._ends[-1]) is not None:
             done()
         self._ends.pop()
         self._modes.pop()
@@ -206,14 +219,10 @@ class _Reader:
 
     def _text(self, done: _Done) -> None:
         """Collect the text of an element that has no children, and hand it over stripped."""
-        pieces: list[str] = []
-        self._parser.CharacterDataHandler = pieces.append
-
-        def end() -> None:
-            self._parser.CharacterDataHandler = None
-            done("".join(pieces).strip())
-
-        self._within(_childless, end)
+        self._parser.CharacterDataHandler = self._pieces.append
+        self._leaf = done
+        self._modes.append(_childless)
+        self._ends.append(None)
 
     # What children mean: of the document, of a feed, of an entry …
 
