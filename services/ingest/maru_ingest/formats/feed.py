@@ -23,7 +23,7 @@ from maru_ingest.formats.quick_feed import Understood
 _WIDE = ("utf-16", "utf-32")
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?>")
 _ROOT = re.compile(
-    rb"^(?:\s|<\?.*?\?>|<!--.*?-->|<![^\[>]*(?:\[.*?\]\s*)?>)*"
+    rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<![^\[>]*(?:\[.*?\]\s*)?>)*+"
     rb"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s/>]",
     re.IGNORECASE | re.DOTALL,
 )
@@ -67,6 +67,9 @@ def parse(
 def _slowly(document: bytes, content_type: str) -> Understood:
     """Return what feedparser, which forgives everything, makes of a document that is harmless."""
     xml_guard.check(document)
+    # A line of its own for the declaration: feedparser looks for encodings in the whole line.
+    if document[:_HEAD].lstrip().startswith((b"<?", b"\xef\xbb\xbf<?")):
+        document = document.replace(b"?>", b"?>\n", 1)
     document = _NOT_ITS_ADDRESS.sub(rb"\1about\2", document)
     try:
         feed = _forgiving(document, content_type)

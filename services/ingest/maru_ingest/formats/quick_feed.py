@@ -65,6 +65,8 @@ _VERSIONS = {"0.91": "rss091u", "0.92": "rss092", "0.93": "rss093", "0.94": "rss
 _ATOM = {"0.1": "atom01", "0.2": "atom02", "0.3": "atom03"}
 _SEPARATOR = "}"
 _MAX_ELEMENTS = 100_000
+_DECLARATION = 200
+"""Bytes within which the XML declaration ends."""
 
 
 class _Odd(Exception):
@@ -105,7 +107,7 @@ def read(document: bytes, content_type: str) -> Understood | None:
 
 def _is_utf8(document: bytes, content_type: str) -> bool:
     """Whether feedparser, too, would take the document for UTF-8, by the same declarations."""
-    declared = _DECLARED.match(document.removeprefix(_MARK)) if b"encoding" in document else None
+    declared = _DECLARED.match(document[:_DECLARATION].removeprefix(_MARK))
     charset = _CHARSET.search(content_type) if content_type else None
     named = declared[1].decode().lower() if declared else ""
     served = charset[1].lower() if charset else ""
