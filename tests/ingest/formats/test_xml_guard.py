@@ -22,6 +22,10 @@ _HARMFUL = {
     "half-open comments": b"<rss>" + b"<!--" * 1_200_000,
     "half-open declarations": b"<rss>" + b"<!ENTITY" * 600_000,
     "an open section": b"<rss><![CDATA[" + b"]]" * 2_000_000,
+    "many comments": b"<!---->" * 800_000,
+    "an endless declaration": b"<?xml " + b"encoding='a' " * 400_000,
+    "encodings in one line": b"<?xml version='1.0'?>" + b"<!-- encoding='a' -->" * 250_000,
+    "links that never end": b"<rss>" + b"<link uri='>" * 400_000,
     "open quotes": b'<rss><a "' + b">" * 4_000_000,
 }
 

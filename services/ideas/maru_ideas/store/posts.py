@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.tags import TaggedPost
 from maru_ideas.domain.arrivals import Version, models_of
-from maru_ideas.domain.ideas import is_spam
 from maru_ideas.domain.corrections import KeptPost
+from maru_ideas.domain.ideas import is_spam
 from maru_ideas.domain.search import squeezed, wanted
 from maru_ideas.domain.times import micros
 from maru_ideas.tables import posts

@@ -10,7 +10,7 @@ from typing import Any
 
 import feedparser
 
-from maru_ingest.formats import dates, encodings, ids, links, text, xml_guard
+from maru_ingest.formats import dates, encodings, ids, links, quick_feed, text, xml_guard
 from maru_ingest.formats.fields import bounded_id, count, language
 from maru_ingest.formats.parsed import (
     Attachment,
@@ -18,11 +18,12 @@ from maru_ingest.formats.parsed import (
     ParsedPost,
     Unreadable,
 )
+from maru_ingest.formats.quick_feed import Understood
 
 _WIDE = ("utf-16", "utf-32")
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?>")
 _ROOT = re.compile(
-    rb"^(?:\s|<\?.*?\?>|<!--.*?-->|<![^\[>]*(?:\[.*?\]\s*)?>)*"
+    rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<![^\[>]*(?:\[.*?\]\s*)?>)*+"
     rb"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s/>]",
     re.IGNORECASE | re.DOTALL,
 )
@@ -32,10 +33,9 @@ _COMMENT = re.compile(rb"<!--.*?-->|<\?[^>]*\?>", re.DOTALL)
 _HTML = ("text/html", "application/xhtml+xml")
 _KINDS = ("image", "audio", "video")
 _MAX_MEDIA = 9
-_MAX_TTL = timedelta(days=1)
+_MAX_TTL_MINUTES = 24 * 60
 _REFERENCE = re.compile(rb"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));?")
 _NOT_ITS_ADDRESS = re.compile(rb"(<link\s+)uri(\s*=\s*(?:\"[^\"]*\"|'[^']*')\s*>\s*[^\s<])")
-_THREADS = "http://purl.org/syndication/thread/1.0"
 _LAST_CHARACTER = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 _MAX_DIGITS = 8
@@ -58,39 +58,52 @@ def parse(
     it. Raises Unreadable when it is no feed, ends in the middle, or is made to hurt.
     """
     document = _narrow(body)
-    xml_guard.check(document)
-    # Without the feed's address: feedparser would make a part of every relative id of it, and
-    # posts of a feed that moves would come anew. Links are resolved below.
-    headers = {"content-type": content_type or "application/xml"}
-    try:
-        feed = feedparser.parse(
-            io.BytesIO(_mend(document)),
-            response_headers=headers,
-            sanitize_html=False,  # only text leaves this module: see text.from_html
-            resolve_relative_uris=False,
-        )
-    except _SURPRISES as error:
-        raise Unreadable(f"broken XML: it makes no sense ({error!r:.100})") from error
-    _check_whole(feed, document)
+    feed = quick_feed.read(document, content_type) or _slowly(document, content_type)
     posts = [_post(entry, feed, url) for entry in feed.entries]
     bad = ids.settle(posts, untrusted)
     return Document(rows=posts[::-1], ttl=_ttl(feed.feed), untrusted_ids=bad)
 
 
+def _slowly(document: bytes, content_type: str) -> Understood:
+    """Return what feedparser, which forgives everything, makes of a document that is harmless."""
+    xml_guard.check(document)
+    # A line of its own for the declaration: feedparser looks for encodings in the whole line.
+    if document[:_HEAD].lstrip().startswith((b"<?", b"\xef\xbb\xbf<?")):
+        document = document.replace(b"?>", b"?>\n", 1)
+    document = _NOT_ITS_ADDRESS.sub(rb"\1about\2", document)
+    try:
+        feed = _forgiving(document, content_type)
+    except _SURPRISES:
+        try:
+            feed = _forgiving(_REFERENCE.sub(_mended, document), content_type)
+        except _SURPRISES as error:
+            raise Unreadable(f"broken XML: it makes no sense ({error!r:.100})") from error
+    _check_whole(feed, document)
+    prefixes = (prefix for prefix, uri in feed.namespaces.items() if uri == quick_feed.THREADS)
+    return Understood(feed.version, feed.feed, feed.entries, threads=next(prefixes, ""))
+
+
+def _forgiving(document: bytes, content_type: str) -> Any:
+    # Without the feed's address: feedparser would make a part of every relative id of it, and
+    # posts of a feed that moves would come anew. Links are resolved here.
+    return feedparser.parse(
+        io.BytesIO(document),
+        response_headers={"content-type": content_type or "application/xml"},
+        sanitize_html=False,  # only text leaves this module: see text.from_html
+        resolve_relative_uris=False,
+    )
+
+
 def _narrow(body: bytes) -> bytes:
     """Return `body` in UTF-8 when it is in UTF-16 or UTF-32, which the guard could not read."""
+    if b"\x00" not in body[:_HEAD]:
+        return body
     encoding, length = encodings.marked(body)
     encoding = encoding or encodings.guess(body[:_TAIL], whole=False)
     if not encoding.startswith(_WIDE):
         return body
     plain = body[length:].decode(encoding, "replace").encode("utf-8", "replace")
     return _DECLARED.sub(b"", plain, count=1)
-
-
-def _mend(document: bytes) -> bytes:
-    """Return a document without what the parser would stumble over or misunderstand."""
-    document = _NOT_ITS_ADDRESS.sub(rb"\1about\2", document)
-    return _REFERENCE.sub(_mended, document) if b"&#" in document else document
 
 
 def _mended(reference: re.Match[bytes]) -> bytes:
@@ -117,7 +130,7 @@ def _why(feed: Any) -> str:
     return text.clean_line(str(error), 200) or type(error).__name__
 
 
-def _post(entry: Entry, feed: Any, url: str) -> ParsedPost:
+def _post(entry: Entry, feed: Understood, url: str) -> ParsedPost:
     body, cut = text.cut(_body(entry, is_rss=feed.version.startswith("rss")))
     title = text.clean_line(_shown(entry.get("title_detail"), entry.get("title", "")))
     base = url or str(feed.feed.get("link", ""))
@@ -131,9 +144,9 @@ def _post(entry: Entry, feed: Any, url: str) -> ParsedPost:
         lang=language(_language(entry, feed.feed)),
         created_at=_moment(entry, "published", "created", "updated"),
         edited_at=_moment(entry, "updated"),
-        in_reply_to=_in_reply_to(entry, feed),
+        in_reply_to=_in_reply_to(entry, feed.threads),
         media=_media(entry, base),
-        metrics=_metrics(entry, feed),
+        metrics=_metrics(entry, feed.threads),
     )
 
 
@@ -144,7 +157,7 @@ def _body(entry: Entry, *, is_rss: bool) -> str:
     and the longest of all of them counts.
     """
     summaries = []
-    contents = entry.get("content") or []
+    contents = _listed(entry, "content")
     for content in contents:
         if is_rss and content.get("type") == "text/plain":
             summaries.append(_shown(content, content.get("value")))
@@ -158,26 +171,32 @@ def _body(entry: Entry, *, is_rss: bool) -> str:
 def _shown(detail: Entry | None, value: object) -> str:
     """Return the text of a construct by its declared type; undeclared markup is recognised."""
     written = str(value or "")
-    if detail and detail.get("type") in _HTML:
+    if isinstance(detail, dict) and detail.get("type") in _HTML:
         return text.from_html(written)
     return text.from_maybe_html(written)
 
 
 def _author(owner: Entry) -> str:
     """Return the name of the first author, or an address where no author is named."""
-    authors = owner.get("authors") or []
+    authors = _listed(owner, "authors")
     names = [author[key] for key in ("name", "email") for author in authors if author.get(key)]
     return str(next(iter(names), "") or owner.get("author") or "")
+
+
+def _listed(owner: Entry, name: str) -> list[Entry]:
+    """Return the details kept under a name; an element of that very name leaves something else."""
+    kept = owner.get(name)
+    return [one for one in kept if isinstance(one, dict)] if isinstance(kept, list) else []
 
 
 def _language(entry: Entry, feed: Entry) -> str:
     """Return the language that the text declares, else the entry, else the feed."""
     details = [
-        *(entry.get("content") or []),
+        *_listed(entry, "content"),
         entry.get("summary_detail"),
         entry.get("title_detail"),
     ]
-    declared = (detail.get("language") for detail in details if detail)
+    declared = (detail.get("language") for detail in details if isinstance(detail, dict))
     return str(
         entry.get("language") or next(filter(None, declared), "") or feed.get("language") or ""
     )
@@ -214,46 +233,39 @@ def _from_struct(parsed: object) -> datetime | None:
 
 def _media(entry: Entry, base: str) -> tuple[Attachment, ...]:
     """Return what is attached; a thumbnail only where nothing else is."""
-    enclosed = [link for link in entry.get("links") or [] if link.get("rel") == "enclosure"]
-    listed = [*enclosed, *(entry.get("media_content") or [])]
+    enclosed = [link for link in _listed(entry, "links") if link.get("rel") == "enclosure"]
+    listed = [*enclosed, *_listed(entry, "media_content")]
     found: dict[str, Attachment] = {}
     for one in listed[:_MAX_MEDIA]:
         link = links.absolute(str(one.get("href") or one.get("url") or ""), base)
         kind = str(one.get("medium") or one.get("type") or "").partition("/")[0]
         if link:
             found.setdefault(link, Attachment(kind if kind in _KINDS else "file", link))
-    for one in [] if found else (entry.get("media_thumbnail") or [])[:1]:
+    for one in [] if found else _listed(entry, "media_thumbnail")[:1]:
         if link := links.absolute(str(one.get("url") or ""), base):
             found[link] = Attachment("image", link)
     return tuple(found.values())
 
 
-def _in_reply_to(entry: Entry, feed: Any) -> str:
+def _in_reply_to(entry: Entry, threads: str) -> str:
     """Return the id of the post that this one answers (RFC 4685)."""
-    answered = entry.get(f"{_prefix(feed, _THREADS)}_in-reply-to")
+    answered = entry.get(f"{threads}_in-reply-to")
     return bounded_id(str(answered.get("ref") or "")) if isinstance(answered, dict) else ""
 
 
-def _metrics(entry: Entry, feed: Any) -> dict[str, int]:
+def _metrics(entry: Entry, threads: str) -> dict[str, int]:
     """Return the counts that RSS's slash, Atom's threading and the media module know."""
     seen = entry.get("media_statistics")
     counts = seen if isinstance(seen, dict) else {}
-    replies = entry.get("slash_comments") or entry.get(f"{_prefix(feed, _THREADS)}_total")
+    replies = entry.get("slash_comments") or entry.get(f"{threads}_total")
+    if not (counts or replies):
+        return {}
     written = {"likes": counts.get("favorites"), "replies": replies, "views": counts.get("views")}
     read = ((name, count(value)) for name, value in written.items() if value)
     return {name: number for name, number in read if number is not None}
 
 
-def _prefix(feed: Any, namespace: str) -> str:
-    """Return the prefix that the document gives to a namespace which feedparser does not know."""
-    prefixes = (prefix for prefix, uri in feed.namespaces.items() if uri == namespace)
-    return next(prefixes, "")
-
-
 def _ttl(feed: Entry) -> timedelta | None:
-    """Return RSS's `ttl` (minutes) or the syndication module's period, at most a day."""
-    try:
-        minutes = int(feed.get("ttl") or 0)
-    except ValueError:
-        minutes = 0
-    return min(timedelta(minutes=minutes), _MAX_TTL) if minutes > 0 else None
+    """Return RSS's `ttl` (minutes), at most a day."""
+    minutes = count(feed.get("ttl") or 0) or 0
+    return timedelta(minutes=min(minutes, _MAX_TTL_MINUTES)) if minutes else None

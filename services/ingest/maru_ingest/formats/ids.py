@@ -22,17 +22,19 @@ def settle(posts: Sequence[ParsedPost], untrusted: Iterable[str] = ()) -> frozen
     Entries that are equal in everything count as one and keep their id.
     """
     by_id: dict[str, set[str]] = {}
-    for post in posts:
+    own = [_link(post) for post in posts]
+    for post, link in zip(posts, own, strict=True):
         if post.native_id:
-            by_id.setdefault(post.native_id, set()).add(_link(post) or content_hash(post))
-    bad = frozenset(untrusted) | {name for name, posts_of in by_id.items() if len(posts_of) > 1}
-    shared = Counter(link for link in {(_link(post), content_hash(post)) for post in posts})
-    links_used = Counter(link for link, _ in shared)
-    for post in posts:
+            by_id.setdefault(post.native_id, set()).add(link or content_hash(post))
+    bad = frozenset(untrusted).union(name for name, of in by_id.items() if len(of) > 1)
+    if all(post.native_id and post.native_id not in bad for post in posts):
+        return bad
+    contents = [content_hash(post) for post in posts]
+    links_used = Counter(link for link, _ in set(zip(own, contents, strict=True)))
+    for post, link, content in zip(posts, own, contents, strict=True):
         if not post.native_id or post.native_id in bad:
-            link = _link(post)
             unique = link and links_used[link] == 1
-            post.native_id = bounded_id(link) if unique else content_hash(post)
+            post.native_id = bounded_id(link) if unique else content
     return bad
 
 

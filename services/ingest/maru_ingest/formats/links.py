@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 _MAX_URL = 8_000
 _PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?:[/?#]|$)")
 _SCHEME = re.compile(r"^(?:https?://)?(?:www\.)?", re.IGNORECASE)
+_CANONICAL = re.compile(r"https?://[a-z0-9.:-]+/[^?#\s]*")
 _TRACKING = ("utm_", "fbclid", "gclid", "mc_cid", "mc_eid", "igshid")
 
 
@@ -35,6 +36,8 @@ def shown(label: str, url: str) -> str:
 
 def canonical(url: str) -> str:
     """Return the form of `url` by which two links to one page are told to be the same."""
+    if _CANONICAL.fullmatch(url):
+        return url
     try:
         parts = urlsplit(url)
         query = [

@@ -15,8 +15,12 @@ _BLOCKS = (
     " footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table tbody td"
     " tfoot th thead tr ul"
 )
-_KEPT = frozenset(_BLOCKS.split())
-_DROPPED = frozenset({"script", "style", "template", "svg", "math"})
+_CLEANER = nh3.Cleaner(
+    tags=set(_BLOCKS.split()),
+    clean_content_tags={"script", "style", "template", "svg", "math"},
+    attributes={},
+    link_rel=None,
+)
 _BREAK = re.compile(r"<(/?)([a-z0-9]+)>")
 _NAMES = (
     "a abbr area article aside audio b blockquote br button canvas caption center cite code col"
@@ -87,10 +91,7 @@ def from_html(markup: str) -> str:
         if _ESCAPED_TWICE.search(markup):
             markup = html.unescape(markup)
     flat = " ".join(_UNWANTED.sub("", markup[:_MAX_MARKUP]).split())
-    kept = nh3.clean(
-        flat, tags=set(_KEPT), clean_content_tags=set(_DROPPED), attributes={}, link_rel=None
-    )
-    return clean(html.unescape(_LOOSE_ITEM.sub("\n- ", _BREAK.sub(_break, kept))))
+    return clean(html.unescape(_LOOSE_ITEM.sub("\n- ", _BREAK.sub(_break, _CLEANER.clean(flat)))))
 
 
 def from_maybe_html(text: str) -> str:

@@ -25,6 +25,7 @@ _NAME = re.compile(rb"</?([A-Za-z_:][^\s/>]*)")
 _VOID = frozenset({b"br", b"hr", b"img", b"input", b"wbr"})
 _MAX_VOID = 50_000
 _MAX_STRAYS = 2_000
+_MAX_DECLARATION = 2_000
 
 
 def check(document: bytes) -> None:
@@ -33,7 +34,11 @@ def check(document: bytes) -> None:
     Raises Unreadable with the reason otherwise.
     """
     depth = voids = elements = strays = position = 0
+    _check_declaration(document)
     while (position := document.find(b"<", position)) >= 0:
+        elements += 1
+        if elements > MAX_ELEMENTS or voids > _MAX_VOID:
+            raise Unreadable(f"XML with more than {MAX_ELEMENTS} elements")
         if document.startswith((b"<!", b"<?"), position):
             position = _past_declaration(document, position)
             continue
@@ -46,7 +51,6 @@ def check(document: bytes) -> None:
         if name is None:
             position = end
             continue
-        elements += 1
         if name[1].lower() in _VOID:
             voids += 1
         elif document.startswith(b"/", position + 1):
@@ -55,9 +59,14 @@ def check(document: bytes) -> None:
             depth += 1
         if depth > MAX_DEPTH:
             raise Unreadable(f"XML nested deeper than {MAX_DEPTH} elements")
-        if elements > MAX_ELEMENTS or voids > _MAX_VOID:
-            raise Unreadable(f"XML with more than {MAX_ELEMENTS} elements")
         position = end
+
+
+def _check_declaration(document: bytes) -> None:
+    """Raises Unreadable when the XML declaration has no end: feedparser would look for it long."""
+    start = document[:_MAX_DECLARATION].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"<?") and b"?>" not in start:
+        raise Unreadable("an XML declaration that does not end")
 
 
 def _past_declaration(document: bytes, start: int) -> int:
