@@ -19,10 +19,10 @@ YES_OR_NO = slice(len(MOODS), len(LABELS))
 _EVERY = slice(None)
 _FAINT = {"lexicon": 0.5}
 """Sources whose rows count for less than others': single words say little of whole posts."""
-_ASSUMED = 0.05
-"""How much a row counts that is taken for no spam, or for harmless, without anybody having read it.
+_ASSUMED = 0.3
+"""How much all rows count that were taken for no spam, or harmless, unread: beside those of ours.
 
-At this weight all of them together count about as much as the rows that were written for it.
+However many there are: the thresholds of spam and toxicity hold for this share.
 """
 _TURNS = 6
 """How often an epoch of stochastic gradients shows each row of the few that know spam and toxicity.
@@ -74,7 +74,7 @@ def targets_of(examples: Sequence[Example]) -> Targets:
     for column in range(YES_OR_NO.start, YES_OR_NO.stop):
         found = _balance(sources, answers[:, column], known[:, column])
         if LABELS[column] in MODERATION:
-            found *= np.where(own, 1, _ASSUMED)
+            found = _with_share(found, ~own, _ASSUMED)
         weights[:, column] = found / max(found[known[:, column]].mean(), 1e-9)
     return Targets(answers, weights, np.where(own, _TURNS, 1))
 
@@ -99,6 +99,14 @@ def _balance(sources: npt.NDArray[np.int64], answers: Floats, known: Rows) -> Fl
             even = of_source.sum() / len(there) / rows.sum()
             weights[rows] = np.sqrt(even / of_source.sum())
     return weights
+
+
+def _with_share(weights: Floats, rows: Rows, share: float) -> Floats:
+    """Scale some rows to this share of what the others count together, if they count at all."""
+    rest = weights[~rows].sum()
+    if not rest:
+        return weights
+    return np.where(rows, weights * share * rest / max(weights[rows].sum(), 1e-9), weights)
 
 
 def _evened(weights: Floats, hangul: Rows) -> Floats:
