@@ -75,7 +75,7 @@ def targets_of(examples: Sequence[Example]) -> Targets:
         found = _balance(sources, answers[:, column], known[:, column])
         if LABELS[column] in MODERATION:
             found = _with_share(found, ~own, _ASSUMED)
-        weights[:, column] = found / max(found[known[:, column]].mean(), 1e-9)
+        weights[:, column] = found / max(found.sum() / max(1, known[:, column].sum()), 1e-9)
     return Targets(answers, weights, np.where(own, _TURNS, 1))
 
 
