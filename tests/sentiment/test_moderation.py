@@ -211,7 +211,7 @@ def test_a_label_that_the_head_does_not_know_is_explained(tmp_path: Path, kind: 
 
 @pytest.mark.parametrize(
     ("kind", "yes", "precision", "recall"),
-    [("spam", "spam", 0.92, 0.65), ("toxicity", "toxic", 0.92, 0.6)],
+    [("spam", "spam", 0.92, 0.55), ("toxicity", "toxic", 0.92, 0.55)],
 )
 def test_unseen_cases_are_found_and_few_are_blamed_wrongly(
     kind: str, yes: str, precision: float, recall: float
