@@ -53,7 +53,7 @@ _STRONGEST = 4.0
 _LONGEST_STEM = 5
 _KOREAN = re.compile(r"[가-힣]")
 _DENIAL_BEHIND = re.compile(r"않|없|말|못|아니|아닌|아닙")
-_DENIAL_WITHIN = re.compile(r"지[는도가를]?[않못안말]")
+_DENIAL_WITHIN = re.compile(r"하?지[는도가를]?[않못안말]")
 
 
 def cues(texts: Sequence[str], lexicon: Lexicon) -> npt.NDArray[np.float32]:
@@ -84,7 +84,7 @@ def _of_word(word: str, lexicon: Lexicon) -> float:
 def _of_stem(word: str, lexicon: Lexicon) -> float:
     for end in range(min(len(word), _LONGEST_STEM), 0, -1):
         if valence := lexicon.get(word[:end]):
-            return valence
+            return valence * (_TURNED if _DENIAL_WITHIN.match(word, end) else 1)
     return 0.0
 
 
@@ -131,11 +131,9 @@ def _factor(tokens: Sequence[str], at: int) -> float:
 
 
 def _is_denied(tokens: Sequence[str], at: int) -> bool:
-    """Tell whether a Korean word is denied behind its stem: 좋지 않다, 좋지않다, 불편 없이."""
-    if not _KOREAN.match(tokens[at]):
-        return False
+    """Tell whether the word behind denies a Korean word: 좋지 않다, 불편 없이."""
     behind = at + 1 < len(tokens) and _DENIAL_BEHIND.match(tokens[at + 1])
-    return bool(behind or _DENIAL_WITHIN.search(tokens[at]))
+    return bool(behind and _KOREAN.match(tokens[at]))
 
 
 def _bounded(value: float) -> float:

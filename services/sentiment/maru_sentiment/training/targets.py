@@ -20,10 +20,10 @@ _EVERY = slice(None)
 _FAINT = 0.5
 """How much a mood counts that one hand wrote, or a lexicon knows, beside one that people gave to
 what others wrote."""
-_ASSUMED = 0.05
-"""How much a row counts that is taken for no spam, or for harmless, without anybody having read it.
+_ASSUMED = 0.3
+"""How much all rows count that were taken for no spam, or harmless, unread: beside those of ours.
 
-At this weight all of them together count about as much as the rows that were written for it.
+However many there are: the thresholds of spam and toxicity hold for this share.
 """
 _TURNS = 6
 """How often an epoch of stochastic gradients shows each row of the few that know spam and toxicity.
@@ -75,8 +75,8 @@ def targets_of(examples: Sequence[Example]) -> Targets:
     for column in range(YES_OR_NO.start, YES_OR_NO.stop):
         found = _balance(sources, answers[:, column], known[:, column])
         if LABELS[column] in MODERATION:
-            found *= np.where(own, 1, _ASSUMED)
-        weights[:, column] = found / max(found[known[:, column]].mean(), 1e-9)
+            found = _with_share(found, ~own, _ASSUMED)
+        weights[:, column] = found / max(found.sum() / max(1, known[:, column].sum()), 1e-9)
     return Targets(answers, weights, np.where(own, _TURNS, 1))
 
 
@@ -104,6 +104,14 @@ def _balance(sources: npt.NDArray[np.int64], answers: Floats, known: Rows) -> Fl
 
 def _is_made(source: str) -> bool:
     return source.startswith(("own ", "lexicon"))
+
+
+def _with_share(weights: Floats, rows: Rows, share: float) -> Floats:
+    """Scale some rows to this share of what the others count together, if they count at all."""
+    rest = weights[~rows].sum()
+    if not rest:
+        return weights
+    return np.where(rows, weights * share * rest / max(weights[rows].sum(), 1e-9), weights)
 
 
 def _evened(weights: Floats, hangul: Rows) -> Floats:
