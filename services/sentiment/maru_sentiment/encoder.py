@@ -53,13 +53,17 @@ GRAPH, LAST = "encoder.onnx", "encoder-last.onnx"
 ORDERS = "orders"
 """The entry of the graph's properties that holds the order of each branch's channels, as JSON."""
 
-ROWS = 384
+ROWS = 256
 """Tokens in one block: enough to amortise reading the weights, small enough for the cache."""
 CHANNELS = 256
 BRANCHES = ((2, 0), (3, 1), (5, 2))
 """For each convolution branch its width, and how many tokens of that lie to the left."""
 NEAR = range(-2, 3)
 """The places around a token that some branch reads."""
+PARTS = (0, 0, *(at for width, left in BRANCHES for at in (0, *range(-left, width - left))))
+"""What is kept of a token, in parts of 256 values: its vector (two parts), and for each branch the
+layer before the convolutions and its products with the first. The numbers say how far away from a
+token stands the one of which it reads that part."""
 
 _UNKNOWN = 0
 _READ = 8 * MAX_TOKENS
@@ -170,24 +174,25 @@ class Encoder:
 
     def _run(self, group: Sequence[Sequence[int]], window: Ints) -> dict[str, Floats]:
         """Compute a block of sentences; `window` is as `_window` makes it."""
-        slots = np.zeros(ROWS + 1, np.int64)
-        flat = np.concatenate([np.asarray(ids, np.int64) for ids in group])
-        slots[: len(flat)] = self._kept.slots(flat)
-        inputs = {"slots": slots[window], "near": window, **self._kept.arrays}
+        ids = np.concatenate([np.asarray(of, np.int64) for of in group])
+        inputs = {"rows": self._kept.rows(ids, window), "near": window, "kept": self._kept.table}
         return dict(zip(self._outputs, self._graph.run(None, inputs), strict=True))
 
     def _sum_of_features(self, group: Sequence[Sequence[int]]) -> Floats:
         """Return, for each sentence, the sum of its tokens' normalised features."""
         lengths = np.array([len(ids) for ids in group])
-        features = self._run(group, _window(lengths))["features"]
+        found, w = self._run(group, _window(lengths)), self._weights
+        features, means = found["features"], found["means"]
+        squares = np.einsum("ij,ij->i", features, features) / np.float32(_FEATURES)
+        spread = 1 / np.sqrt(squares - means * means + np.float32(w["eps"]))
         ends = np.cumsum(lengths)
-        # Row by row, whatever else is in the block; `reduceat` takes six times as long.
-        return np.array(
-            [
-                features[end - length : end].sum(axis=0)
-                for length, end in zip(lengths, ends, strict=True)
-            ]
-        )
+        spans = [slice(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+        sums = np.array([spread[at] @ features[at] for at in spans])
+        # `reduceat` along rows would take several times as long.
+        sums -= np.add.reduceat((means * spread)[: ends[-1]], ends - lengths)[:, None]
+        sums *= w["ln_g"]
+        sums += lengths[:, None] * w["ln_b"]
+        return sums
 
 
 def _session(graph: bytes) -> onnxruntime.InferenceSession:
@@ -219,25 +224,26 @@ class _Tokens:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self.slots = Kept(len(weights["table"]), _CAPACITY, self._make).slots
-        shapes = {"vectors": DIMENSIONS}
-        for width, left in BRANCHES:
-            shapes[f"inner_{width}"] = CHANNELS
-            shapes |= {f"products_{width}_{at}": CHANNELS for at in range(-left, width - left)}
-        self.arrays = {
-            name: np.zeros((_CAPACITY, columns), np.float16) for name, columns in shapes.items()
-        }
+        self._kept = Kept(len(weights["table"]), _CAPACITY, self._make)
+        self._rows = np.zeros((_CAPACITY, len(PARTS) * CHANNELS), np.float16)
+        self.table = self._rows.reshape(-1, CHANNELS)
         self._first = np.concatenate([weights[f"proj{n}"] for n, _ in BRANCHES], axis=1)
         self._bias, self._gain, self._shift = (
             np.concatenate([weights[f"{name}{n}"] for n, _ in BRANCHES])
             for name in ("proj_b", "ln_g", "ln_b")
         )
         self._products = {
-            width: np.concatenate(
-                np.split(weights[f"w1_{width}"].astype(np.float32), width), axis=1
-            )
+            width: np.concatenate(np.split(weights[f"w1_{width}"], width), axis=1)
             for width, _ in BRANCHES
         }
+
+    def rows(self, ids: Ints, window: Ints) -> Ints:
+        """Return the rows of the table for a block's tokens: for each of `PARTS`, of each token."""
+        slots = np.zeros(ROWS + 1, np.int64)
+        slots[: len(ids)] = self._kept.slots(ids)
+        rows: Ints = slots[window.T[np.array(PARTS) - NEAR.start]] * len(PARTS)
+        rows += np.arange(len(PARTS))[:, None]
+        return rows
 
     def _make(self, ids: Ints, rows: slice) -> None:
         w = self._weights
@@ -246,18 +252,16 @@ class _Tokens:
         chunk = ids % _CHUNKS
         vectors[: len(ids)] *= w["scale"][chunk, None]
         vectors[: len(ids)] += w["lo"][chunk, None]
-        self.arrays["vectors"][rows] = vectors[: len(ids)]
         inner = _normalised(
             vectors @ self._first + self._bias, self._gain, self._shift, np.float32(w["eps"])
         )
+        parts = [vectors]
         for branch, (width, left) in enumerate(BRANCHES):
             of = np.ascontiguousarray(inner[:, branch * CHANNELS : (branch + 1) * CHANNELS])
-            self.arrays[f"inner_{width}"][rows] = of[: len(ids)]
             products = of @ self._products[width]
             products[:, left * CHANNELS : (left + 1) * CHANNELS] += w[f"b1_{width}"]
-            for place in range(width):
-                kept = self.arrays[f"products_{width}_{place - left}"]
-                kept[rows] = products[: len(ids), place * CHANNELS : (place + 1) * CHANNELS]
+            parts += [of, products]
+        self._rows[rows] = np.concatenate(parts, axis=1)[: len(ids)]
 
 
 def package_weights() -> Weights:

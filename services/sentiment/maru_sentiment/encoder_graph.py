@@ -4,8 +4,8 @@
 of the package and of a few texts, from which it reads how large the values get.
 
 For a block of tokens the graph adds up the first convolution layer out of products that the encoder
-keeps for each token, multiplies the second layer in bytes, and normalises each token's features;
-the other graph turns a sentence's sum of these into its vector.
+keeps for each token, multiplies the second layer in bytes, and tells each token's features; the
+other graph turns a sentence's sum of these into its vector.
 
 The package's weights are whole numbers from -127 to 127 times one step for each matrix, so their
 bytes are exact. Values of the first layer are rounded to 255 steps between two percentiles. The few
@@ -16,8 +16,9 @@ large weights (https://onnxruntime.ai/docs/performance/model-optimizations/quant
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from maru_sentiment.encoder import (
     LAST,
     NEAR,
     ORDERS,
+    PARTS,
     ROWS,
     SENTENCES,
     Encoder,
@@ -124,31 +126,25 @@ class _Graph:
 
     def tokens(self, branches: Sequence[_Branch], *, measured: bool) -> None:
         """Give out all features of each token, normalised; `measured` adds the first layers."""
-        for name in ("slots", "near"):
-            self._input(name, TensorProto.INT64, [ROWS + 1, len(NEAR)])
-        parts = [self._kept("vectors", DIMENSIONS, 0)]
-        parts += [self._branch(branch, measured=measured) for branch in branches]
-        rows = self._node(
-            "LayerNormalization",
-            [
-                self._node("Concat", parts, axis=1),
-                self._constant(self._weights["ln_g"]),
-                self._constant(self._weights["ln_b"]),
-            ],
-            epsilon=float(self._weights["eps"]),
-        )
-        self._out(rows, "features", [ROWS + 1, len(self._weights["ln_g"])])
+        self._input("rows", TensorProto.INT64, [len(PARTS), ROWS + 1])
+        self._input("near", TensorProto.INT64, [ROWS + 1, len(NEAR)])
+        self._input("kept", TensorProto.FLOAT16, ["kept", CHANNELS])
+        kept = iter([self._kept(part) for part in range(len(PARTS))])
+        parts = [next(kept), next(kept)]
+        parts += [self._branch(branch, kept, measured=measured) for branch in branches]
+        self._node("Concat", parts, "features", axis=1)
+        self._node("ReduceMean", ["features"], "means", axes=[1], keepdims=0)
+        self._out("features", [ROWS + 1, len(self._weights["ln_g"])])
+        self._out("means", [ROWS + 1])
 
-    def _branch(self, branch: _Branch, *, measured: bool) -> str:
+    def _branch(self, branch: _Branch, kept: Iterator[str], *, measured: bool) -> str:
         """Add both layers and return the second; `measured` gives out the first."""
         width = branch.width
-        summed = self._node(
-            "Sum", [self._kept(f"products_{width}_{at}", CHANNELS, at) for at in branch.places]
-        )
-        kept = self._kept(f"inner_{width}", CHANNELS, 0)
-        first = self._node("Add", [self._node("Relu", [summed]), kept])
+        inner, *products = islice(kept, 1 + width)
+        summed = self._node("Relu", [self._node("Sum", products)])
+        first = self._node("Add", [summed, inner], f"first_{width}")
         if measured:
-            self._out(first, f"first_{width}", [ROWS + 1, CHANNELS])
+            self._out(first, [ROWS + 1, CHANNELS])
         return self._node("Add", [self._node("Relu", [self._second(first, branch)]), first])
 
     def _second(self, first: str, branch: _Branch) -> str:
@@ -189,11 +185,8 @@ class _Graph:
         vectors = self._node("Tanh", [self._node("Add", [after, beside])])
         lengths = self._node("ReduceL2", [vectors], axes=[1], keepdims=1)
         least = self._constant(np.sqrt(np.float32(w["eps"])))
-        self._out(
-            self._node("Div", [vectors, self._node("Max", [lengths, least])]),
-            "vectors",
-            [rows, DIMENSIONS],
-        )
+        lengths = self._node("Max", [lengths, least])
+        self._out(self._node("Div", [vectors, lengths]), [rows, DIMENSIONS])
 
     def _exact(self, rows: str, matrix: _Matrix) -> str:
         """Multiply with rows in twice 7 bits, in steps of each row's own: as exact as in float.
@@ -234,15 +227,10 @@ class _Graph:
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return name
 
-    def _kept(self, name: str, columns: int, at: int) -> str:
-        """Look up what is kept of the tokens `at` places away."""
-        self._input(name, TensorProto.FLOAT16, ["kept", columns])
-        rows = self._node("Gather", [name, self._row("slots", at)])
-        return self._node("Cast", [rows], to=TensorProto.FLOAT)
-
-    def _row(self, name: str, at: int) -> str:
-        column = self._constant(np.int64(at - NEAR.start))
-        return self._node("Gather", [name, column], axis=1)
+    def _kept(self, part: int) -> str:
+        """Look up one of the `PARTS` for each token."""
+        rows = self._node("Gather", ["rows", self._constant(np.int64(part))])
+        return self._node("Cast", [self._node("Gather", ["kept", rows])], to=TensorProto.FLOAT)
 
     def _halves(self, value: str) -> tuple[str, str]:
         """Part the left columns from as many right ones."""
@@ -255,8 +243,10 @@ class _Graph:
         bounds = (self._constant(np.array([at])) for at in (start, end, 1))
         return self._node("Slice", [value, *bounds])
 
-    def _node(self, kind: str, inputs: Sequence[str], domain: str = "", **options: Any) -> str:
-        name = f"v{len(self._nodes)}"
+    def _node(
+        self, kind: str, inputs: Sequence[str], name: str = "", domain: str = "", **options: Any
+    ) -> str:
+        name = name or f"v{len(self._nodes)}"
         self._nodes.append(
             helper.make_node(kind, list(inputs), [name], domain=domain or None, **options)
         )
@@ -267,8 +257,7 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def _out(self, value: str, name: str, shape: Sequence[int]) -> None:
-        self._nodes.append(helper.make_node("Identity", [value], [name]))
+    def _out(self, name: str, shape: Sequence[int]) -> None:
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
 
