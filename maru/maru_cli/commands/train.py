@@ -42,7 +42,7 @@ def train_encoder(
 
     examples = training_examples(data)
     write([example.text for example in examples[:: max(1, len(examples) // 2_000)]], to)
-    out.print(f"Written: {to / 'encoder.onnx'}, {to / 'encoder-last.onnx'}")
+    out.print(f"Written: {to}/encoder*.onnx")
 
 
 @app.command("ideas")

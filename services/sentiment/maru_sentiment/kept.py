@@ -9,7 +9,7 @@ Ints = npt.NDArray[np.int64]
 Make = Callable[[Ints, slice], None]
 """Fills rows of the tables for some ids."""
 
-AT_ONCE = 64
+AT_ONCE = 16
 """New ids that are made at once, at most."""
 
 

@@ -142,7 +142,7 @@ class Network:
 
     def _ngrams(self, bags: Bags) -> Floats:
         # Whole numbers: the sum is exact in any order.
-        chosen = self._weights.ngrams[bags.buckets]
+        chosen = self._weights.ngrams.take(bags.buckets, axis=0)
         sums = np.add.reduceat(chosen, bags.starts, axis=0, dtype=np.int32)
         spread = np.sqrt(bags.sizes.astype(np.float32))[:, None]
         logits = sums / spread * self._weights.ngram_scale + self._weights.ngram_bias
@@ -209,7 +209,7 @@ class _Pieces:
 
     def found(self, slots: Ints, starts: Ints, lengths: Ints) -> tuple[Floats, Floats]:
         """Read texts that begin at `starts`, with an empty slot before and behind each."""
-        rows = self._rows[slots]
+        rows = self._rows.take(slots, axis=0)
         count = len(rows) - 2
         filters = np.zeros((count, len(self._steps)), np.int16)
         for place, (columns, block) in enumerate(zip(self._columns, self._blocks, strict=True)):

@@ -35,11 +35,11 @@ _KANA = 0.1
 
 def script(text: str) -> str | None:
     """Name the script that decides: one of `SCRIPTS`, `Latin` or `other`; None for no letters."""
-    letters = len(_LETTER.findall(text))
-    if not letters:
+    if not _LETTER.search(text):
         return None
     if text.isascii():
         return "Latin"
+    letters = len(_LETTER.findall(text))
     counts = {name: len(pattern.findall(text)) for name, pattern in SCRIPTS.items()}
     if counts["Kana"] >= _KANA * (counts["Kana"] + counts["Han"]):
         counts["Kana"] += counts.pop("Han")

@@ -9,6 +9,7 @@ open, what the source said. docs/decisions/0012 compares the libraries.
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import version
 
 import eldc
@@ -49,6 +50,8 @@ how much a language outside the sixteen has to lead to be believed: read off the
 _NO_WORDS = re.compile(
     r"https?://\S+|www\.\S+|[\w.+-]{1,64}@[\w-]+\.[\w.-]+|(?<![\w/])(?:[@#]|/?[ru]/)[\w./-]+"
 )
+_SIGNS = ("@", "#", "/", "www.")
+"""One of these is in all that `_NO_WORDS` finds, and in few posts."""
 _HASHTAG = re.compile(r"#(\w+)")
 _LONG_RUN = re.compile(r"(.)\1{2,}", re.DOTALL)
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -131,13 +134,14 @@ def _readable(text: str) -> tuple[str, str | None]:
 
     Hashtags of another script than Latin do: they are read where nothing else is there.
     """
-    text = text[:_READ]
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)[:_READ]
-    left = _NO_WORDS.sub(" ", text)[:_JUDGED]
+    whole = text[:_READ]
+    if not whole.isascii():
+        whole = unicodedata.normalize("NFKC", whole)[:_READ]
+    has_some = any(sign in whole for sign in _SIGNS)
+    left = (_NO_WORDS.sub(" ", whole) if has_some else whole)[:_JUDGED]
     if decisive := script(left):
         return left, decisive
-    tags = [tag for tag in _HASHTAG.findall(text) if script(tag) not in {None, "Latin"}]
+    tags = [tag for tag in _HASHTAG.findall(whole) if script(tag) not in {None, "Latin"}]
     left = " ".join(tags)[:_JUDGED]
     return left, script(left)
 
@@ -150,9 +154,13 @@ def _telling(text: str) -> list[str]:
     words: list[str] = []
     as_written = not _LONG_RUN.search(text) and not _DIGITS.search(text)
     for raw in _WORD.findall(text.lower()):
-        kept = as_written or raw in CHAT
-        plain = [raw] if kept else _DIGITS.sub(" ", _LONG_RUN.sub(r"\1", raw)).split()
+        plain = (raw,) if as_written or raw in CHAT else _plain(raw)
         words += [word for word in plain if word not in NAMES]
     if all(len(word) == 1 or word in SHARED for word in words):
         return []
     return words
+
+
+@lru_cache(maxsize=1 << 14)
+def _plain(word: str) -> tuple[str, ...]:
+    return tuple(_DIGITS.sub(" ", _LONG_RUN.sub(r"\1", word)).split())
