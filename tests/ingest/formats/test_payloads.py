@@ -170,6 +170,31 @@ def test_an_error_on_one_line_is_no_row(body: bytes, reason: str) -> None:
     assert reason in str(error.value)
 
 
+def test_a_stream_that_was_kept_as_lines_is_read_line_by_line() -> None:
+    tweet = {"data": {"id": "20", "text": "x", "author_id": "1"}, "matching_rules": []}
+    jetstream, webhook = written_here()["jetstream"], written_here()["slack event"]
+    gone = {"delete": {"tweet": {"id": "3"}}}
+    own = {"id": "1", "text": "y"}
+    lines = [json.dumps(it) for it in (own, tweet, jetstream, webhook, gone)]
+
+    rows = list(documents.read(io.BytesIO("\n".join(lines).encode())))
+
+    assert [(row.line, type(row).__name__) for row in rows] == [
+        (1, "ParsedPost"),
+        (2, "ParsedPost"),
+        (3, "ParsedPost"),
+        (4, "ParsedPost"),
+        (5, "BadRow"),
+    ]
+    posts = [row for row in rows if isinstance(row, ParsedPost)]
+    assert [post.native_id for post in posts] == [
+        "1",
+        "20",
+        "at://did:plc:abc/app.bsky.feed.post/3k",
+        "C1/1767225600.000100",
+    ]
+
+
 def test_a_long_answer_on_one_line_is_read_to_its_end() -> None:
     status = {"id": "20", "text": "x" * 900, "author_id": "1", "lang": "en"}
     body = json.dumps({"data": [{**status, "id": str(n)} for n in range(100)]}).encode()

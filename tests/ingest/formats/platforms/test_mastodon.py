@@ -182,3 +182,8 @@ def test_handles_name_their_server_once() -> None:
     assert one(status()).author == "haneul@a.example"
     assert one(status(account=far)).author == "bada@b.example"
     assert one(status(account={"acct": "x", "url": "https://["})).author == "x"
+
+
+def test_an_empty_page_is_no_error_and_a_broken_event_no_crash() -> None:
+    assert list(payloads.read({"accounts": [], "statuses": [], "hashtags": []}).rows) == []
+    assert list(payloads.read({"event": "update", "stream": [], "payload": "{"}).rows) == []
