@@ -339,6 +339,8 @@ def test_whatever_is_wrong_in_an_answer_it_is_posts_or_a_reason(data: st.DataObj
 
     with suppress(Unreadable):
         publish(payloads.parse(json.dumps(value).encode()))
+    for platform in platforms.known().values():  # also those who would not have been asked
+        reads(platform, value)
 
 
 _NAMES = st.sampled_from(
