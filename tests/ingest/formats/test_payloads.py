@@ -213,6 +213,16 @@ def test_everything_that_is_read_can_be_published() -> None:
             publish(payloads.read(value))
 
 
+def test_no_handle_would_be_redacted_as_an_address() -> None:
+    handles = set()
+    for value in (*answers().values(), *written_here().values()):
+        with suppress(Unreadable):
+            handles |= {post.author for post in posts_of(payloads.read(value))}
+
+    assert len(handles) > 100
+    assert [handle for handle in handles if re.search(r"\w@\w", handle)] == []
+
+
 @pytest.mark.parametrize("name", sorted(written_here()))
 def test_each_answer_that_was_written_here_holds_posts(name: str) -> None:
     assert posts_of(payloads.read(written_here()[name]))
