@@ -140,3 +140,9 @@ def test_webhooks_bring_a_post_or_a_topic() -> None:
     assert (post.text, post.native_id) == ("그대로", "https://forum.example/t/8/2")
     assert (opened.title, opened.native_id) == ("다크 모드", "https://forum.example/t/8/1")
     assert posts(said(), url="https://[")[0].native_id == "33"
+
+
+def test_a_list_of_paragraphs_keeps_its_dashes_beside_them() -> None:
+    (post,) = posts(said(cooked="<p>a</p><ul>\n<li>\n<p>b</p>\n<p>c</p></li><li>d</li></ul>"))
+
+    assert post.text == "a\n\n- b\n\nc\n\n- d"
