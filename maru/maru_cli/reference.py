@@ -30,7 +30,8 @@ _READ = """\
 `maru parse FILE` shows, and `maru import FILE` and sources of the kinds feed and file take, what
 these platforms' public APIs answer, saved as JSON in any encoding: one object, a list of objects,
 or a page of results. Whose answer it is shows in its fields; nothing has to be said. A file whose
-lines are objects stays JSON Lines, and a JSON Feed a feed.
+lines are objects stays JSON Lines, where a line without words of its own may be an event of a
+platform's stream; a JSON Feed stays a feed, and so do answers in XML (Naver's, Apple's).
 
 - **Posts** come with their own id, address, author (handle and name), time and time of the last
   change, language, pictures and films with their descriptions, counts, and the ids of what they

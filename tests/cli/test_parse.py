@@ -141,6 +141,6 @@ def test_a_saved_answer_of_a_platform_is_read(maru: Maru, tmp_path: Path) -> Non
 
     (post,) = posts(read.stdout)
     assert (post["native_id"], post["text"]) == ("https://a.example/1", "다크 모드")
-    assert (post["author"], post["channel"]) == ("haneul@a.example", "microblog")
+    assert (post["author"], post["channel"]) == ("a.example/@haneul", "microblog")
     assert refused.returncode != 0
     assert b"a Mastodon account holds no posts" in refused.stderr

@@ -140,6 +140,9 @@ def test_an_answer_may_stand_on_one_line_or_on_many(name: str, indent: int | Non
         (b'{"id":"1","text":"a","created_at":"2026-01-01","lang":"en"}\n', ["a"]),
         (b'{"id":1,"text":"a","timestamp":"2026-01-01T00:00:00Z"}', ["a"]),
         (b'{"ts":"1","text":"a"}', ["a"]),
+        (b'{"id":1,"name":"N","username":"n","text":"a"}', ["a"]),
+        (b'{"acct":"n","locked":true,"text":"a"}', ["a"]),
+        (b'{"error":"none","text":"a"}', ["a"]),
         (b'{"id":1,"type":"comment","text":"a","time":1767225600}', ["a"]),
         (b'{"id":1,"text":"a"}\n{"id":2,"text":"b"}', ["a", "b"]),
         (b'{"id":1,"te\n{"id":2,"text":"b"}', ["b"]),
@@ -170,6 +173,31 @@ def test_an_error_on_one_line_is_no_row(body: bytes, reason: str) -> None:
     assert reason in str(error.value)
 
 
+def test_a_stream_that_was_kept_as_lines_is_read_line_by_line() -> None:
+    tweet = {"data": {"id": "20", "text": "x", "author_id": "1"}, "matching_rules": []}
+    jetstream, webhook = written_here()["jetstream"], written_here()["slack event"]
+    gone = {"delete": {"tweet": {"id": "3"}}}
+    own = {"id": "1", "text": "y"}
+    lines = [json.dumps(it) for it in (own, tweet, jetstream, webhook, gone)]
+
+    rows = list(documents.read(io.BytesIO("\n".join(lines).encode())))
+
+    assert [(row.line, type(row).__name__) for row in rows] == [
+        (1, "ParsedPost"),
+        (2, "ParsedPost"),
+        (3, "ParsedPost"),
+        (4, "ParsedPost"),
+        (5, "BadRow"),
+    ]
+    posts = [row for row in rows if isinstance(row, ParsedPost)]
+    assert [post.native_id for post in posts] == [
+        "1",
+        "20",
+        "at://did:plc:abc/app.bsky.feed.post/3k",
+        "C1/1767225600.000100",
+    ]
+
+
 def test_a_long_answer_on_one_line_is_read_to_its_end() -> None:
     status = {"id": "20", "text": "x" * 900, "author_id": "1", "lang": "en"}
     body = json.dumps({"data": [{**status, "id": str(n)} for n in range(100)]}).encode()
@@ -183,6 +211,16 @@ def test_everything_that_is_read_can_be_published() -> None:
     for value in (*answers().values(), *written_here().values()):
         with suppress(Unreadable):
             publish(payloads.read(value))
+
+
+def test_no_handle_would_be_redacted_as_an_address() -> None:
+    handles = set()
+    for value in (*answers().values(), *written_here().values()):
+        with suppress(Unreadable):
+            handles |= {post.author for post in posts_of(payloads.read(value))}
+
+    assert len(handles) > 100
+    assert [handle for handle in handles if re.search(r"\w@\w", handle)] == []
 
 
 @pytest.mark.parametrize("name", sorted(written_here()))
@@ -311,6 +349,8 @@ def test_whatever_is_wrong_in_an_answer_it_is_posts_or_a_reason(data: st.DataObj
 
     with suppress(Unreadable):
         publish(payloads.parse(json.dumps(value).encode()))
+    for platform in platforms.known().values():  # also those who would not have been asked
+        reads(platform, value)
 
 
 _NAMES = st.sampled_from(

@@ -5,9 +5,9 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 _MAX_URL = 8_000
 _PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?:[/?#]|$)")
-_SCHEME = re.compile(r"^(?:https?://)?(?:www\.)?", re.IGNORECASE)
 _CANONICAL = re.compile(r"https?://[a-z0-9.:-]+/[^?#\s]*")
 _TRACKING = ("utm_", "fbclid", "gclid", "mc_cid", "mc_eid", "igshid")
+_SCHEME = re.compile(r"^(?:https?://)?(?:www\.)?", re.IGNORECASE)
 
 
 def absolute(url: str, base: str = "") -> str:
@@ -24,16 +24,6 @@ def absolute(url: str, base: str = "") -> str:
     return joined if followable and len(joined) <= _MAX_URL else ""
 
 
-def shown(label: str, url: str) -> str:
-    """Return what stands in a text for a link: its label, or the whole address.
-
-    The address it is where the label is only its beginning, as platforms cut it ("example.com/a…").
-    """
-    cut = label.strip().removesuffix("...").removesuffix("…")
-    bare = _SCHEME.sub("", cut)
-    return url if not bare or _SCHEME.sub("", url).startswith(bare) else label
-
-
 def canonical(url: str) -> str:
     """Return the form of `url` by which two links to one page are told to be the same."""
     if _CANONICAL.fullmatch(url):
@@ -48,6 +38,16 @@ def canonical(url: str) -> str:
     except ValueError:
         return url
     return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path, urlencode(query), ""))
+
+
+def shown(label: str, url: str) -> str:
+    """Return what stands in a text for a link: its label, or the whole address.
+
+    The address it is where the label is only its beginning, as platforms cut it ("example.com/a…").
+    """
+    cut = label.strip().removesuffix("...").removesuffix("…")
+    bare = _SCHEME.sub("", cut)
+    return url if not bare or _SCHEME.sub("", url).startswith(bare) else label
 
 
 def _has_host(url: str) -> bool:

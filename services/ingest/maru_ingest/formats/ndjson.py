@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
+from maru_ingest.formats import payloads
 from maru_ingest.formats.fields import BadField, post_from
 from maru_ingest.formats.lines import Line
-from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, Row
+from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, ParsedPost, Row, Unreadable
 
 
 def parse(lines: Iterable[Line]) -> Iterator[Row]:
@@ -23,10 +24,26 @@ def row(line: Line) -> Row:
     if line.reason:
         return BadRow(line.number, line.reason, line.data[:MAX_ORIGINAL])
     data = line.data.removeprefix(codecs.BOM_UTF8) if line.number == 1 else line.data
+    value: dict[str, object] = {}
     try:
-        return post_from(_object(data), line=line.number, offset=line.start)
+        value = _object(data)
+        return post_from(value, line=line.number, offset=line.start)
     except BadField as error:
-        return BadRow(line.number, str(error), line.data[:MAX_ORIGINAL])
+        post = _in_answer(value)
+        if post is None:
+            return BadRow(line.number, str(error), line.data[:MAX_ORIGINAL])
+        post.line, post.offset = line.number, line.start
+        return post
+
+
+def _in_answer(value: dict[str, object]) -> ParsedPost | None:
+    """Return the one post of a platform's event: their streams are kept as lines, too."""
+    try:
+        found = payloads.find(value) if value else None
+    except Unreadable:
+        return None
+    rows = found.rows if found is not None else ()
+    return rows[0] if len(rows) == 1 and isinstance(rows[0], ParsedPost) else None
 
 
 def _object(data: bytes) -> dict[str, object]:

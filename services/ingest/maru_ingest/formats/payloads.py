@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 import orjson
 
 from maru_ingest.formats import encodings, platforms, text, untyped
+from maru_ingest.formats.fields import BadField, post_from
 from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Unreadable
 
 _MAX_REASON = 100
 _MAX_NAMES = 8
-_FIELDS_OF_ERROR = 4
+_WORDS = {"text", "body", "content", "message", "review", "comment", "내용", "본문", "리뷰"}
 _MAX_SHOWN = 40
 _MAX_SIDE_BY_SIDE = 100_000
 _LATE = datetime.max.replace(tzinfo=UTC)
@@ -56,17 +57,20 @@ def find(value: object, *, url: str = "", platform: str = "") -> Document | None
 
 
 def is_answer(written: str) -> bool:
-    """Whether some platform knows this JSON, be it as posts or as none, or it is but an error."""
+    """Whether some platform knows this JSON, or it is an error and no row of somebody's own."""
+    value = loads(written.encode("utf-8", "replace"))
     try:
-        value = loads(written.encode("utf-8", "replace"))
-        return find(value) is not None or _is_but_error(value)
+        return find(value) is not None or (bool(_error(value)) and not _is_row(value))
     except Unreadable:
-        return True
+        return not _is_row(value)
 
 
-def _is_but_error(value: object) -> bool:
-    few = isinstance(value, dict) and len(value) <= _FIELDS_OF_ERROR
-    return few and untyped.has(value, "error") and bool(_error(value))
+def _is_row(value: object) -> bool:
+    """Whether this is a row of somebody's own, with words and not with a description alone."""
+    try:
+        return isinstance(value, dict) and not _WORDS.isdisjoint(value) and bool(post_from(value))
+    except BadField:
+        return False
 
 
 def oldest_first(answer: Document) -> Document:

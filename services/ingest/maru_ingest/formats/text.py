@@ -49,7 +49,6 @@ _UNWANTED = re.compile(
 _SPACES = re.compile(r"[ \t\u00a0\u3000]+")
 _AROUND_BREAK = re.compile(r" ?\n ?")
 _LOOSE_BREAKS = re.compile(r" \n|\n |\n\n\n")
-_LOOSE_ITEM = re.compile(r"\n- +\n\n *")  # a list whose items are paragraphs
 _MANY_BREAKS = re.compile(r"\n{3,}")
 _ROUGH = re.compile(f"{_UNWANTED.pattern}|[\t\r\u00a0\u3000]")
 
@@ -91,7 +90,7 @@ def from_html(markup: str) -> str:
         if _ESCAPED_TWICE.search(markup):
             markup = html.unescape(markup)
     flat = " ".join(_UNWANTED.sub("", markup[:_MAX_MARKUP]).split())
-    return clean(html.unescape(_LOOSE_ITEM.sub("\n- ", _BREAK.sub(_break, _CLEANER.clean(flat)))))
+    return clean(html.unescape(_BREAK.sub(_break, _CLEANER.clean(flat))))
 
 
 def from_maybe_html(text: str) -> str:
@@ -119,8 +118,8 @@ def _break(tag: re.Match[str]) -> str:
     closing, name = tag.groups()
     if name in {"td", "th"}:
         return "" if closing else " "
-    if name == "p":
-        return "\n\n"
+    if name == "p":  # the first one of a list's item stands beside the dash
+        return "" if tag.string.endswith(("<li>", "<li> "), 0, tag.start()) else "\n\n"
     if name == "li":
         return "" if closing else "\n- "
     return "\n"

@@ -124,3 +124,25 @@ def test_other_answers_say_what_they_are(shared: Path, file: str, reason: str) -
 def test_an_error_is_told() -> None:
     with pytest.raises(Unreadable, match="Discourse answers with an error: No access: invalid"):
         payloads.read({"errors": ["No access."], "error_type": "invalid_access"})
+
+
+def test_webhooks_bring_a_post_or_a_topic() -> None:
+    topic = {
+        "id": 8,
+        "title": "다크 모드",
+        "slug": "x",
+        "posts_count": 1,
+        "created_at": "2026-01-01",
+    }
+    (post,) = posts({"post": said(cooked="", raw="그대로")})
+    (opened,) = posts({"topic": topic})
+
+    assert (post.text, post.native_id) == ("그대로", "https://forum.example/t/8/2")
+    assert (opened.title, opened.native_id) == ("다크 모드", "https://forum.example/t/8/1")
+    assert posts(said(), url="https://[")[0].native_id == "33"
+
+
+def test_a_list_of_paragraphs_keeps_its_dashes_beside_them() -> None:
+    (post,) = posts(said(cooked="<p>a</p><ul>\n<li>\n<p>b</p>\n<p>c</p></li><li>d</li></ul>"))
+
+    assert post.text == "a\n\n- b\n\nc\n\n- d"

@@ -152,3 +152,14 @@ def test_errors_and_other_nodes_say_what_they_are(shared: Path, file: str, reaso
         payloads.parse((shared / DATA / f"{file}.json").read_bytes())
 
     assert reason in str(error.value)
+
+
+def test_old_comment_ids_name_their_post_and_films_are_attached() -> None:
+    film = {"type": "video_inline", "media": {"source": "https://a.example/1.mp4"}, "title": "T"}
+    said = {"message": "hi", "created_time": "2026-01-01"}
+    (comment,) = posts({**said, "id": "1_2_3", "attachments": {"data": [film]}})
+
+    assert comment.in_reply_to == "1_2"
+    assert [(one.kind, one.url, one.alt) for one in comment.media] == [
+        ("video", "https://a.example/1.mp4", "T")
+    ]

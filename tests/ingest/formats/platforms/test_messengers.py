@@ -244,3 +244,23 @@ def test_an_export_of_slack() -> None:
 
     assert (post.author, post.author_name) == ("U1", "Haneul Kim")
     assert post.media == (Attachment("file", "https://a.example/f"),)
+
+
+def test_slacks_searches_and_sent_messages() -> None:
+    found = slack(channel={"id": "C9"}, permalink="https://a.slack.com/archives/C9/p1")
+    (hit,) = posts({"ok": True, "messages": {"matches": [found], "total": 1}})
+    (sent,) = posts({"ok": True, "channel": "C1", "ts": "1", "message": slack()})
+
+    assert (hit.native_id, hit.url) == (
+        "C9/1767225600.000100",
+        "https://a.slack.com/archives/C9/p1",
+    )
+    assert sent.native_id == "C1/1767225600.000100"
+
+
+def test_telegrams_bot_is_no_post_and_a_deletion_may_stand_alone() -> None:
+    gone = {"update_id": 2, "deleted_business_messages": {"chat": {"id": 9}, "message_ids": [1]}}
+
+    assert payloads.read(gone).deleted == ("9/1",)
+    with pytest.raises(Unreadable, match="a Telegram bot holds no posts"):
+        payloads.read({"ok": True, "result": {"id": 1, "is_bot": True}})

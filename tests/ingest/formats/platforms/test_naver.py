@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from maru_contracts.posts import Channel
-from maru_ingest.formats import payloads
+from maru_ingest.formats import documents, payloads
 from maru_ingest.formats.parsed import ParsedPost, Unreadable
 
 
@@ -77,3 +77,16 @@ def test_trends_products_and_errors_say_what_they_are(shared: Path) -> None:
     with pytest.raises(Unreadable, match="Naver answers with an error: Authentication failed: 024"):
         payloads.read({"errorMessage": "Authentication failed", "errorCode": "024"})
     assert list(payloads.read(answer()).rows) == []
+
+
+def test_an_answer_in_xml_is_a_feed() -> None:
+    rss = """<?xml version="1.0" encoding="UTF-8"?><rss version="2.0"><channel>
+    <title>Naver Open API - blog ::'x'</title><total>1</total><item>
+    <title>&lt;b&gt;다크 모드&lt;/b&gt; 후기</title><link>https://blog.naver.com/haneul/1</link>
+    <description>눈이 &lt;b&gt;편해요&lt;/b&gt;</description><bloggername>하늘</bloggername>
+    <postdate>20260926</postdate></item></channel></rss>"""
+    (post,) = documents.parse(rss.encode()).rows
+
+    assert isinstance(post, ParsedPost)
+    assert (post.title, post.text) == ("다크 모드 후기", "눈이 편해요")
+    assert post.url == "https://blog.naver.com/haneul/1"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from maru_contracts.posts import Channel
-from maru_ingest.formats import payloads
+from maru_ingest.formats import documents, payloads
 from maru_ingest.formats.parsed import ParsedPost, Unreadable
 
 
@@ -150,3 +150,42 @@ def test_a_review_of_trustpilot() -> None:
     files = [{"processedFiles": [{"url": "https://a.example/1.jpg"}]}, {"processedFiles": []}]
     (product,) = posts({"productReviews": [{**review, "content": "Good", "attachments": files}]})
     assert [one.url for one in product.media] == ["https://a.example/1.jpg"]
+
+
+def test_apples_feed_in_atom_is_a_feed() -> None:
+    atom = """<?xml version="1.0" encoding="utf-8"?>
+    <feed xmlns:im="http://itunes.apple.com/rss" xmlns="http://www.w3.org/2005/Atom" xml:lang="ko">
+    <id>https://mzstoreservices-int.example/rss/customerreviews/id=1/xml</id><entry>
+    <updated>2026-01-01T05:37:36-07:00</updated><id>10743046471</id><title>로그인 오류</title>
+    <content type="text">안 돼요</content><im:rating>1</im:rating>
+    <author><name>하늘</name><uri>https://itunes.apple.com/kr/reviews/id1</uri></author>
+    <content type="html">&lt;table&gt;&lt;td&gt;안 돼요&lt;/td&gt;&lt;/table&gt;</content>
+    </entry></feed>"""
+    (post,) = documents.parse(atom.encode()).rows
+
+    assert isinstance(post, ParsedPost)
+    assert (post.title, post.text, post.author) == ("로그인 오류", "안 돼요", "하늘")
+    assert post.created_at == datetime(2026, 1, 1, 12, 37, 36, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (
+            {"data": [{"type": "apps", "id": "1", "attributes": {}, "links": {}}]},
+            "an App Store Connect resource holds no posts",
+        ),
+        ({"numberOfReviews": {"total": 1}, "score": {}}, "a Trustpilot business unit holds no"),
+        ({"result": {"replyText": "x", "lastEdited": {}}}, "a Google Play reply holds no posts"),
+    ],
+)
+def test_other_answers_of_shops_say_what_they_are(value: object, reason: str) -> None:
+    with pytest.raises(Unreadable, match=reason):
+        payloads.read(value)
+
+
+@pytest.mark.parametrize(
+    "good", [{"feed": {"entry": [entry(), {"x": 1}]}}, {"reviews": [play(), {"x": 1}]}]
+)
+def test_a_broken_review_does_not_take_its_neighbours_along(good: object) -> None:
+    assert [type(row).__name__ for row in payloads.read(good).rows] == ["ParsedPost", "BadRow"]

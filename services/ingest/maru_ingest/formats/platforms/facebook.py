@@ -38,7 +38,6 @@ _OTHERS = {
     "message without words": ("from", "to", "created_time"),
     "page": ("fan_count", "name"),
     "page token": ("access_token", "tasks"),
-    "place": ("category", "name", "id"),
     "conversation": ("message_count", "snippet"),
     "group": ("member_count", "created_time"),
     "business": ("verification_status", "name"),
@@ -47,7 +46,6 @@ _OTHERS = {
     "album": ("created_time", "name", "id"),
     "photo": ("created_time", "id"),
     "profile picture": ("is_silhouette", "url"),
-    "name": ("name", "id", "link"),
 }
 _REMOVED = {"remove", "hide"}
 _SAID = {"status", "post", "photo", "video", "share", "comment", "rating"}

@@ -29,7 +29,7 @@ _OTHERS = {
     "metric": ("period", "title", "name"),
     "product": ("product_id", "review_status"),
     "catalogue": ("catalog_id", "catalog_name"),
-    "container": ("status_code",),
+    "container": ("id", "status", "status_code"),
     "publishing limit": ("quota_usage",),
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000")  # as Graph writes it

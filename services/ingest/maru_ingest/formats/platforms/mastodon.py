@@ -139,13 +139,16 @@ def _name(status: Object) -> str:
 
 
 def _handle(account: Object) -> str:
-    """Return the handle with its server, which an account's own server leaves out."""
+    """Return where an account is at home, `server/@name`, which is the same on all servers.
+
+    Not `name@server`, which is no different from an e-mail address and would be redacted as one.
+    """
     handle = string(account, "acct") or string(account, "username")
     try:
         host = urlsplit(string(account, "url")).hostname
     except ValueError:
         host = None
-    return f"{handle}@{host}" if handle and host and "@" not in handle else handle
+    return f"{host}/@{handle.partition('@')[0]}" if handle and host else handle
 
 
 def _media(one: Object) -> Attachment | None:

@@ -64,6 +64,11 @@ _OTHERS = {
     "place": ("place_type", "country_code"),
     "media object": ("media_key", "type"),
 }
+_OTHERS_BY_THEMSELVES = {
+    "user": ("username", "pinned_tweet_id"),
+    "list": ("member_count", "follower_count"),
+    **{name: by for name, by in _OTHERS.items() if name not in {"user", "list", "stream rule"}},
+}
 _PROBLEMS = ("https://api.twitter.com/", "https://api.x.com/")
 _NO_LANGUAGE = {"und", "zxx", "art", "qam", "qct", "qht", "qme", "qst"}  # X's own codes for none
 _MESSAGE = ("event_type", "dm_conversation_id")
@@ -91,7 +96,7 @@ def _read(value: object, _: str) -> Document | None:
     _refuse_error(value)
     if has(mapping(value, "meta"), "sent"):
         raise no_posts("X", "stream rule")
-    refuse_others("X", value, {name: by for name, by in _OTHERS.items() if len(by) > 1})
+    refuse_others("X", value, _OTHERS_BY_THEMSELVES)
     return None
 
 
