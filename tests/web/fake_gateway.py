@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
-from web.sample_ideas import IDEAS, MORE_IDEAS, POSTS, Json
+from web.sample_ideas import IDEAS, MORE_IDEAS, POSTS, TOPICS, Json
 
 KEY = "maru_" + "k" * 43
 POLICY = (
@@ -29,6 +29,7 @@ class State:
 
     ideas: list[Json] = field(default_factory=lambda: [dict(it) for it in IDEAS + MORE_IDEAS])
     posts: list[Json] = field(default_factory=lambda: list(POSTS))
+    topics: list[Json] = field(default_factory=lambda: [dict(it) for it in TOPICS])
     closed: bool = False
     failing: bool = False
     changed: list[str] = field(default_factory=list)
@@ -45,6 +46,7 @@ def create_app(static: Path, state: State) -> FastAPI:
     _serve_ideas(app, state, "/board")
     _serve_ideas(app, state, "/api/v1")
     _serve_owner(app, state)
+    _serve_topics(app, state)
 
     @app.middleware("http")
     async def policy(request: Request, call_next):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
@@ -64,6 +66,7 @@ def _serve_board(app: FastAPI, static: Path) -> None:
 
     @app.get("/", include_in_schema=False)
     @app.get("/ideas/{id}", include_in_schema=False)
+    @app.get("/topics", include_in_schema=False)
     @app.get("/nowhere", include_in_schema=False)
     async def index() -> FileResponse:
         return FileResponse(static / "index.html")
@@ -130,6 +133,33 @@ def _serve_ideas(app: FastAPI, state: State, prefix: str) -> None:
         if refused := _refused(request, state):
             return refused
         return StreamingResponse(_changes(request, state), media_type="text/event-stream")
+
+
+def _serve_topics(app: FastAPI, state: State) -> None:
+    path = "/api/v1/discovered-topics"
+
+    @app.get(path)
+    async def topics(request: Request, sort: str = "volume") -> Response:
+        if refused := _refused(request, state):
+            return refused
+        ranked = sorted(state.topics, key=lambda it: sort == "growth" and not it["rising"])
+        return JSONResponse({"first": "2026-03-01", "last": "2026-03-30", "topics": ranked})
+
+    @app.post(path + "/{id}/adoption")
+    async def adopt(request: Request, id: str) -> Response:
+        if refused := _refused(request, state):
+            return refused
+        topic = next(it for it in state.topics if it["id"] == id)
+        if topic["rising"]:
+            return problem(409, "Conflict", f"There is a topic {topic['name']} already.")
+        return JSONResponse({"name": topic["name"], "examples": [], "updated_at": None})
+
+    @app.put(path + "/{id}/dismissal")
+    async def dismiss(request: Request, id: str) -> Response:
+        if refused := _refused(request, state):
+            return refused
+        state.topics = [it for it in state.topics if it["id"] != id]
+        return Response(status_code=204)
 
 
 async def _changes(request: Request, state: State) -> AsyncIterator[str]:

@@ -196,3 +196,38 @@ POSTS = [
         channel="blog",
     ),
 ]
+
+
+def a_topic(name: str, posts: int, **other: Any) -> Json:
+    """A valid discovered topic by default; keywords replace what matters."""
+    topic = {
+        "id": ident(name),
+        "product": "",
+        "name": name,
+        "words": [*name.replace(" · ", ", ").split(", "), "update"],
+        "posts": posts,
+        "share": 0.125,
+        "before": 4,
+        "growth": None,
+        "rising": False,
+        "first_seen": "2026-03-02",
+        "days": [{"day": "2026-03-02", "posts": 1}, {"day": "2026-03-30", "posts": posts - 1}],
+        "mood": {"negative": posts - 1, "neutral": 1, "positive": 0},
+        "languages": {"ko": posts - 1, "en": 1},
+        "samples": [
+            {"id": ident(f"{name} ko"), "title": "", "text": HOSTILE, "language": "en"},
+            {
+                "id": ident(f"{name} en"),
+                "title": "",
+                "text": "배터리가 너무 빨리 닳아요",
+                "language": "ko",
+            },
+        ],
+        "retired": False,
+        "dismissed": False,
+        "adopted_as": None,
+    }
+    return topic | other
+
+
+TOPICS = [a_topic("battery · 배터리", 12), a_topic("배송 · delivery", 5, rising=True)]

@@ -13,10 +13,10 @@ from web.sample_ideas import IDEAS
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PHONE = {"viewport": {"width": 360, "height": 740}}
-PATHS = ["/", f"/ideas/{IDEAS[0]['id']}#key={KEY}", "/docs"]
+PATHS = ["/", f"/ideas/{IDEAS[0]['id']}#key={KEY}", f"/topics#key={KEY}", "/docs"]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=["ideas", "idea", "docs"])
+@pytest.mark.parametrize("path", PATHS, ids=["ideas", "idea", "topics", "docs"])
 @pytest.mark.parametrize(
     "options",
     [{"color_scheme": "light"}, {"color_scheme": "dark", "locale": "ko-KR"} | PHONE],

@@ -168,6 +168,42 @@ async def test_an_owner_moves_an_idea_and_sees_a_refusal(visit: Visitor) -> None
     await expect(seen.page.get_by_role("button", name="Move to “Shipped”")).to_be_visible()
 
 
+async def test_discovered_topics_are_shown_adopted_and_dismissed(visit: Visitor) -> None:
+    seen = await visit(f"/#key={KEY}")
+
+    await seen.page.get_by_role("link", name="Topics").click()
+    battery, delivery = (seen.page.get_by_role("article").nth(at) for at in (0, 1))
+    await expect(battery.get_by_role("heading")).to_have_text("battery · 배터리")
+    await expect(battery.get_by_text("12 posts")).to_be_visible()
+    await expect(battery.get_by_text("12.5% of all posts")).to_be_visible()
+    await expect(battery.get_by_role("img", name="Posts by day: 2 days")).to_be_visible()
+    await expect(battery.get_by_text("Rising")).to_have_count(0)
+    await expect(delivery.get_by_text("Rising")).to_be_visible()
+    await battery.get_by_text("Examples").click()
+    await expect(battery.get_by_text("배터리가 너무 빨리 닳아요")).to_be_visible()
+
+    await delivery.get_by_role("button", name="Adopt").click()
+    await expect(seen.page.get_by_role("alert")).to_contain_text("already")
+    await battery.get_by_role("button", name="Adopt").click()
+    await expect(battery.get_by_text("tagged with “battery · 배터리”")).to_be_visible()
+    await delivery.get_by_role("button", name="Dismiss").click()
+    await expect(seen.page.get_by_role("article")).to_have_count(1)
+    assert await seen.page.evaluate("() => window.pwned") is None
+
+
+async def test_topics_are_reordered_and_need_a_key(visit: Visitor) -> None:
+    seen = await visit(f"/topics#key={KEY}")
+    first = seen.page.get_by_role("article").first.get_by_role("heading")
+
+    await expect(first).to_contain_text("battery")
+    await seen.page.get_by_role("button", name="Fastest growing").click()
+    await expect(first).to_contain_text("delivery")
+
+    await seen.page.get_by_role("button", name="Sign out").click()
+    await expect(seen.page.get_by_text("This board needs a key")).to_be_visible()
+    await expect(seen.page.get_by_role("article")).to_have_count(0)
+
+
 async def test_the_public_sees_no_status_buttons(visit: Visitor) -> None:
     seen = await visit(f"/ideas/{DARK_MODE['id']}")
 

@@ -31,6 +31,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/", openapi_extra=requires("public"))
 @router.get("/ideas/{idea_id}", openapi_extra=requires("public"))
+@router.get("/topics", openapi_extra=requires("public"))
 async def board() -> Response:
     """Serve the board; which idea it shows is the board's own business."""
     return _page("index.html")

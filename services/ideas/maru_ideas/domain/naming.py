@@ -1,8 +1,8 @@
 """What a discovered topic is called: the words that its posts have and the product's others do not.
 
-A word is counted once a post. Its weight is the log odds of the topic's posts against all others of
-the product with an informative Dirichlet prior, over its deviation (Monroe, Colaresi and Quinn,
-Political Analysis 2008): frequent words of the topic win, and words of every topic do not.
+A word is counted once a post. Its weight is the topic's part of the log-likelihood ratio (Dunning,
+Computational Linguistics 1993): how often the topic has the word, times the logarithm of how much
+more often than the product. Frequent words of the topic win, and words of every topic do not.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from math import log, sqrt
+from math import log
 from zlib import crc32
 
 import numpy as np
@@ -136,10 +136,8 @@ def _places(word: str) -> tuple[int, int]:
 
 KEPT = 128
 """Words that are remembered of a topic, the most frequent ones."""
-_PRIOR = 20.0
-"""Posts that the product's own distribution of words counts for, before a topic has any."""
-_SURE = 1.5
-"""Deviations by which a word must be the topic's own."""
+_SURE = 3.0
+"""The weight from which on a word is telling: by chance one of seventy would be."""
 _PART = 0.08
 """The part of a topic's posts that a word is in, at least, to name it."""
 _OFTEN = 0.25
@@ -176,13 +174,9 @@ def ranked(counts: Mapping[str, int], posts: int, background: Background) -> lis
 
 
 def _weight(count: int, posts: int, everywhere: int, every: int) -> float:
-    """How surely a word is more frequent in the topic than elsewhere, in deviations."""
-    others = max(every - posts, 0)
-    elsewhere = min(max(everywhere - count, 0), others)
-    prior = _PRIOR * (everywhere + 0.5) / (max(every, posts) + 1)
-    here = log((count + prior) / (max(posts - count, 0) + _PRIOR - min(prior, _PRIOR - 0.5)))
-    there = log((elsewhere + prior) / (others - elsewhere + _PRIOR - min(prior, _PRIOR - 0.5)))
-    return (here - there) / sqrt(1 / (count + prior) + 1 / (elsewhere + prior))
+    """How much likelier the topic's posts with the word are in the topic than in the product."""
+    ratio = count * (every + 1) / (posts * (everywhere + 1))
+    return count * log(ratio)
 
 
 def _without_parts(best: Sequence[str], counts: Mapping[str, int]) -> list[str]:

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import { changedIdea, dataOf, events } from "./api/events";
+import { everyDay } from "./discovered.svelte";
 import { EVERYTHING, fromQuery, narrows, toQuery } from "./filters";
 import { languageOf, prevailing, safeUrl } from "./posts";
 
@@ -53,4 +54,9 @@ test("an event names the idea that changed", () => {
   expect(changedIdea('{"id": "event", "idea": {"id": "idea"}}')).toBe("idea");
   expect(changedIdea('{"id": "idea"}')).toBe("idea");
   expect(changedIdea("not json")).toBeNull();
+});
+
+test("days without posts are days, too", () => {
+  const period = { first: "2026-02-27", last: "2026-03-02" };
+  expect(everyDay(period, [{ day: "2026-02-28", posts: 3 }])).toEqual([0, 3, 0, 0]);
 });

@@ -1,12 +1,17 @@
-/** Where the reader is: `/` or `/ideas/<id>`. The history API, and scroll positions on the way back. */
+/** Where the reader is: `/`, `/ideas/<id>` or `/topics`. The history API, and scroll positions on the way back. */
 
 import { tick } from "svelte";
 
-export type Place = { page: "ideas" } | { page: "idea"; id: string } | { page: "nowhere" };
+export type Place =
+  | { page: "ideas" }
+  | { page: "idea"; id: string }
+  | { page: "topics" }
+  | { page: "nowhere" };
 
 /** The place that a path names. */
 export function placeOf(path: string): Place {
   if (path === "/") return { page: "ideas" };
+  if (/^\/topics\/?$/.test(path)) return { page: "topics" };
   const id = /^\/ideas\/([^/]+)\/?$/.exec(path)?.[1];
   return id ? { page: "idea", id: decodeURIComponent(id) } : { page: "nowhere" };
 }

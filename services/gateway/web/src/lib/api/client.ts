@@ -3,9 +3,12 @@
 import type { Filters } from "../filters";
 import { toQuery } from "../filters";
 import { problemOf } from "./problem";
-import type { Evidence, Idea, Intent, Me, Mood, Page, Status, TaggedPost } from "./types";
+import type {
+  Discovered, Evidence, Idea, Intent, Me, Mood, Page, Status, TaggedPost,
+} from "./types";
 
 const PAGE = 20;
+const TOPICS = "/api/v1/discovered-topics";
 
 export class Client {
   constructor(readonly key: string | null = null) {}
@@ -48,6 +51,25 @@ export class Client {
   /** Give a post the models' own tags again. */
   async takeBack(post: string): Promise<void> {
     await this.#fetch(correctionOf(post), { method: "DELETE" });
+  }
+
+  /** What posts of the last 30 days speak of; it needs a key. */
+  discovered(sort: "volume" | "growth", signal: AbortSignal): Promise<Discovered> {
+    return this.#read(TOPICS, new URLSearchParams({ sort, limit: "50" }), signal);
+  }
+
+  /** Throws a Problem with status 409 when there is a topic of this name. */
+  async adopt(id: string): Promise<string> {
+    const topic = await this.#send<{ name: string }>(`${TOPICS}/${id}/adoption`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    return topic.name;
+  }
+
+  async dismiss(id: string): Promise<void> {
+    await this.#fetch(`${TOPICS}/${id}/dismissal`, { method: "PUT" });
   }
 
   /** The stream of changed ideas, open until `signal` aborts or the gateway ends it. */

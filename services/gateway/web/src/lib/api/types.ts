@@ -116,3 +116,32 @@ export interface Me {
   workspace: string;
   role: Role;
 }
+
+export interface SamplePost {
+  id: string;
+  title: string;
+  text: string;
+  language: string;
+}
+
+/** A discovered topic in a period; `before` counts the equally long period before. */
+export interface DiscoveredTopic {
+  id: string;
+  name: string;
+  words: readonly string[];
+  posts: number;
+  share: number;
+  before: number;
+  rising: boolean;
+  days: readonly { day: string; posts: number }[];
+  mood: Record<Mood, number>;
+  languages: Record<string, number>;
+  samples: readonly SamplePost[];
+  adopted_as: string | null;
+}
+
+export interface Discovered {
+  first: string;
+  last: string;
+  topics: readonly DiscoveredTopic[];
+}

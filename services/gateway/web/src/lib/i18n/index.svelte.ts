@@ -38,6 +38,10 @@ class Speech {
     new Intl.NumberFormat(this.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 }),
   );
 
+  readonly #shares = $derived(
+    new Intl.NumberFormat(this.language, { style: "percent", maximumFractionDigits: 1 }),
+  );
+
   choose(language: Language): void {
     this.language = language;
     localStorage.setItem(SLOT, language);
@@ -68,6 +72,10 @@ class Speech {
     if (!found) return this.#ages.format(0, "second");
     const [unit, size] = found;
     return this.#ages.format(Math.trunc(seconds / size), unit);
+  }
+
+  share(value: number): string {
+    return this.#shares.format(value);
   }
 
   day(moment: string): string {
