@@ -266,6 +266,17 @@ async def test_no_replay_and_no_edit_overwrites_what_a_person_said(
     assert (await client.get(path_of(post))).json()["sentiment"]["label"] == "negative"
 
 
+async def test_a_tag_that_is_confirmed_changes_no_idea(client: httpx.AsyncClient) -> None:
+    post = a_tagged("1", mood="negative")
+    await take(parts_of(client), [post])
+    before = await ideas(client)
+
+    confirmed = await correct(client, post, mood="negative")
+
+    assert await ideas(client) == before
+    assert confirmed["correction"]["mood"] == "negative"
+
+
 async def test_a_replay_at_the_same_moment_loses_no_word(client: httpx.AsyncClient) -> None:
     stream = [a_tagged(str(number), mood="negative") for number in range(12)]
     await take(parts_of(client), stream)

@@ -80,7 +80,6 @@ class _Given:
 class _Kept:
     given: _Given
     standings: tuple[Standing, ...]
-    rests_until: float
     changed: _Given | None = None
     since: float = 0.0
     first: float = 0.0
@@ -94,6 +93,7 @@ class Retraining:
         self._definitions = definitions
         self._kept: dict[str, _Kept] = {}
         self._learning = asyncio.Lock()
+        self._rests_until = 0.0
 
     async def heads(self, workspace: str) -> tuple[LearntHead, ...]:
         """Return the heads that tag the workspace's posts; learns them when asked first.
@@ -147,14 +147,15 @@ class Retraining:
             kept.first = now if kept.changed is None else kept.first
             kept.changed, kept.since = given, now
         is_settled = now - kept.since >= QUIET or now - kept.first >= AT_MOST
-        return is_settled and now >= kept.rests_until
+        return is_settled and now >= self._rests_until
 
     async def _learn(self, workspace: str) -> None:
         given, began = self._given(workspace), time.monotonic()
         standings = [await self._standing(given, head) for head in HEADS]
         took = time.monotonic() - began
         metrics.LEARNING_SECONDS.observe(took)
-        self._kept[workspace] = _Kept(given, tuple(standings), time.monotonic() + _REST * took)
+        self._kept[workspace] = _Kept(given, tuple(standings))
+        self._rests_until = time.monotonic() + _REST * took
         self._tell(workspace, standings, took)
 
     async def _standing(self, given: _Given, head: Learning) -> Standing:

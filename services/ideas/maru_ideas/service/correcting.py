@@ -128,9 +128,9 @@ class Correcting:
         asks = self._intake.asks(after)
         if behind is None and asks:
             await self._intake.back(connection, after, by=by, at=at)
-        elif behind is not None and asks:
+        elif behind is not None and asks and Heard.of(after) != Heard.of(before):
             await self._intake.change(connection, before, after, behind, by=by, at=at)
-        elif behind is not None:
+        elif behind is not None and not asks:
             await self._remove(connection, before, behind, by=by, at=at)
         await self._outbox.add_definition(connection, told(after, by=by, at=at))
         await mentions.add(connection, self._database, changes([Arrival(after, before)]))
