@@ -121,3 +121,10 @@ def test_people_see_words_not_json(maru: Maru) -> None:
 
     assert "둘째 & 끝\nAnn · 2026-11-23 01:00 · ko · https://example.com/2\n다크 모드" in printed
     assert "(no title)" not in printed
+
+
+def test_a_feed_without_posts_says_so_to_people(maru: Maru) -> None:
+    feed = b'<rss version="2.0"><channel><title>Nothing yet</title></channel></rss>'
+
+    assert maru.run("parse", "-", stdin=feed).stdout == b"No posts in it.\n"
+    assert maru.run("parse", "-", "--json", stdin=feed).stdout == b""
