@@ -26,6 +26,14 @@ class Client:
 
     async def call(self, method: str, path: str, **options: Any) -> Any:  # JSON as it comes
         """Send one request and return the answer's JSON; None when it has no body."""
+        response = await self._answer(method, path, **options)
+        return response.json() if response.content else None
+
+    async def text(self, path: str) -> str:
+        """Fetch what is not JSON, as text."""
+        return (await self._answer("GET", path)).text
+
+    async def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = await self._http.request(method, path, **options)
         except httpx.HTTPError as error:
@@ -33,7 +41,7 @@ class Client:
         if response.is_error:
             problem = _problem(response)
             raise Refused(f"{problem} ({response.status_code} from {method} {path})")
-        return response.json() if response.content else None
+        return response
 
     async def items(self, path: str, *, most: int, **params: Any) -> list[Any]:
         """Collect the items of a list, page by page, up to `most`."""

@@ -18,14 +18,16 @@ _MEDIA = tuple(field.name for field in fields(Attachment))
 
 def run(file: str, *, url: str, as_json: bool) -> int:
     """Print every post of a file and return the exit status: 1 when there were bad rows."""
-    bad = 0
+    bad = posts = 0
     try:
         with _opened(file) as stream:
             for row in documents.read(stream, name=file, url=url):
                 if isinstance(row, BadRow):
                     bad += 1
                     err.print(f"{file}:{row.line}: {row.reason}", markup=False)
-                elif as_json:
+                    continue
+                posts += 1
+                if as_json:
                     print_json(as_object(row))
                 else:
                     _show(row)
@@ -35,6 +37,8 @@ def run(file: str, *, url: str, as_json: bool) -> int:
         raise  # nobody reads on: `maru parse … | head`
     except OSError as error:
         raise MaruError(f"{file} can't be read: {error.strerror}") from error
+    if not posts and not as_json:
+        out.print("No posts in it.")
     return 1 if bad else 0
 
 

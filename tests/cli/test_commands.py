@@ -29,7 +29,8 @@ def test_a_setting_that_cannot_be_is_one_sentence(tmp_path: Path, env: str, valu
 
 
 def test_sources_are_added_paused_resumed_and_removed(maru: Maru) -> None:
-    added = maru.json("sources", "add", "feed", "Blog", "--url", "https://example.com/feed")
+    url = "https://example.com/feed"
+    added = maru.json("sources", "add", "feed", "Blog", "--url", url, "--no-look")
 
     paused = maru.json("sources", "pause", added["id"])
     resumed = maru.json("sources", "resume", added["id"])

@@ -144,3 +144,10 @@ def test_a_saved_answer_of_a_platform_is_read(maru: Maru, tmp_path: Path) -> Non
     assert (post["author"], post["channel"]) == ("a.example/@haneul", "microblog")
     assert refused.returncode != 0
     assert b"a Mastodon account holds no posts" in refused.stderr
+
+
+def test_a_feed_without_posts_says_so_to_people(maru: Maru) -> None:
+    feed = b'<rss version="2.0"><channel><title>Nothing yet</title></channel></rss>'
+
+    assert maru.run("parse", "-", stdin=feed).stdout == b"No posts in it.\n"
+    assert maru.run("parse", "-", "--json", stdin=feed).stdout == b""

@@ -3,17 +3,22 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from maru_contracts.posts import Channel
 from maru_ingest.domain import State
+from maru_ingest.service.discovery import Discovery
+from maru_ingest.service.lists import Lists
 from maru_ingest.service.sources import NewSource, Sources, shown_settings
 from maru_ingest.store.sources import Source as Stored
 from maru_ingest.tables import micros
 from maru_kit.http import Caller, Page, caller, decode_cursor, encode_cursor, requires
 
 router = APIRouter(prefix="/api/v1", tags=["sources"])
+
+_OPML = "text/x-opml"
+_KNOWN = "It is followed already."
 
 
 class SourceWanted(BaseModel):
@@ -55,6 +60,57 @@ class SourceAdded(Source):
     secret: str | None = Field(description="Signs webhooks to /hooks/{id}; null for polled kinds")
 
 
+class ListWanted(BaseModel):
+    """A list of feeds that are to be followed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    opml: str = Field(min_length=1, max_length=4_000_000, description="OPML 1 or 2, as exported")
+    product: str = Field(default="", max_length=100, description="The product that all speak of")
+    channel: Channel | None = Field(default=None, description="Their medium; blog if null")
+    folders_as_products: bool = Field(
+        default=False, description="Whether a feed's outermost folder names its product"
+    )
+
+
+class ListedFeed(BaseModel):
+    """A feed of a list that was not added."""
+
+    name: str
+    url: str
+    reason: str = Field(description="Why not, in words")
+
+
+class ListAdded(BaseModel):
+    """What became of a list, feed by feed."""
+
+    added: list[Source]
+    known: list[ListedFeed] = Field(description="Feeds that were followed already")
+    failed: list[ListedFeed]
+
+
+class PageAsked(BaseModel):
+    """An address whose feeds are looked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(min_length=1, max_length=8_000, description="Of a feed or of a web page")
+
+
+class OfferedFeed(BaseModel):
+    """A feed that a page offers."""
+
+    url: str
+    title: str = Field(description="What the page calls it; often empty")
+
+
+class Discovered(BaseModel):
+    """What lies behind an address."""
+
+    is_feed: bool = Field(description="Whether the address itself is that of a feed")
+    feeds: list[OfferedFeed]
+
+
 class Connector(BaseModel):
     """A kind of source, and what can be set for it."""
 
@@ -68,6 +124,18 @@ class Connector(BaseModel):
 def sources(request: Request) -> Sources:
     """Return the use cases that `app.create_app` made."""
     found: Sources = request.app.state.sources
+    return found
+
+
+def lists(request: Request) -> Lists:
+    """Return the use cases around lists that `app.create_app` made."""
+    found: Lists = request.app.state.lists
+    return found
+
+
+def discovery(request: Request) -> Discovery:
+    """Return the use case that `app.create_app` made."""
+    found: Discovery = request.app.state.discovery
     return found
 
 
@@ -107,6 +175,44 @@ async def add_source(wanted: SourceWanted, by: By, use: Use) -> SourceAdded:
         )
     )
     return SourceAdded(**_shown(added, use).model_dump(), secret=added.secret)
+
+
+@router.post("/sources/opml", openapi_extra=requires("owner"))
+async def add_list(
+    wanted: ListWanted, by: By, use: Use, lists: Annotated[Lists, Depends(lists)]
+) -> ListAdded:
+    """Follow every feed of an OPML list that is new; one that can't be followed stops no other."""
+    told = await lists.add(
+        by.workspace,
+        wanted.opml.encode("utf-8", "replace"),
+        product=wanted.product,
+        channel=wanted.channel,
+        folders_as_products=wanted.folders_as_products,
+    )
+    known = [ListedFeed(name=one.title, url=one.url, reason=_KNOWN) for one in told.known]
+    failed = [ListedFeed(name=one.title, url=one.url, reason=why) for one, why in told.failed]
+    return ListAdded(added=[_shown(one, use) for one in told.added], known=known, failed=failed)
+
+
+@router.get(
+    "/sources/opml",
+    openapi_extra=requires("reader"),
+    response_class=Response,
+    responses={200: {"content": {_OPML: {"schema": {"type": "string"}}}}},
+)
+async def show_list(by: By, lists: Annotated[Lists, Depends(lists)]) -> Response:
+    """Return the feeds that are followed as OPML 2.0, in a folder for each product."""
+    return Response(await lists.written(by.workspace), media_type=_OPML)
+
+
+@router.post("/sources/discover", openapi_extra=requires("owner"))
+async def discover_feeds(
+    asked: PageAsked, discovery: Annotated[Discovery, Depends(discovery)]
+) -> Discovered:
+    """Look for the feeds behind an address: itself, those that its page names, or common ones."""
+    found = await discovery.look(asked.url)
+    feeds = [OfferedFeed(url=one.url, title=one.title) for one in found.feeds]
+    return Discovered(is_feed=found.is_feed, feeds=feeds)
 
 
 @router.get("/sources/{source_id}", openapi_extra=requires("reader"))

@@ -10,6 +10,8 @@ from maru_contracts.topics import TOPICS
 from maru_ingest import api, connectors, inbound
 from maru_ingest.collector import Collector
 from maru_ingest.connector import Tools
+from maru_ingest.service.discovery import Discovery
+from maru_ingest.service.lists import Lists
 from maru_ingest.service.publishing import DEAD, Publisher
 from maru_ingest.service.receiving import Receiver
 from maru_ingest.service.sources import Sources
@@ -19,7 +21,7 @@ from maru_kit.database import open_database
 from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.migrate import migrate
-from maru_kit.outbound import open_outbound
+from maru_kit.outbound import Outbound, open_outbound
 
 SCHEMA = "ingest"
 
@@ -38,10 +40,14 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             publisher = Publisher(bus, database)
             kinds = connectors.kinds()
             app.state.bus, app.state.database = bus, database
+            allowed = settings.allow_hosts
+            outbound = await stack.enter_async_context(open_outbound(allow=allowed))
             app.state.sources = Sources(database, kinds)
+            app.state.lists = Lists(app.state.sources)
+            app.state.discovery = Discovery(outbound, settings.max_body_bytes)
             app.state.receiver = Receiver(publisher)
             if work:
-                await stack.enter_async_context(_collecting(settings, publisher))
+                await stack.enter_async_context(_collecting(settings, publisher, outbound))
             yield
 
     async def checks() -> list[Check]:
@@ -60,10 +66,12 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
 
 
 @asynccontextmanager
-async def _collecting(settings: Settings, publisher: Publisher) -> AsyncIterator[None]:
+async def _collecting(
+    settings: Settings, publisher: Publisher, outbound: Outbound
+) -> AsyncIterator[None]:
     """Follow the sources while the block runs; what is under way at its end is repeated later."""
     stop = asyncio.Event()
-    async with open_outbound(allow=settings.allow_hosts) as outbound, asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         collector = Collector(
             publisher=publisher,
             kinds=connectors.kinds(),

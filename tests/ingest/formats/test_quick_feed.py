@@ -202,3 +202,11 @@ def test_what_only_feedparser_should_judge_is_left_to_it(document: bytes) -> Non
     assert quick_feed.read(document, "") is None
     with suppress(Unreadable):
         feed.parse(document)
+
+
+def test_a_feed_of_many_posts_is_read_in_time() -> None:
+    document = _RSS[0] + "<item><title>x</title></item>" * 100_000 + _RSS[2]
+    begun = time.process_time()
+
+    assert len(feed.parse(document.encode()).rows) == 100_000
+    assert time.process_time() - begun < 5

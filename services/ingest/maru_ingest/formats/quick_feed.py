@@ -7,8 +7,8 @@ another encoding, markup in plain text, a date in words …) it declines, and fe
 `tests/ingest/formats/test_quick_feed.py` holds the two together.
 
 It is its own guard: expat reads everything in one pass whose time is that of the length, and stops
-at a document type (so that there are no entities), at the depth that `xml_guard` allows, and at
-more elements than a feed of thousands of posts has.
+at a document type (so that there are no entities), and at the depth and the number of elements
+that `xml_guard` allows.
 
 The names of namespaces are feedparser's table, so that both know the same modules.
 """
@@ -23,7 +23,7 @@ from xml.parsers import expat
 from feedparser.api import StrictFeedParser
 
 from maru_ingest.formats import dates
-from maru_ingest.formats.xml_guard import MAX_DEPTH
+from maru_ingest.formats.xml_guard import MAX_DEPTH, MAX_ELEMENTS
 
 Dict = dict[str, Any]  # an entry, in feedparser's names
 _Done = Callable[[str], None]
@@ -64,7 +64,6 @@ _TYPES = {
 _VERSIONS = {"0.91": "rss091u", "0.92": "rss092", "0.93": "rss093", "0.94": "rss094"}
 _ATOM = {"0.1": "atom01", "0.2": "atom02", "0.3": "atom03"}
 _SEPARATOR = "}"
-_MAX_ELEMENTS = 100_000
 _DECLARATION = 200
 """Bytes within which the XML declaration ends."""
 
@@ -174,7 +173,7 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
-        if self._elements > _MAX_ELEMENTS or len(self._ends) > MAX_DEPTH:
+        if self._elements > MAX_ELEMENTS or len(self._ends) > MAX_DEPTH:
             raise _Odd
         tag = self._tags.get(name) or self._named(name)
         language = self._languages[-1]
