@@ -424,3 +424,27 @@ async def test_learning_holds_up_no_event_loop(tmp_path: Path) -> None:
 
     gaps.sort()
     assert gaps[int(len(gaps) * 0.95)] < 0.1
+
+
+async def test_a_row_of_corrections_is_learnt_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    messages = all_told(corrections(40))
+
+    def times() -> float:
+        return REGISTRY.get_sample_value("maru_sentiment_learning_seconds_count") or 0
+
+    async with open_bus(url) as bus, running(url, tmp_path) as client:
+        await publish(bus, TAGS_CORRECTED, messages[:30])
+        await Posts(bus).tagged("warm up")
+        async with asyncio.timeout(60):
+            while (await learnt(client))["sentiment"]["corrections"] != 30:
+                await asyncio.sleep(0.1)
+        before = times()
+        for message in messages[30:]:
+            await publish(bus, TAGS_CORRECTED, [message])
+            await asyncio.sleep(0.2)
+        async with asyncio.timeout(60):
+            while (await learnt(client))["sentiment"]["corrections"] != 40:
+                await asyncio.sleep(0.1)
+
+    assert times() - before <= 2
