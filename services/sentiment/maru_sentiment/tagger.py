@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 
+from threadpoolctl import ThreadpoolController
+
 from maru_contracts.tags import ModelVersion
 from maru_sentiment.analyser import Batch, Tags
 from maru_sentiment.analysers.aspects import AspectsHead
@@ -23,6 +25,7 @@ class Tagger:
     """The encoder and the heads that every post goes through."""
 
     def __init__(self) -> None:
+        self._threads = ThreadpoolController()
         self._encoder = Encoder()
         self._language = LanguageHead()
         self._network = load(files("maru_sentiment") / "weights")
@@ -54,6 +57,16 @@ class Tagger:
         """Tag texts of one workspace, which has these subjects; `hints` are as in `Batch`."""
         if not texts:
             return []
+        # Products are small: a second thread would only be waited for.
+        with self._threads.limit(limits=1, user_api="blas"):
+            return self._tagged(texts, subjects, hints)
+
+    def _tagged(
+        self,
+        texts: Sequence[str],
+        subjects: tuple[Subject, ...],
+        hints: Sequence[str | None],
+    ) -> list[Tags]:
         embeddings = quantise(self._encoder.encode(texts))
         normalised = [normalise(text) for text in texts]
         logits = self._network.logits(normalised, bags(normalised), embeddings)
