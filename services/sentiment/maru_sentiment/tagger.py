@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from maru_contracts.tags import ModelVersion
 from maru_sentiment.analyser import Batch, Tags
@@ -28,6 +29,7 @@ class Tagger:
     """The encoder and the heads that every post goes through."""
 
     def __init__(self) -> None:
+        self._threads = ThreadpoolController()
         self._encoder = Encoder()
         self._language = LanguageHead()
         self._network = load(files("maru_sentiment") / "weights")
@@ -63,6 +65,16 @@ class Tagger:
         """Tag texts of one workspace, which has these subjects; `hints` are as in `Batch`."""
         if not texts:
             return []
+        # Products are small: a second thread would only be waited for.
+        with self._threads.limit(limits=1, user_api="blas"):
+            return self._tagged(texts, subjects, hints)
+
+    def _tagged(
+        self,
+        texts: Sequence[str],
+        subjects: tuple[Subject, ...],
+        hints: Sequence[str | None],
+    ) -> list[Tags]:
         embeddings, logits = self._read(texts)
         batch = Batch(texts, embeddings, logits, hints or [None] * len(texts))
         languages = self._language.tag(batch)
