@@ -163,6 +163,45 @@ def test_korean_in_any_encoding(encoding: str) -> None:
     assert one(document.encode(encoding)).title == "이름이 뭐예요"
 
 
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-32-be", "utf-7", "cp037", "cp500", "windows-1251", "shift_jis"]
+)
+@pytest.mark.parametrize("charset", ["", "{}", "utf-8"])
+def test_what_the_server_calls_the_encoding_does_no_harm(encoding: str, charset: str) -> None:
+    document = (
+        f'<?xml version="1.0" encoding="{encoding}"?><rss><channel>'
+        "<item><title>Offline maps</title></item></channel></rss>"
+    )
+    content_type = f"application/rss+xml; charset={charset.format(encoding)}" if charset else ""
+
+    (post,) = documents.parse(document.encode(encoding), content_type=content_type).rows
+
+    assert isinstance(post, ParsedPost)
+    assert post.title == "Offline maps"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["utf-16", "utf-32", "undefined", "idna", "hex", "punycode", "none-such", "mbcs", "rot13"],
+)
+def test_a_wrong_name_of_the_encoding_is_not_believed(name: str) -> None:
+    document = (
+        f'<?xml version="1.0" encoding="{name}"?><rss><channel>'
+        "<item><title>Offline maps</title></item></channel></rss>"
+    ).encode()
+
+    for body in (document, document + b"\n"):  # of an even and of an odd length
+        assert one(body).title == "Offline maps"
+
+
+def test_no_encoding_hides_what_is_made_to_hurt() -> None:
+    hidden = '<?xml version="1.0" encoding="utf-7"?>' + "<rss>".join(["", *("<a>" * 300)])
+    document = hidden.encode("ascii").replace(b"<a>", b"+ADw-a+AD4-")
+
+    with pytest.raises(Unreadable, match="deeper than 256"):
+        documents.parse(document, format="feed")
+
+
 def test_links_hang_on_xml_base_then_on_the_feeds_address() -> None:
     assert one(atom('<title>x</title><link href="a"/>', "")).url == "https://example.com/blog/a"
     based = atom('<title>x</title><link href="a"/>').replace(

@@ -1,6 +1,7 @@
 """From bytes of an unknown encoding to text; never an exception."""
 
 import codecs
+from functools import lru_cache
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -9,6 +10,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+EBCDIC = b"\x4c\x6f\xa7\x94"
+"""How `<?xm` begins a document from a mainframe."""
+
+_PRINTABLE = bytes(range(0x20, 0x7F))
 _HANGUL = range(0xAC00, 0xD7A4)
 _WIDE_PROBE = 400
 _MIN_UTF32 = 16
@@ -28,10 +33,12 @@ def marked(head: bytes) -> tuple[str, int]:
 def guess(head: bytes, *, whole: bool = True) -> str:
     """Return the likely encoding of bytes without a mark.
 
-    UTF-8 where it fits but for a few bytes; UTF-16 by its zero bytes; CP949 (what Korean
-    spreadsheets write) where it reads as mostly Hangul; else CP1252. With `whole` false the last
-    character may be cut in two.
+    UTF-8 where it fits but for a few bytes; UTF-16 and UTF-32 by their zero bytes; CP949 (what
+    Korean spreadsheets write) where it reads as mostly Hangul; else CP1252. With `whole` false the
+    last character may be cut in two.
     """
+    if head.startswith(EBCDIC):
+        return "cp037"
     if wide := _wide(head):
         return wide
     try:
@@ -41,6 +48,20 @@ def guess(head: bytes, *, whole: bool = True) -> str:
             return "utf-8"
         return "cp949" if _reads_as_korean(head) else "cp1252"
     return "utf-8"
+
+
+@lru_cache(maxsize=64)
+def extends_ascii(name: str) -> bool:
+    """Whether ASCII bytes mean in an encoding what they mean in ASCII; true for unknown names.
+
+    In UTF-7 and EBCDIC, for two, a tag may stand where no byte is a `<`.
+    """
+    try:
+        return _PRINTABLE.decode(name) == _PRINTABLE.decode("ascii")
+    except LookupError:
+        return True
+    except ValueError:
+        return False
 
 
 def decode(data: bytes, declared: str = "") -> str:

@@ -5,6 +5,7 @@ import io
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,8 @@ from maru_ingest.formats.parsed import (
 from maru_ingest.formats.quick_feed import Understood
 
 _WIDE = ("utf-16", "utf-32")
+_ENCODING = re.compile(r"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.-]+)""")
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.-]+)""", re.IGNORECASE)
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?>")
 _ROOT = re.compile(
     rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<![^\[>]*(?:\[.*?\]\s*)?>)*+"
@@ -57,7 +60,7 @@ def parse(
     `url` is where it came from (relative links hang on it), `content_type` what the server called
     it. Raises Unreadable when it is no feed, ends in the middle, or is made to hurt.
     """
-    document = _narrow(body)
+    document, content_type = _narrow(body, content_type)
     feed = quick_feed.read(document, content_type) or _slowly(document, content_type)
     posts = [_post(entry, feed, url) for entry in feed.entries]
     bad = ids.settle(posts, untrusted)
@@ -94,16 +97,43 @@ def _forgiving(document: bytes, content_type: str) -> Any:
     )
 
 
-def _narrow(body: bytes) -> bytes:
-    """Return `body` in UTF-8 when it is in UTF-16 or UTF-32, which the guard could not read."""
-    if b"\x00" not in body[:_HEAD]:
-        return body
-    encoding, length = encodings.marked(body)
-    encoding = encoding or encodings.guess(body[:_TAIL], whole=False)
-    if not encoding.startswith(_WIDE):
-        return body
-    plain = body[length:].decode(encoding, "replace").encode("utf-8", "replace")
-    return _DECLARED.sub(b"", plain, count=1)
+def _narrow(body: bytes, content_type: str = "") -> tuple[bytes, str]:
+    """Return a document in which ASCII is ASCII, and the type under which it is to be read.
+
+    UTF-16, UTF-32, EBCDIC and UTF-7 become UTF-8: the guard could not read them.
+    """
+    encoding, length = "", 0
+    has_zeros = b"\x00" in body[:_HEAD]
+    if has_zeros or body.startswith(encodings.EBCDIC):
+        encoding, length = encodings.marked(body)
+        encoding = encoding or encodings.guess(body[:_TAIL], whole=False)
+        if encoding == "cp037":
+            encoding = _stated(_ENCODING, body[:_HEAD].decode(encoding)) or encoding
+    if not encoding or encodings.extends_ascii(encoding):
+        start = body[:_HEAD].decode("latin-1")
+        named = (_stated(_CHARSET, content_type), _stated(_ENCODING, start))
+        encoding = next((name for name in named if not encodings.extends_ascii(name)), "")
+        if not encoding:
+            return body, content_type
+        if encoding.startswith(_WIDE) and not has_zeros:
+            encoding = ""  # it says so, and it is not
+    plain = _decoded(body[length:], encoding).encode("utf-8", "replace")
+    return _DECLARED.sub(b"", plain, count=1), ""
+
+
+def _decoded(body: bytes, encoding: str) -> str:
+    """Return text by its encoding, or by a guess when that is nonsense, such as `undefined`."""
+    if encoding:
+        with suppress(LookupError, ValueError):
+            written = body.decode(encoding, "replace")
+            if "<" in written:
+                return written
+    return body.decode(encodings.guess(body[:_TAIL], whole=False), "replace")
+
+
+def _stated(pattern: re.Pattern[str], written: str) -> str:
+    found = pattern.search(written)
+    return found[1].lower() if found else ""
 
 
 def _mended(reference: re.Match[bytes]) -> bytes:
