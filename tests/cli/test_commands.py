@@ -1,9 +1,12 @@
+import csv
 import json
 from pathlib import Path
 
 import pytest
 
 from cli.conftest import Maru
+
+SUBJECTS = Path(__file__).parents[1] / "ideas" / "subjects-ko-en.tsv"
 
 
 def test_settings_are_listed_and_secrets_hidden(tmp_path: Path) -> None:
@@ -52,6 +55,33 @@ def test_a_topic_is_defined_and_removed(maru: Maru) -> None:
     assert "off road & rain" in said
     assert listed["off road & rain"] == ["it gets wet", "비를 맞아요"]
     assert "off road & rain" not in [it["name"] for it in maru.json("topics", "list")]
+
+
+def test_what_posts_speak_of_is_discovered_adopted_and_dismissed(maru: Maru) -> None:
+    with SUBJECTS.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    posts = [
+        json.dumps({"id": str(at), "text": row["text"], "author": f"a{at}"}, ensure_ascii=False)
+        for at, row in enumerate(rows)
+    ]
+    maru.run("import", "-", "--source", "x", "--wait", stdin="\n".join(posts).encode())
+
+    found = maru.json("topics", "discovered")["topics"]
+    shown = maru.run("topics", "discovered", "--growth").stdout.decode()
+    adopted = maru.json("topics", "adopt", found[0]["id"], "--name", "first")
+    maru.run("topics", "dismiss", found[1]["id"])
+    left = maru.json("topics", "discovered")["topics"]
+    maru.run("topics", "dismiss", found[1]["id"], "--undo")
+
+    assert 4 <= len(found) <= 6
+    assert all(set(it["languages"]) == {"en", "ko"} for it in found)
+    assert "battery" in shown
+    assert "배터리" in shown
+    assert "first" in [it["name"] for it in maru.json("topics", "list")]
+    assert adopted["examples"]
+    assert [it["id"] for it in left] == [it["id"] for it in found if it["id"] != found[1]["id"]]
+    assert left[0]["adopted_as"] == "first"
+    assert maru.json("topics", "discovered")["topics"][1]["id"] == found[1]["id"]
 
 
 def test_products_are_watched_and_compared(maru: Maru) -> None:
