@@ -21,7 +21,7 @@ DISTRIBUTIONS = {
     "maru_gateway": "maru-gateway",
     "maru_cli": "maru",
 }
-DEVELOPMENT = {"sklearn", "scipy", "joblib", "onnx", "jax", "optax"}
+DEVELOPMENT = {"sklearn", "scipy", "joblib", "onnx", "jax", "optax", "matplotlib"}
 """Training and evaluation use them, on a developer's machine."""
 
 

@@ -18,8 +18,8 @@ MOOD = slice(0, len(MOODS))
 YES_OR_NO = slice(len(MOODS), len(LABELS))
 _EVERY = slice(None)
 _FAINT = 0.5
-"""How much a mood counts that one hand wrote, or a lexicon knows, beside one that people gave to
-what others wrote."""
+"""How much an answer counts that one hand wrote, or a lexicon knows, beside one that people gave
+to what others wrote."""
 _ASSUMED = 0.3
 """How much all rows count that were taken for no spam, or harmless, unread: beside those of ours.
 
@@ -76,6 +76,8 @@ def targets_of(examples: Sequence[Example]) -> Targets:
         found = _balance(sources, answers[:, column], known[:, column])
         if LABELS[column] in MODERATION:
             found = _with_share(found, ~own, _ASSUMED)
+        else:
+            found *= faint
         weights[:, column] = found / max(found.sum() / max(1, known[:, column].sum()), 1e-9)
     return Targets(answers, weights, np.where(own, _TURNS, 1))
 
