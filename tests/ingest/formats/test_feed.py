@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maru_ingest.formats import documents, feed
@@ -278,6 +278,7 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(_PIECES, max_size=30))
 def test_pieces_of_feeds_in_any_order_are_posts_or_a_reason(pieces: list[str]) -> None:
     document = f"<rss {_NAMES}><channel>{''.join(pieces)}</channel></rss>".encode()

@@ -1,7 +1,7 @@
 """Lists of feeds, and the feeds that pages offer."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maru_ingest.formats import opml, pages
@@ -42,6 +42,7 @@ def test_a_readers_export_is_read(encoding: str) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(_OUTLINES, max_size=6, unique_by=lambda outline: outline.url))
 def test_what_is_written_is_read_again(outlines: list[Outline]) -> None:
     again = opml.read(opml.written(outlines, title="t & t").encode())
@@ -64,6 +65,7 @@ def test_what_is_no_list_is_refused_with_a_reason(body: bytes, reason: str) -> N
         opml.read(body)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_list_or_a_reason(body: bytes) -> None:
     try:
@@ -89,6 +91,7 @@ def test_a_page_says_which_feeds_it_offers() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_page_offers_only_addresses_that_can_be_followed(page: str) -> None:
     found = pages.offered(f"<link rel=feed href='{page}'>{page}".encode(), url="https://e.example/")

@@ -148,7 +148,7 @@ _ELEMENTS = (
 _INSIDE = st.lists(_LEAVES | _ELEMENTS, max_size=8).map("".join)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from([_RSS, _ATOM, _RDF, _OLD_ATOM]), _INSIDE, st.lists(_INSIDE, max_size=3))
 def test_any_elements_in_any_order_are_read_the_same_way(
     shape: tuple[str, str, str], head: str, entries: list[str]
@@ -164,6 +164,7 @@ def test_any_elements_in_any_order_are_read_the_same_way(
     assert quick is None or quick == slowly(document)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["title", "link", "guid", "pubDate", "description", "dc:creator"])),
     st.text(),
