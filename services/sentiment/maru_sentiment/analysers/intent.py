@@ -12,8 +12,8 @@ from maru_sentiment.purposes import praise, question
 
 HEAD = "intent"
 _COLUMNS = [LABELS.index(intent) for intent in INTENTS]
-_RULES = 1
-"""Grows with every change to the rules of `purposes`."""
+_RULES = 2
+"""Grows with every change to the rules here or in `purposes`."""
 
 THRESHOLDS: Mapping[IntentLabel, float] = {
     "suggestion": 0.3, "problem": 0.5, "question": 0.5, "praise": 0.5,
@@ -66,8 +66,11 @@ def intent_of(chances: dict[IntentLabel, float]) -> Intent:
 
 def _label(chances: Mapping[IntentLabel, float]) -> IntentLabel:
     sureness = {label: chances[label] / least for label, least in THRESHOLDS.items()}
+    asks = sureness["question"] >= 1
+    if asks and chances["question"] > max(chances["suggestion"], chances["problem"]):
+        return "question"
     if max(sureness["suggestion"], sureness["problem"]) >= 1:
         return "suggestion" if sureness["suggestion"] >= sureness["problem"] else "problem"
-    if sureness["question"] >= 1:
+    if asks:
         return "question"
     return "praise" if sureness["praise"] >= 1 else "other"
