@@ -102,11 +102,11 @@ def test_corrections_of_errors_alone_do_not_tell_when_the_model_is_right(tagger:
 
 
 def test_intents_are_learnt(tagger: Tagger) -> None:
-    pairs = [(f"+1 {thing}", "suggestion") for thing in THINGS]
-    pairs += [(f"+1 for {thing} too", "suggestion") for thing in THINGS]
+    pairs = [(f"wl {thing}", "suggestion") for thing in THINGS]
+    pairs += [(f"wl for {thing} too", "suggestion") for thing in THINGS]
     pairs += [(f"the {thing} is ok", "other") for thing in THINGS]
     head = learnt_from(tagger, pairs, "intent")
-    texts = ["+1 recorder", "the recorder is ok", "the recorder crashes when I open it"]
+    texts = ["wl recorder", "the recorder is ok", "the recorder crashes when I open it"]
     before, after = tagger.tag(texts, ()), []
     after = apply(before, texts, [head], tagger.models)
 
