@@ -17,7 +17,7 @@ from maru_sentiment.training import predict, predict_left_out, sources_with_mood
 _ROOT = Path(__file__).parents[2]
 _DATA = _ROOT.parent / "shared" / "data"
 _SIZES = (7_500, 15_000, 30_000, 60_000, 120_000)
-_LEFT_OUT_ROWS = 60_000
+_LEFT_OUT_ROWS = 40_000
 _PICTURE = "images/learning-curve.svg"
 
 Curve = Mapping[str, Sequence[float]]
