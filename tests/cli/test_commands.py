@@ -197,6 +197,28 @@ def test_a_file_that_is_no_text_is_one_sentence(maru: Maru, tmp_path: Path) -> N
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["clusters", "discovery", "duplicates"])
+def test_a_labelled_file_that_is_none_is_one_sentence(
+    maru: Maru, tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "junk.tsv").write_bytes(b"\x00\xff\xfe" * 50)
+
+    junk = maru.run("eval", kind, str(tmp_path / "junk.tsv"))
+    missing = maru.run("eval", kind, str(tmp_path / "missing.tsv"))
+
+    assert (junk.returncode, missing.returncode) == (1, 1)
+    assert b"is no TSV file in UTF-8" in junk.stderr
+    assert b"missing.tsv can't be read: No such file" in missing.stderr
+    assert b"Traceback" not in junk.stderr + missing.stderr
+
+
+def test_corrections_can_t_be_exported_to_a_folder(maru: Maru, tmp_path: Path) -> None:
+    done = maru.run("corrections", "export", str(tmp_path))
+
+    assert done.returncode == 1
+    assert done.stderr.decode() == f"maru: {tmp_path} can't be written: Is a directory\n"
+
+
 def test_commands_work_where_services_ask_for_a_token(tmp_path: Path) -> None:
     maru = Maru(tmp_path, {"MARU_SERVICE_TOKEN": "between-services"})
 

@@ -132,6 +132,25 @@ async def test_topics_are_listed_with_counts_and_samples(client: httpx.AsyncClie
         assert "author" not in topic["samples"][0]
 
 
+async def test_toxic_sentences_name_no_topic(client: httpx.AsyncClient) -> None:
+    angry = [
+        a_tagged(
+            f"angry{number}",
+            subject=9,
+            text="The battery drains. You bloody morons",
+            toxic=["You bloody morons"],
+            author=f"author{number}",
+        )
+        for number in range(6)
+    ]
+    await take(parts_of(client), [*a_stream(60), *angry])
+
+    (topic,) = [it for it in await listed(client) if "battery" in it["name"]]
+
+    assert topic["posts"] == 6
+    assert not {"bloody", "morons", "bloody morons"} & {*topic["words"], *topic["name"].split(", ")}
+
+
 async def test_a_batch_taken_twice_and_the_whole_log_again_change_nothing(
     open_parts: OpenParts,
 ) -> None:

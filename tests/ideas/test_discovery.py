@@ -200,6 +200,7 @@ def test_a_big_subject_does_not_make_everything_ordinary() -> None:
         ("환불해 주세요, 환불은 언제 되나요", {"환불"}),
         ("I don't like the app's dark mode", {"dark", "mode", "dark mode"}),
         ("https://example.org/delivery [email] [handle]", set()),
+        ("PDF로 저장하고 login이 안 되는 AI비서", {"pdf", "login", "ai비서"}),
         ("最高のバッテリー", {"最高", "バッテリー"}),
         ("ㅠㅠ 123 !!", set()),
     ],

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import typer
 
 from maru_cli.asking import Json, ask, change, done, show
-from maru_kit.errors import ConfigError
+from maru_kit.errors import ConfigError, MaruError
 
 app = typer.Typer(
     help="Terms whose mood the workspace knows better, and posts whose tags it corrected.",
@@ -58,9 +58,12 @@ def corrections_export(
     posts = ask(lambda client: client.items("/api/v1/posts", most=_MOST, corrected=True))
     labelled = [(_text(post["post"]), _label(post["correction"], kind)) for post in posts]
     rows = [f"{text}\t{label}\n" for text, label in labelled if label]
-    file.write_text("".join(["text\tlabel\n", *rows]), "utf-8")
+    try:
+        file.write_text("".join(["text\tlabel\n", *rows]), "utf-8")
+    except OSError as error:
+        raise MaruError(f"{file} can't be written: {error.strerror}") from error
     said = {"file": str(file), "posts": len(rows)}
-    done(said, f"{len(rows)} posts are in {file}.", as_json=as_json)
+    done(said, f"Posts in {file}: {len(rows)}.", as_json=as_json)
 
 
 _EXPORTED = ("sentiment", "intent", "problem", "question", "praise")

@@ -106,7 +106,7 @@ _COLUMNS = {
     "negative": "Negative",
     "positive": "Positive",
     "languages": "Languages",
-    "id": "Id",
+    "id": "ID",
 }
 
 

@@ -7,13 +7,14 @@ the file, with no gate on intent; `maru eval duplicates FILE.tsv` compares pairs
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log
 from pathlib import Path
 from random import Random
-from typing import TypedDict
+from typing import IO, TypedDict
 from uuid import UUID
 
 import numpy as np
@@ -95,7 +96,7 @@ def evaluate_duplicates(file: Path, encode: Encode) -> PairScores:
 
     Raises ConfigError when the file has no such columns or no rows, or another label.
     """
-    with file.open(encoding="utf-8-sig", newline="") as lines:
+    with _lines(file) as lines:
         reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
         if missing := {"a", "b", "duplicate"} - set(reader.fieldnames or ()):
             raise ConfigError(f"{file} lacks the columns {sorted(missing)}")
@@ -310,15 +311,27 @@ def _harmonic(first: float, second: float) -> float:
     return 2 * first * second / (first + second) if first + second else 0.0
 
 
+@contextmanager
+def _lines(file: Path) -> Iterator[IO[str]]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            yield lines
+    except OSError as error:
+        raise ConfigError(f"{file} can't be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{file} is no TSV file in UTF-8: {error}") from error
+
+
 def _read(file: Path) -> tuple[list[str], list[str]]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
+    with _lines(file) as lines:
         reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         columns = reader.fieldnames or []
         named = {column.strip().lower(): column for column in columns}
         gold = next((named[name] for name in _GOLD if name in named), None)
         if "text" not in named or gold is None:
             raise ConfigError(
-                f"{file} needs a header with the columns text and cluster; it has {columns}"
+                f"{file} needs a header with the columns text and cluster (or topic); "
+                f"it has {columns}"
             )
         rows = [(row[named["text"]] or "", row[gold] or "") for row in reader]
     if not rows:

@@ -75,6 +75,7 @@ def test_the_likeliest_of_several_fields_wins() -> None:
         (b"[1]", "not a JSON object"),
         (b'"text"', "not a JSON object"),
         (b'{"id":1}', "no text: of its fields (id) none is called text"),
+        (b'{"a\\ud800\\u0000b":1}', r"no text: of its fields (a\ud800b) none is called text"),
         (b'{"id":1,"text":""}', "no text"),
         (b'{"text":"  \\u0000 "}', "no text"),
         (b'{"text":{"a":1}}', "the text is not a string"),

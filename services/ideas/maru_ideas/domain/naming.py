@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maru_ideas.domain.function_words import FUNCTION_WORDS
+from maru_ideas.domain.search import PARTICLES
 from maru_ideas.domain.search import stem as without_particle
 from maru_ideas.domain.terms import normalised
 
@@ -39,6 +40,8 @@ _VERB = re.compile(
     r"[가-힣]*$"
 )
 """A noun and what makes a verb of it: 환불해주세요, 연결되면."""
+_BORROWED = re.compile(r"^([a-z0-9]{2,})([가-힣]+)$")
+"""A word of another alphabet and what Korean hangs on it: pdf로, login이."""
 _INFLECTED = re.compile(
     r"(?:니다|어요|아요|여요|워요|려요|져요|와요|예요|에요|네요|세요|데요|지요|나요|까요|게요|래요|군요|거든요|"
     r"니까|는데|은데|지만|면서|어서|아서|려고|도록|어도|아도|었는데|았는데|더니|습니|[해돼봐줘]요|으면|려면|하면|다면|는지|은지|을지|었던|았던|죠|쥬|슴|음|어|았어|었어|있|없)$"
@@ -84,6 +87,8 @@ def stem(word: str) -> str:
     """A word without what Korean hangs on nouns, and without a genitive or an elided article."""
     if not _HANGUL.search(word):
         return _APOSTROPHE.sub("", word)
+    if borrowed := _BORROWED.match(word):
+        return borrowed[1] if borrowed[2] in PARTICLES else word
     verb = _VERB.match(word)
     return verb[1] if verb else without_particle(word)
 

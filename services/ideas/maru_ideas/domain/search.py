@@ -9,7 +9,7 @@ import re
 from maru_ideas.domain.terms import normalised
 
 _SEPARATOR = re.compile(r"[\W_]+")
-_PARTICLES = (
+PARTICLES = (
     "에서는", "으로는", "이라는", "에게서", "한테서",
     "에서", "에게", "한테", "으로", "부터", "까지", "처럼", "보다", "이나", "마다", "조차", "밖에",
     "을", "를", "이", "가", "은", "는", "의", "에", "로", "와", "과", "도", "만", "나",
@@ -35,7 +35,7 @@ def stem(word: str) -> str:
     """A word of Hangul alone without its particle; others as they are."""
     if not all("가" <= letter <= "힣" for letter in word):
         return word
-    for particle in _PARTICLES:
+    for particle in PARTICLES:
         if word.endswith(particle) and len(word) - len(particle) >= _STEM:
             return word.removesuffix(particle)
     return word

@@ -75,8 +75,7 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
     sentences are in neither title nor summary.
     """
     post = tagged.post
-    heading = _civil(post.title, [it for it in tagged.toxic if it.field == "title"])
-    text = _civil(post.text, [it for it in tagged.toxic if it.field == "text"])
+    heading, text = civil(tagged)
     headed = [(it, _HEADING if _wants(it) else 0.0) for it in sentences(heading)[:1]]
     offered = [*headed, *((it, 0.0) for it in sentences(text))]
     asks = tagged.intent.probabilities.get("suggestion", 0.0)
@@ -100,7 +99,16 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
     )
 
 
-def _civil(words: str, toxic: Sequence[ToxicPart]) -> str:
+def civil(tagged: TaggedPost) -> tuple[str, str]:
+    """A post's title and text without their toxic sentences."""
+    post = tagged.post
+    return (
+        _without(post.title, [it for it in tagged.toxic if it.field == "title"]),
+        _without(post.text, [it for it in tagged.toxic if it.field == "text"]),
+    )
+
+
+def _without(words: str, toxic: Sequence[ToxicPart]) -> str:
     """Leave the toxic parts out; what stood before one and behind it are sentences apart."""
     kept, end = [], 0
     for part in sorted(toxic, key=lambda it: it.start):

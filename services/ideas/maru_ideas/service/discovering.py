@@ -19,6 +19,7 @@ from maru_ideas.domain.discovery import Discovery, Grain, Said, Turn
 from maru_ideas.domain.ideas import is_spam
 from maru_ideas.domain.mentions import day_of
 from maru_ideas.domain.space import UNIT, Space
+from maru_ideas.domain.summarising import civil
 from maru_ideas.domain.tally import written_at
 from maru_ideas.domain.times import micros
 from maru_ideas.domain.voices import voice
@@ -135,7 +136,7 @@ def _said(tagged: TaggedPost) -> Said:
         post=post.id,
         voice=voice(post),
         language=tagged.language,
-        words=naming.words(f"{post.title} {post.text}"),
+        words=naming.words(" ".join(civil(tagged))),
     )
 
 

@@ -81,7 +81,9 @@ def _no_text(row: Mapping[str, object]) -> str:
     meanings = {meaning for meaning, _ in _plan(tuple(row))}
     if meanings & {"text", "html", "title"}:
         return "no text"
-    names = ", ".join(map(str, row))[:_MAX_SHOWN]
+    # A lone surrogate is written as \ud800: the reason must fit into UTF-8.
+    written = ", ".join(map(str, row)).encode("utf-8", "backslashreplace").decode("utf-8")
+    names = text.clean_line(written, _MAX_SHOWN)
     return f"no text: of its fields ({names}) none is called text, body, message, review, title …"
 
 
