@@ -194,6 +194,41 @@ def test_a_wrong_name_of_the_encoding_is_not_believed(name: str) -> None:
         assert one(body).title == "Offline maps"
 
 
+@pytest.mark.parametrize("declared", ["", "utf-8", "euc-kr", "x-windows-949", "windows-949"])
+def test_korean_is_read_where_its_encoding_is_not_said_or_said_wrongly(declared: str) -> None:
+    declaration = f'<?xml version="1.0" encoding="{declared}"?>' if declared else ""
+    document = (
+        f"{declaration}<rss><channel><item><title>펲시 배터리 후기</title>"
+        "<description>배터리가 너무 빨리 닳아요</description></item></channel></rss>"
+    )
+
+    post = one(document.encode("cp949"))
+
+    assert (post.title, post.text) == ("펲시 배터리 후기", "배터리가 너무 빨리 닳아요")
+
+
+@pytest.mark.parametrize("declared", ["", "x-sjis", "utf-8"])
+def test_japanese_is_read_where_its_encoding_is_not_said_or_said_wrongly(declared: str) -> None:
+    declaration = f'<?xml version="1.0" encoding="{declared}"?>' if declared else ""
+    document = (
+        f"{declaration}<rss><channel><item><title>バッテリーがすぐに切れます</title></item>"
+        "</channel></rss>"
+    )
+
+    assert one(document.encode("cp932")).title == "バッテリーがすぐに切れます"
+
+
+@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="utf-8"?>'])
+def test_a_letter_cut_in_two_costs_no_more_than_itself(declaration: str) -> None:
+    document = (
+        f"{declaration}<rss><channel><item><title>배터리 후기입니다…</title></item></channel></rss>"
+    )
+
+    post = one(document.encode().replace("…".encode(), "…".encode()[:2]))
+
+    assert post.title.rstrip("\ufffd") == "배터리 후기입니다"
+
+
 def test_no_encoding_hides_what_is_made_to_hurt() -> None:
     hidden = '<?xml version="1.0" encoding="utf-7"?>' + "<rss>".join(["", *("<a>" * 300)])
     document = hidden.encode("ascii").replace(b"<a>", b"+ADw-a+AD4-")

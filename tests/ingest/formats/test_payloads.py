@@ -20,7 +20,7 @@ from maru_ingest import domain
 from maru_ingest.domain import Origin
 from maru_ingest.formats import documents, payloads, platforms
 from maru_ingest.formats.detect import HEAD
-from maru_ingest.formats.parsed import Document, ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Row, Unreadable
 
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURES = Path(os.environ.get("MARU_SHARED", ROOT.parent / "shared")) / "fixtures"
@@ -143,6 +143,8 @@ def test_an_answer_may_stand_on_one_line_or_on_many(name: str, indent: int | Non
         (b'{"id":1,"name":"N","username":"n","text":"a"}', ["a"]),
         (b'{"acct":"n","locked":true,"text":"a"}', ["a"]),
         (b'{"error":"none","text":"a"}', ["a"]),
+        (b'{"id":1,"message":"a","code":3}', ["a"]),
+        (b'{"message":"a","status":"open","error":null}', ["a"]),
         (b'{"id":1,"type":"comment","text":"a","time":1767225600}', ["a"]),
         (b'{"id":1,"text":"a"}\n{"id":2,"text":"b"}', ["a", "b"]),
         (b'{"id":1,"te\n{"id":2,"text":"b"}', ["b"]),
@@ -164,6 +166,19 @@ def test_rows_and_feeds_stay_what_they_are(body: bytes, texts: list[str]) -> Non
         (b'{"error":"Record not found"}', "an API's error, not posts: Record not found"),
         (b'{"ok":false,"error":"invalid_auth"}', "Slack answers with an error: invalid_auth"),
         (b'{"acct":"a","locked":false}', "a Mastodon account holds no posts"),
+        (b'{"error":"InvalidRequest","message":"Profile not found"}', "Profile not found"),
+        (b'{"message":"Forbidden","error":403,"reason":"private"}', "error: Forbidden: private"),
+        (b'{"message":"Unknown Channel","code":10003}', "error: Unknown Channel"),
+        (b'{"message":"Bad credentials","documentation_url":"https://a"}', "Bad credentials"),
+        (
+            b'{"errorType":"AccessDeniedError","message":"no header"}',
+            "AccessDeniedError: no header",
+        ),
+        (b'{"data":null,"errors":[{"message":"Could not resolve"}]}', "Could not resolve"),
+        (
+            b'{"fault":{"faultstring":"Invalid ApiKey"}}',
+            "an API's error, not posts: Invalid ApiKey",
+        ),
     ],
 )
 def test_an_error_on_one_line_is_no_row(body: bytes, reason: str) -> None:
@@ -171,6 +186,29 @@ def test_an_error_on_one_line_is_no_row(body: bytes, reason: str) -> None:
         list(documents.read(io.BytesIO(body)))
 
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("value", [{"meta": {"result_count": 0}}, {"ok": True, "result": []}])
+def test_a_page_on_which_nothing_was_found_is_no_fault(value: object, indent: int | None) -> None:
+    body = json.dumps(value, indent=indent).encode()
+
+    assert list(documents.read(io.BytesIO(body))) == []
+
+
+def test_an_event_without_a_post_says_that_it_is_one() -> None:
+    like = {"did": "did:plc:a", "kind": "commit", "commit": {"collection": "app.bsky.feed.like"}}
+    gone = {"delete": {"tweet": {"id": "3"}}}
+    profile = {"acct": "a", "locked": False}
+    lines = [json.dumps(it) for it in ({"id": "1", "text": "y"}, like, gone, profile)]
+
+    rows = list(documents.read(io.BytesIO("\n".join(lines).encode())))
+
+    assert [row.reason for row in rows[1:] if isinstance(row, BadRow)] == [
+        "a platform's event that brings no post",
+        "a platform's event that brings no post",
+        "a Mastodon account holds no posts",
+    ]
 
 
 def test_a_stream_that_was_kept_as_lines_is_read_line_by_line() -> None:
@@ -262,6 +300,7 @@ def reads(platform: object, value: object) -> bool:
         (b"17", "a single value"),
         (b"null", "a single value"),
         (b"[]", "an empty list"),
+        (b'{"data":[],"paging":{}}', "an empty list"),
         (b"[1,2]", "no objects"),
         (b"{}", "its fields are none"),
         (b"[" + b"1," * 100_000 + b"1]", "more than 100,000 values side by side"),

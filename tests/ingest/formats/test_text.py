@@ -1,3 +1,4 @@
+import time
 import unicodedata
 
 import pytest
@@ -19,11 +20,32 @@ from maru_ingest.formats import text
         ("&lt;b&gt; &amp;amp; &#44032;", "<b> &amp; 가"),
         ("<p onclick=x>안녕</p><object data=x></object>", "안녕"),
         ("a\n  b <i>c</i>", "a b c"),
+        (
+            "first line\nsecond &amp; last\n\nI &lt;3 <3 it",
+            "first line\nsecond & last\n\nI <3 <3 it",
+        ),
+        ("a\nb<pre><code>x &lt; 1\r\n  y</code></pre>c\nd", "a b\nx < 1\ny\nc d"),
+        ("<p>a &amp;amp; b &lt;i&gt; & &c &copy</p>", "a &amp; b <i> & &c ©"),
+        ("<div>" * 300 + "deep</div> down" + "</div>" * 299, "deep\ndown"),
         ("", ""),
     ],
 )
 def test_html_becomes_what_a_reader_sees(markup: str, shown: str) -> None:
     assert text.from_html(markup) == shown
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<div>", "</div>", "<ul><li>", "<blockquote a='<'>", "&", "&amp;", "&lt;br ", "<p", "<pre>"],
+)
+def test_no_markup_takes_long(piece: str) -> None:
+    markup = piece * (2_000_000 // len(piece))
+
+    started = time.process_time()
+    text.from_html(f"<p>{markup}")
+    text.from_html(markup)
+
+    assert time.process_time() - started < 6  # a machine may be ten times as slow as ours
 
 
 @pytest.mark.parametrize(

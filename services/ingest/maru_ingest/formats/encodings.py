@@ -1,6 +1,7 @@
 """From bytes of an unknown encoding to text; never an exception."""
 
 import codecs
+from contextlib import suppress
 from functools import lru_cache
 
 _MARKS = (
@@ -13,8 +14,17 @@ _MARKS = (
 EBCDIC = b"\x4c\x6f\xa7\x94"
 """How `<?xm` begins a document from a mainframe."""
 
+_WIDER = {
+    "euc-kr": "cp949", "euc_kr": "cp949", "euckr": "cp949", "ks_c_5601-1987": "cp949",
+    "ksc5601": "cp949", "windows-949": "cp949", "x-windows-949": "cp949",
+    "shift_jis": "cp932", "shift-jis": "cp932", "sjis": "cp932", "x-sjis": "cp932",
+    "windows-31j": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs",
+}  # fmt: skip
+"""What is meant by names that say less than what is written, or that only others know."""
+
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _HANGUL = range(0xAC00, 0xD7A4)
+_KANA = range(0x3041, 0x30FF)
 _WIDE_PROBE = 400
 _MIN_UTF32 = 16
 
@@ -34,7 +44,8 @@ def guess(head: bytes, *, whole: bool = True) -> str:
     """Return the likely encoding of bytes without a mark.
 
     UTF-8 where it fits but for a few bytes; UTF-16 and UTF-32 by their zero bytes; CP949 (what
-    Korean spreadsheets write) where it reads as mostly Hangul; else CP1252. With `whole` false the
+    Korean spreadsheets write) where it reads as mostly Hangul; Shift JIS where a third is kana;
+    else CP1252. With `whole` false the
     last character may be cut in two.
     """
     if head.startswith(EBCDIC):
@@ -46,6 +57,8 @@ def guess(head: bytes, *, whole: bool = True) -> str:
     except UnicodeDecodeError:
         if _mostly_utf8(head):
             return "utf-8"
+        if _reads_as_japanese(head):
+            return "cp932"
         return "cp949" if _reads_as_korean(head) else "cp1252"
     return "utf-8"
 
@@ -62,6 +75,27 @@ def extends_ascii(name: str) -> bool:
         return True
     except ValueError:
         return False
+
+
+def mistaken(data: bytes, declared: str) -> str:
+    """Return the encoding of bytes that are not what they are declared to be, empty if they may be.
+
+    Only what the bytes leave no doubt about is returned: UTF-8 with a few broken bytes, Korean, or
+    an encoding that holds more than the declared one and all of `data`. Without a declaration
+    UTF-8 is declared.
+    """
+    try:
+        data.decode(declared or "utf-8")
+    except (LookupError, ValueError):
+        pass
+    else:
+        return ""
+    if wider := _WIDER.get(declared.lower()):
+        with suppress(ValueError):
+            data.decode(wider)
+            return wider
+    guessed = guess(data)
+    return "" if guessed == "cp1252" else guessed
 
 
 def decode(data: bytes, declared: str = "") -> str:
@@ -105,3 +139,10 @@ def _reads_as_korean(head: bytes) -> bool:
     foreign = [letter for letter in text if not letter.isascii()]
     hangul = sum(ord(letter) in _HANGUL for letter in foreign)
     return bool(foreign) and hangul > 0.7 * len(foreign)
+
+
+def _reads_as_japanese(head: bytes) -> bool:
+    text = head.decode("cp932", "replace")
+    foreign = [letter for letter in text if not letter.isascii()]
+    kana = sum(ord(letter) in _KANA for letter in foreign)
+    return bool(foreign) and kana > 0.3 * len(foreign)

@@ -114,6 +114,9 @@ def _narrow(body: bytes, content_type: str = "") -> tuple[bytes, str]:
         named = (_stated(_CHARSET, content_type), _stated(_ENCODING, start))
         encoding = next((name for name in named if not encodings.extends_ascii(name)), "")
         if not encoding:
+            mark, length = encodings.marked(body)
+            encoding = encodings.mistaken(body, mark or next(filter(None, named), ""))
+        if not encoding:
             return body, content_type
         if encoding.startswith(_WIDE) and not has_zeros:
             encoding = ""  # it says so, and it is not

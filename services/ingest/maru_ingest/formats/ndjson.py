@@ -29,21 +29,27 @@ def row(line: Line) -> Row:
         value = _object(data)
         return post_from(value, line=line.number, offset=line.start)
     except BadField as error:
-        post = _in_answer(value)
-        if post is None:
-            return BadRow(line.number, str(error), line.data[:MAX_ORIGINAL])
-        post.line, post.offset = line.number, line.start
-        return post
+        found = _in_answer(value)
+        if isinstance(found, str):
+            return BadRow(line.number, found or str(error), line.data[:MAX_ORIGINAL])
+        found.line, found.offset = line.number, line.start
+        return found
 
 
-def _in_answer(value: dict[str, object]) -> ParsedPost | None:
-    """Return the one post of a platform's event: their streams are kept as lines, too."""
+def _in_answer(value: dict[str, object]) -> ParsedPost | str:
+    """Return the one post of a platform's event, for their streams are kept as lines, too.
+
+    Else the reason why it has none, empty where no platform knows it.
+    """
     try:
         found = payloads.find(value) if value else None
-    except Unreadable:
-        return None
-    rows = found.rows if found is not None else ()
-    return rows[0] if len(rows) == 1 and isinstance(rows[0], ParsedPost) else None
+    except Unreadable as error:
+        return str(error)
+    if found is None:
+        return ""
+    if len(found.rows) == 1 and isinstance(found.rows[0], ParsedPost):
+        return found.rows[0]
+    return "several posts on one line" if found.rows else "a platform's event that brings no post"
 
 
 def _object(data: bytes) -> dict[str, object]:

@@ -12,6 +12,16 @@ from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Unreadable
 _MAX_REASON = 100
 _MAX_NAMES = 8
 _WORDS = {"text", "body", "content", "message", "review", "comment", "내용", "본문", "리뷰"}
+_OF_ERRORS = {
+    "code", "data", "detail", "details", "documentation_url", "error", "errorCode", "errorMessage",
+    "errorType", "error_code", "error_description", "error_type", "errors", "fault", "global",
+    "message", "ok", "path", "reason", "request_id", "retry_after", "status", "statusCode",
+    "success", "timestamp", "title", "type",
+}  # fmt: skip
+_TELLS_OF_ERROR = {
+    "documentation_url", "error", "errorCode", "errorType", "error_code", "errors", "fault",
+    "statusCode",
+}  # fmt: skip
 _MAX_SHOWN = 40
 _MAX_SIDE_BY_SIDE = 100_000
 _LATE = datetime.max.replace(tzinfo=UTC)
@@ -67,8 +77,10 @@ def is_answer(written: str) -> bool:
 
 def _is_row(value: object) -> bool:
     """Whether this is a row of somebody's own, with words and not with a description alone."""
+    if not isinstance(value, dict) or _WORDS.isdisjoint(value) or _is_error_alone(value):
+        return False
     try:
-        return isinstance(value, dict) and not _WORDS.isdisjoint(value) and bool(post_from(value))
+        return bool(post_from(value))
     except BadField:
         return False
 
@@ -111,9 +123,9 @@ def unknown(value: object) -> Unreadable:
     """Say what JSON looks like that no platform calls its own."""
     if reason := _error(value):
         return Unreadable(f"an API's error, not posts: {reason}")
+    if value == [] or untyped.at(value, "data") == []:
+        return Unreadable("an empty list: no posts, and no sign of whose answer it is")
     if isinstance(value, list):
-        if not value:
-            return Unreadable("an empty list: no posts, and no sign of whose answer it is")
         if not isinstance(value[0], dict):
             return Unreadable(
                 "a list of ids or other values that are no objects: it holds no posts"
@@ -135,8 +147,29 @@ def _error(value: object) -> str:
         told = [untyped.string(value, "error", "message"), untyped.string(first, "reason")]
     elif untyped.string(value, "error"):
         told = [untyped.string(value, name) for name in ("error", "error_description", "message")]
+    elif _is_error_alone(value):
+        told = [
+            untyped.string(value, "errorType"),
+            untyped.string(value, "fault", "faultstring"),
+            *(untyped.string(each, "message") for each in untyped.mappings(value, "errors")[:1]),
+            untyped.string(value, "message"),
+            untyped.string(value, "detail"),
+        ]
     elif untyped.has(value, "title", "status") or untyped.has(value, "detail"):
         told = [untyped.string(value, "title"), untyped.string(value, "detail")]
     else:
         return ""
     return text.clean_line(": ".join(filter(None, told)), _MAX_REASON)
+
+
+def _is_error_alone(value: object) -> bool:
+    """Whether an object has none but fields of errors, and one that stands for nothing else.
+
+    `{"message": "Unknown Channel", "code": 10003}` is one, a row with a `message` and an id not.
+    """
+    if not isinstance(value, dict) or not value.keys() <= _OF_ERRORS:
+        return False
+    if untyped.mapping(value, "data") or untyped.sequence(value, "data"):
+        return False
+    is_numbered = "message" in value and untyped.count(value, "code") is not None
+    return is_numbered or any(value.get(name) for name in _TELLS_OF_ERROR)

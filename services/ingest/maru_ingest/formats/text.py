@@ -21,6 +21,18 @@ _CLEANER = nh3.Cleaner(
     attributes={},
     link_rel=None,
 )
+_MAX_DEPTH = 100
+_NESTING = re.compile(
+    "<(/?)(?:address|article|aside|blockquote|center|details|dialog|dir|div|dl|fieldset|figcaption"
+    "|figure|footer|form|h[1-6]|header|hgroup|listing|main|menu|nav|ol|pre|search|section|summary"
+    r"|table|ul)(?=[\s/>])",
+    re.IGNORECASE,
+)
+"""Blocks that may stand within themselves; the parser looks through all of them at each."""
+_TAG_LIKE = re.compile("<[a-zA-Z/!?]")
+_PRE = re.compile(r"(</?pre\b[^<>]*>)", re.IGNORECASE)
+# Stand for what is to pass through the parser untouched; as noncharacters they are in no text.
+_AND, _LINE = "\ufffe", "\uffff"
 _BREAK = re.compile(r"<(/?)([a-z0-9]+)>")
 _NAMES = (
     "a abbr area article aside audio b blockquote br button canvas caption center cite code col"
@@ -37,7 +49,7 @@ _MARKUP = re.compile(
     re.IGNORECASE,
 )
 _ESCAPED_TWICE = re.compile(
-    r"&lt;/(?:p|div|a|span|li|ul|ol|b|i|em|strong|blockquote|h[1-6])&gt;|&lt;(?:br|img)\b.{0,500}?/?&gt;",
+    r"&lt;/(?:p|div|a|span|li|ul|ol|b|i|em|strong|blockquote|h[1-6])&gt;|&lt;(?:br|img)\b(?:(?!&lt;).){0,500}?&gt;",
     re.IGNORECASE,
 )
 
@@ -82,15 +94,48 @@ def clean_line(text: str, limit: int = 2_000) -> str:
 def from_html(markup: str) -> str:
     """Return what a reader of the page would see: blocks on lines of their own, no scripts.
 
-    Markup that was escaped once too often counts as markup where no other stands beside it.
+    Markup that was escaped once too often counts as markup where no other stands beside it. Where
+    there are no tags at all, and in preformatted text, lines stay as they were written.
     """
+    markup = markup[:_MAX_MARKUP]
     if "<" not in markup:
         if "&" not in markup:
             return clean(markup)
         if _ESCAPED_TWICE.search(markup):
             markup = html.unescape(markup)
-    flat = " ".join(_UNWANTED.sub("", markup[:_MAX_MARKUP]).split())
-    return clean(html.unescape(_BREAK.sub(_break, _CLEANER.clean(flat))))
+    markup = _UNWANTED.sub("", markup.replace("\r\n", "\n"))
+    if not _TAG_LIKE.search(markup):
+        return clean(html.unescape(markup))
+    flat = _shallow(" ".join(_with_lines(markup).split())).replace("&", _AND)
+    shown = _BREAK.sub(_break, _CLEANER.clean(flat)).replace(_LINE, "\n").replace(_AND, "&")
+    return clean(html.unescape(shown))
+
+
+def _shallow(markup: str) -> str:
+    """Return markup whose blocks are nested no deeper than anybody nests them."""
+    if markup.count("<") <= _MAX_DEPTH:
+        return markup
+    depth = 0
+
+    def bounded(tag: re.Match[str]) -> str:
+        nonlocal depth
+        inner = depth if tag[1] else depth + 1
+        depth = max(0, depth - 1) if tag[1] else inner
+        return tag[0] if inner <= _MAX_DEPTH else f"<{tag[1]}br"
+
+    return _NESTING.sub(bounded, markup)
+
+
+def _with_lines(markup: str) -> str:
+    """Return markup in which the lines of preformatted text are kept apart."""
+    pieces = _PRE.split(markup)
+    is_inside = False
+    for number, piece in enumerate(pieces):
+        if number % 2:
+            is_inside = not piece.startswith("</")
+        elif is_inside:
+            pieces[number] = piece.replace("\n", _LINE)
+    return "".join(pieces)
 
 
 def from_maybe_html(text: str) -> str:

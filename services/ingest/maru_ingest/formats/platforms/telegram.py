@@ -49,6 +49,8 @@ def _read(value: object, _: str) -> Document | None:
     updates = _updates(value)
     if any(has(it, "update_id") for it in updates):
         return Document(rows=(), deleted=tuple(_deleted(updates)))
+    if value == {"ok": True, "result": []}:
+        return Document(rows=())
     if is_true(value, "ok") and (has(mapping(value, "result"), "is_bot")):
         raise no_posts("Telegram", "bot")
     return None

@@ -94,6 +94,8 @@ def _read(value: object, _: str) -> Document | None:
     if (found := _first(value)) is not None:
         return found
     _refuse_error(value)
+    if has(mapping(value, "meta"), "result_count"):  # nothing found: `data` is left out
+        return Document(rows=())
     if has(mapping(value, "meta"), "sent"):
         raise no_posts("X", "stream rule")
     refuse_others("X", value, _OTHERS_BY_THEMSELVES)
