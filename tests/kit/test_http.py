@@ -13,7 +13,7 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from maru_kit.errors import (
     BadRequest,
@@ -48,6 +48,13 @@ class Colour(BaseModel):
 
     name: str = Field(max_length=20)
     shade: int = Field(ge=0)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name == "octarine":
+            raise ValueError("nobody sees it")
+        return name
 
 
 def routes() -> APIRouter:
@@ -184,6 +191,8 @@ async def test_what_does_not_fit_is_named_field_by_field(client: Client) -> None
     assert isinstance(errors, list)
     assert {fault["field"] for fault in errors} == {"body.name", "body.shade", "body.more"}
     assert "body.name" in str(document["detail"])
+    unseen = problem(await client.post("/colours", json={"name": "octarine", "shade": 1}), 422)
+    assert unseen["errors"] == [{"field": "body.name", "message": "nobody sees it"}]
     problem(await client.get("/colours/7"), 422)
     problem(await client.get(f"/colours/{UUID(int=7)}?limit=many"), 422)
 
