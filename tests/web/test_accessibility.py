@@ -52,6 +52,19 @@ async def test_correcting_a_post_is_accessible_too(visit: Visitor, options: dict
     assert await seen.page.evaluate("() => document.body.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+@pytest.mark.parametrize("width", [320, 360, 412])
+async def test_the_head_fits_on_a_phone(visit: Visitor, width: int, locale: str) -> None:
+    seen = await visit(PATHS[1], viewport={"width": width, "height": 740}, locale=locale)
+    await expect(seen.page.get_by_role("article").first).to_be_visible()
+
+    wide = "({scrollWidth, clientWidth}) => scrollWidth <= clientWidth"
+    assert await seen.page.locator("html").evaluate(wide)
+    for label in await seen.page.locator("header nav").get_by_role("button").all():
+        box = await label.bounding_box()
+        assert box is None or box["height"] < 40  # one line
+
+
 async def test_the_sign_in_dialog_is_accessible_too(visit: Visitor) -> None:
     seen = await visit()
     await seen.page.get_by_role("button", name="Sign in").click()

@@ -90,7 +90,8 @@ export const en = {
   rising: "Rising",
   unnamed: "Without a name",
   share: (part: string) => `${part} of all posts`,
-  daysSay: (days: number, most: number) => `Posts by day: ${days} days with posts, at most ${most}`,
+  daysSay: (days: number, most: number) =>
+    `Posts by day: ${many(days, "day", "days")} with posts, at most ${most}`,
   examples: "Examples",
   adopt: "Adopt as a topic",
   adopted: (name: string) => `New posts are tagged with “${name}”`,
