@@ -1,5 +1,6 @@
 """What commands print: tables for people, JSON for programs."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from rich.text import Text
 from maru_kit.errors import MaruError
 
 out = Console(highlight=False, soft_wrap=True)
+_WIDTH_OF_FILES = 160
+"""Columns of a table that goes to a file or another program, where no terminal says how many."""
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -29,7 +32,8 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], e
         table.add_column(heading, no_wrap=heading == "ID", overflow="fold")  # people copy ids
     for row in rows:
         table.add_row(*(Text(shown(row.get(field))) for field in columns))
-    Console(highlight=False).print(table)
+    narrow = out.is_terminal or "COLUMNS" in os.environ
+    Console(highlight=False, width=None if narrow else _WIDTH_OF_FILES).print(table)
 
 
 def shown(value: object) -> str:

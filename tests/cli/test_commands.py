@@ -226,6 +226,13 @@ def test_commands_work_where_services_ask_for_a_token(tmp_path: Path) -> None:
     assert maru.json("sources", "list") == []
 
 
+def test_a_table_for_another_program_keeps_titles_on_one_line(maru: Maru) -> None:
+    wish = "Please let me sort my notes by colour"
+    maru.run("import", "-", "--source", "x", "--wait", stdin=f'{{"text": "{wish}"}}'.encode())
+
+    assert wish in maru.run("ideas", "list").stdout.decode()
+
+
 def test_posts_are_corrected_exported_and_uncorrected(maru: Maru, tmp_path: Path) -> None:
     rows = b'{"id": "1", "text": "This is sick,\\tdude"}\n{"id": "2", "text": "It crashes"}\n'
     maru.run("import", "-", "--source", "x", "--wait", stdin=rows)

@@ -28,6 +28,11 @@ def test_every_route_of_the_api_is_described() -> None:
             assert f"/{resource}" in text, path
 
 
+def test_what_the_api_calls_its_schemas_says_nothing_of_the_code() -> None:
+    for app in compose(work=False).services.values():
+        assert not [it for it in app.openapi()["components"]["schemas"] if "__" in it]
+
+
 def test_every_decision_is_listed() -> None:
     listed = (ROOT / "docs" / "decisions" / "README.md").read_text()
 

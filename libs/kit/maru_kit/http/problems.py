@@ -111,7 +111,10 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
     errors = [
-        {"field": ".".join(map(str, fault["loc"])), "message": fault["msg"].removeprefix("Value error, ")}
+        {
+            "field": ".".join(map(str, fault["loc"])),
+            "message": fault["msg"].removeprefix("Value error, "),
+        }
         for fault in error.errors()
     ]
     named = "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors[:3])

@@ -49,7 +49,7 @@ class Watch(BaseModel):
     aliases: Aliases = ()
 
 
-class Correction(BaseModel):
+class TermCorrection(BaseModel):
     """The mood of a term, whatever the sentiment model takes it for."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -130,13 +130,13 @@ async def share_of_voice(
     )
 
 
-@router.get("/corrections", response_model=list[Correction], openapi_extra=requires("reader"))
+@router.get("/corrections", response_model=list[TermCorrection], openapi_extra=requires("reader"))
 async def list_corrections(asking: Asking, at: AtDesk) -> Any:
     """List the terms whose mood the workspace has corrected, by term."""
     return await at.terms(asking.workspace, "corrections")
 
 
-@router.put("/corrections/{name}", response_model=Correction, openapi_extra=requires("owner"))
+@router.put("/corrections/{name}", response_model=TermCorrection, openapi_extra=requires("owner"))
 async def correct(asking: Asking, at: AtDesk, name: Name, wanted: Correct) -> StoredTerm:
     """Correct the mood of a term; it counts for posts that come from now on."""
     return await at.define_term(asking.workspace, name, wanted.mood, wanted.aliases)
