@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     )
     allow_hosts: list[str] = Field(
         default_factory=list,
-        description="Hosts (or host:port) inside the own network that sources may be on",
+        description="Hosts (or host:port) inside the own network that sources may be on: a JSON list",
     )
     max_body_bytes: int = Field(
         default=5 * 1024 * 1024,
