@@ -5,6 +5,7 @@ import sys
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from maru_cli.asking import log_as
 from maru_cli.commands import (
@@ -54,7 +55,7 @@ def main() -> None:
         for text in sentences(errors):
             err.print(f"maru: {text}", markup=False)
         sys.exit(1)
-    except* ValidationError:
+    except* (ValidationError, SettingsError):
         from maru_cli import shown_settings
 
         refused = shown_settings.refused()

@@ -1,12 +1,15 @@
 """All settings of all services, as `maru settings` and the documentation show them."""
 
 import os
+import re
 from collections.abc import Iterator
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsError
 
 from maru_kit.settings import Common, describe
+
+_FIELD = re.compile(r'field "(\w+)"')
 
 
 def kinds() -> list[type[BaseSettings]]:
@@ -36,6 +39,10 @@ def refused() -> list[str]:
 def _refused(kind: type[BaseSettings]) -> Iterator[str]:
     try:
         kind()
+    except SettingsError as error:  # a value of many parts that is no JSON
+        if field := _FIELD.search(str(error)):
+            env = f"{kind.model_config['env_prefix']}{field[1]}".upper()
+            yield f'{env}: not JSON; a list is written ["one", "two"]'
     except ValidationError as error:
         # A service's model fails with the error of the Common within it, which is told already.
         prefix = (Common if error.title == Common.__name__ else kind).model_config["env_prefix"]

@@ -21,7 +21,12 @@ def test_settings_are_listed_and_secrets_hidden(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("env", "value"),
-    [("MARU_PORT", "web"), ("MARU_LOG_LEVEL", "loud"), ("MARU_INGEST_CONCURRENCY", "many")],
+    [
+        ("MARU_PORT", "web"),
+        ("MARU_LOG_LEVEL", "loud"),
+        ("MARU_INGEST_CONCURRENCY", "many"),
+        ("MARU_INGEST_ALLOW_HOSTS", "a.local:80"),
+    ],
 )
 def test_a_setting_that_cannot_be_is_one_sentence(tmp_path: Path, env: str, value: str) -> None:
     done = Maru(tmp_path, {env: value}).run("settings")

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     )
     allow_hosts: list[str] = Field(
         default_factory=list,
-        description="Hosts (or host:port) inside the own network that sources may be on",
+        description="JSON list of hosts (or host:port) of the own network that sources may be on",
     )
     max_body_bytes: int = Field(
         default=5 * 1024 * 1024,

@@ -194,6 +194,15 @@ def test_a_wrong_name_of_the_encoding_is_not_believed(name: str) -> None:
         assert one(body).title == "Offline maps"
 
 
+@pytest.mark.parametrize(
+    "none", ["-0001-11-30T00:00:00+00:00", "Mon, 30 Nov -0001 00:00:00 +0000", "0000-00-00 00:00"]
+)
+def test_the_date_of_a_post_that_has_none_is_not_made_up(none: str) -> None:
+    item = f"<item><title>a</title><pubDate>{none}</pubDate></item>"
+
+    assert one(f"<rss><channel>{item}</channel></rss>".encode()).created_at is None
+
+
 @pytest.mark.parametrize("declared", ["", "utf-8", "euc-kr", "x-windows-949", "windows-949"])
 def test_korean_is_read_where_its_encoding_is_not_said_or_said_wrongly(declared: str) -> None:
     declaration = f'<?xml version="1.0" encoding="{declared}"?>' if declared else ""

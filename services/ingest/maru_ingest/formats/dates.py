@@ -9,6 +9,8 @@ _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UT
 _MAX_WRITTEN = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR = re.compile(r"(?<!\d)(?:1[89]|2[01])\d\d(?!\d)")
+_DIGITS = re.compile(r"(?:19|20)\d{12}")
+_EAST_OF = re.compile(r"\b(?:GMT|UTC)\s*([+-]\d[\d:]*)(?:\s*\([^()]*\))?")
 _NUMBER = re.compile(r"-?\d{1,19}(?:\.\d+)?")
 _KOREAN = re.compile(
     r"(\d{4})\s*[.년/-]\s*(\d{1,2})\s*[.월/-]\s*(\d{1,2})\s*[.일]?"
@@ -88,6 +90,10 @@ def _read(written: str | float) -> datetime:
 
 
 def _read_freely(text: str) -> datetime:
+    if _DIGITS.fullmatch(text):
+        return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    if _YEAR.fullmatch(text):
+        return datetime(int(text), 1, 1, tzinfo=UTC)
     if _NUMBER.fullmatch(text):
         return _from_epoch(float(text))
     if korean := _KOREAN.fullmatch(text):
@@ -97,6 +103,7 @@ def _read_freely(text: str) -> datetime:
     if (mail := _MAIL.fullmatch(text)) and mail[2].lower() in _MONTHS:
         return _from_mail(mail)
     default = datetime(2000, 1, 1, tzinfo=UTC)
+    text = _EAST_OF.sub(r"\1", text)  # which is read as west, as POSIX would have it
     read: datetime = dateutil_parser.parse(text, default=default, tzinfos=_zone)
     return read
 

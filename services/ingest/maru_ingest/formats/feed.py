@@ -240,7 +240,10 @@ def _moment(entry: Entry, *names: str) -> datetime | None:
     for name in names:
         if name not in entry:  # feedparser's own get() would take one time for another
             continue
-        moment = _from_text(str(entry.get(name) or "")) or _from_struct(entry.get(f"{name}_parsed"))
+        written = str(entry.get(name) or "").strip()
+        moment = _from_text(written)
+        if moment is None and not written.startswith("-"):  # a year before Christ: no date was set
+            moment = _from_struct(entry.get(f"{name}_parsed"))
         if moment is not None:
             return moment
     return None

@@ -53,6 +53,15 @@ def test_a_list_of_topics_gives_the_first_posts_under_the_same_names(shared: Pat
     assert found["https://forum.example/t/13/1"].title == "2a6aa74e-e341-5e3c-1eaa-78c6331f305f"
 
 
+def test_a_topic_in_a_list_is_by_who_opened_it() -> None:
+    topic = {"id": 7, "title": "t", "posters": [{"user_id": 2}, {"user_id": 1}]}
+    users = [{"id": 1, "username": "last"}, {"id": 2, "username": "haneul", "name": "하늘"}]
+
+    (post,) = posts({"users": users, "topic_list": {"topics": [topic]}})
+
+    assert (post.author, post.author_name) == ("haneul", "하늘")
+
+
 def test_latest_posts_and_search_results(shared: Path) -> None:
     latest = of(shared, "definitions/posts/posts")
     (found,) = of(shared, "responses/search/query_response")

@@ -93,3 +93,19 @@ def test_a_tree_by_algolia() -> None:
 def test_other_answers_say_what_they_are(value: object, reason: str) -> None:
     with pytest.raises(Unreadable, match=reason):
         payloads.read(value)
+
+
+def test_an_address_of_which_the_site_shows_a_part_is_whole() -> None:
+    link = '<a href="https:&#x2F;&#x2F;a.example&#x2F;long?a=1&amp;b=2" rel="nofollow">{}</a>'
+    cut, own = link.format("https:&#x2F;&#x2F;a.example&#x2F;lo..."), link.format("here")
+    comment = {
+        "id": 1,
+        "type": "comment",
+        "by": "n",
+        "time": 1,
+        "text": f"See {cut} and {own} &lt;",
+    }
+
+    (post,) = posts(comment)
+
+    assert post.text == "See https://a.example/long?a=1&b=2 and here <"

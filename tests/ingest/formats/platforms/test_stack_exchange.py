@@ -84,3 +84,18 @@ def test_errors_and_other_objects_say_what_they_are() -> None:
     with pytest.raises(Unreadable, match="without questions, answers or comments"):
         payloads.read(answer({"user_id": 1, "reputation": 5}))
     assert posts() == []
+
+
+def test_answers_and_comments_that_come_within_a_question_are_posts_too() -> None:
+    owner = {"user_id": 1, "display_name": "a"}
+    below = {"comment_id": 3, "post_id": 2, "body": "thanks", "owner": owner}
+    given = {"answer_id": 2, "question_id": 11227809, "body": "<p>so</p>", "comments": [below]}
+    beside = {"comment_id": 4, "post_id": 11227809, "body": "why?", "owner": owner}
+
+    found = posts(question(comments=[beside], answers=[given]))
+
+    assert [(post.native_id, post.in_reply_to, post.text) for post in found[1:]] == [
+        ("stackoverflow.com/c/4", "stackoverflow.com/q/11227809", "why?"),
+        ("stackoverflow.com/a/2", "stackoverflow.com/q/11227809", "so"),
+        ("stackoverflow.com/c/3", "stackoverflow.com/a/2", "thanks"),
+    ]

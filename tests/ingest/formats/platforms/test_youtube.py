@@ -141,3 +141,14 @@ def test_a_used_up_quota_is_told_in_googles_words() -> None:
 
     assert "YouTube answers with an error: You have exceeded your quota" in str(error.value)
     assert "quotaExceeded" in str(error.value)
+
+
+def test_an_activity_is_no_address_of_a_video() -> None:
+    said = {"type": "upload", "title": "t", "channelId": "c", "publishedAt": "2026-01-01T00:00:00Z"}
+    activity = {"kind": "youtube#activity", "id": "MTUxNTc0", "snippet": said}
+    video = {"contentDetails": {"upload": {"videoId": "JE8xdDp5B8Q"}}}
+
+    nameless, named = posts([activity, {**activity, **video}])
+
+    assert (nameless.native_id, nameless.url, nameless.title) == ("", "", "t")
+    assert named.native_id == "JE8xdDp5B8Q"

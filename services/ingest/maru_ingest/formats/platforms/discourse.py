@@ -63,7 +63,8 @@ def _read(value: object, url: str) -> Document | None:
     gone = [_name(mapping(it), base) for it in posts if _is_gone(it)]
     found: list[Row] = list(rows(alive, lambda it: _post(it, by_id, base)))
     if not posts:
-        found += rows(topics or [], lambda it: _topic(it, base))
+        users = {identifier(it, "id"): it for it in mappings(value, "users")}
+        found += rows(topics or [], lambda it: _topic(it, base, users))
     return Document(rows=found, deleted=tuple(filter(None, gone)))
 
 
@@ -158,17 +159,24 @@ def _likes(said: Object) -> int | None:
     return stated
 
 
-def _topic(topic: Object, base: str) -> ParsedPost | None:
-    """Return the first post of a topic as far as a list tells it."""
+def _topic(topic: Object, base: str, users: Mapping[str, Object]) -> ParsedPost | None:
+    """Return the first post of a topic as far as a list tells it.
+
+    The first of those who posted in it is who opened it.
+    """
     number = identifier(topic, "id")
     if not number or not has(topic, "title"):
         return None
     private = string(topic, "archetype") == "private_message"
+    posters = mappings(topic, "posters")
+    opener = users.get(identifier(posters[0], "user_id"), {}) if posters else {}
     return post(
         f"{base}/t/{number}/1" if base else "",
         text.from_html(string(topic, "excerpt")),
         title=string(topic, "title"),
         url=f"{base}/t/{number}" if base else "",
+        author=string(opener, "username"),
+        author_name=string(opener, "name"),
         channel=Channel.OTHER if private else Channel.COMMUNITY,
         created_at=moment(topic, "created_at"),
         likes=count(topic, "like_count"),

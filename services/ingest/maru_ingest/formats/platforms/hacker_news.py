@@ -4,10 +4,12 @@ An item goes by `hn/<number>`, since all items share one row of numbers
 (https://github.com/HackerNews/API, https://hn.algolia.com/api).
 """
 
+import html
+import re
 from collections.abc import Iterator
 
 from maru_contracts.posts import Channel
-from maru_ingest.formats import text
+from maru_ingest.formats import links, text
 from maru_ingest.formats.parsed import Document, ParsedPost
 from maru_ingest.formats.platform import Platform, no_posts, post, rows
 from maru_ingest.formats.untyped import (
@@ -23,6 +25,7 @@ from maru_ingest.formats.untyped import (
 )
 
 _TYPES = {"story", "comment", "job", "poll", "pollopt"}
+_LINK = re.compile(r'<a href="([^"<>]*)"[^<>]*>([^<>]*)</a>')
 _PAGE = "https://news.ycombinator.com/item?id="
 
 
@@ -69,13 +72,22 @@ def _name(number: str) -> str:
     return f"hn/{number}" if number else ""
 
 
+def _words(markup: str) -> str:
+    """Return a text as shown, with whole addresses where the site shows their beginnings."""
+    return text.from_html(_LINK.sub(_whole, markup))
+
+
+def _whole(link: re.Match[str]) -> str:
+    return html.escape(links.shown(html.unescape(link[2]), html.unescape(link[1])))
+
+
 def _item(item: Object) -> ParsedPost | None:
     if not _is_item(item):
         return None
     number = identifier(item, "id")
     return post(
         _name(number),
-        text.from_html(string(item, "text")),
+        _words(string(item, "text")),
         title=text.from_maybe_html(string(item, "title")),
         url=f"{_PAGE}{number}",
         author=string(item, "by") or string(item, "author"),
@@ -91,7 +103,7 @@ def _hit(hit: Object) -> ParsedPost:
     number = string(hit, "objectID")
     return post(
         _name(number),
-        text.from_html(string(hit, "comment_text") or string(hit, "story_text")),
+        _words(string(hit, "comment_text") or string(hit, "story_text")),
         title=text.from_maybe_html(string(hit, "title")),
         url=f"{_PAGE}{number}",
         author=string(hit, "author"),

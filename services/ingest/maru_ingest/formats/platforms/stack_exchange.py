@@ -6,6 +6,7 @@ bodies as HTML or Markdown if they were asked for (https://api.stackexchange.com
 
 import html
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from maru_contracts.posts import Channel
@@ -18,11 +19,13 @@ from maru_ingest.formats.untyped import (
     has,
     identifier,
     mapping,
+    mappings,
     moment,
     sequence,
     string,
 )
 
+_SITE = "the site that it came from"
 _LINK_OF_COMMENT = re.compile(r"^https?://([^/]+)/(?:[qa]|questions)/(\d+)")
 
 
@@ -34,7 +37,26 @@ def _read(value: object, _: str) -> Document | None:
     found = sequence(value, "items")
     if found and not any(map(_is_post, found)):
         raise Unreadable("an answer of Stack Exchange without questions, answers or comments")
-    return Document(rows=list(rows(found, _post)))
+    return Document(rows=list(rows(_with_answers(found), _post)))
+
+
+def _with_answers(found: list[object]) -> Iterator[object]:
+    """Yield what was asked for, and after each the answers and comments that came within it.
+
+    These need not say what site they are of: it is that of what they came with.
+    """
+    waiting = found[::-1]
+    while waiting:
+        said = waiting.pop()
+        yield said
+        site = _site(string(said, "link")) or string(said, _SITE)
+        within = [*mappings(said, "comments"), *mappings(said, "answers")]
+        waiting += (_placed(one, said, site) for one in reversed(within))
+
+
+def _placed(said: Object, above: object, site: str) -> Object:
+    of = "answer" if has(above, "answer_id") else "question"
+    return {"post_type": of, _SITE: site, **said}
 
 
 def _is_post(value: object) -> bool:
@@ -71,7 +93,7 @@ def _plain(said: Object) -> str:
 
 def _names(said: Object) -> tuple[str, str]:
     """Return the short address of a post and of what it answers."""
-    site = _site(string(said, "link"))
+    site = _site(string(said, "link")) or string(said, _SITE)
     if has(said, "comment_id"):
         return (
             _address(site, "c", identifier(said, "comment_id")),

@@ -157,7 +157,7 @@ def _video_id(video: object) -> str:
         string(video, "id", "videoId"),
         string(video, "snippet", "resourceId", "videoId"),
         string(video, "contentDetails", "upload", "videoId"),
-        string(video, "id"),
+        "" if _kind(video) == "activity" else string(video, "id"),
     )
     return next(filter(None, ids), "")
 
