@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -129,6 +130,8 @@ async def _demand_the_same(targets: Mapping[str, tuple[str, Mapping[str, str]]])
 
 async def _wrk(url: str, headers: Mapping[str, str], *, seconds: int) -> tuple[float, float]:
     """Return requests a second and the 99th percentile in milliseconds."""
+    if shutil.which("wrk") is None:
+        raise RuntimeError("wrk is missing: `apt-get install wrk`, and run `make bench` again")
     process = await asyncio.create_subprocess_exec(
         "wrk",
         *("-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "--latency"),

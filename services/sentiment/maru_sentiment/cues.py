@@ -73,12 +73,9 @@ def cues(texts: Sequence[str], lexicon: Lexicon) -> npt.NDArray[np.float32]:
 
 def _valences(tokens: Sequence[str], lexicon: Lexicon) -> Iterator[tuple[int, float]]:
     for at, token in enumerate(tokens):
-        if valence := (_of_stem if _KOREAN.match(token) else _of_word)(token, lexicon):
+        valence = lexicon.get(token) or (_of_stem(token, lexicon) if token >= "가" else 0)
+        if valence:
             yield at, valence
-
-
-def _of_word(word: str, lexicon: Lexicon) -> float:
-    return lexicon.get(word, 0.0)
 
 
 def _of_stem(word: str, lexicon: Lexicon) -> float:
