@@ -72,8 +72,8 @@ def cues(texts: Sequence[str], lexicon: Lexicon) -> npt.NDArray[np.float32]:
 
 
 def _valences(tokens: Sequence[str], lexicon: Lexicon) -> Iterator[tuple[int, float]]:
-    for at, token in enumerate(tokens):
-        valence = lexicon.get(token) or (_of_stem(token, lexicon) if token >= "가" else 0)
+    for at, word in enumerate(tokens):
+        valence = lexicon.get(word) or (_of_stem(word, lexicon) if word >= "가" else 0)
         if valence:
             yield at, valence
 
