@@ -58,8 +58,9 @@ def train(
         *synthetic.moderated(),
         *lexicon_examples(seed),
     ]
+    examples = [example for example in examples if example.source != without]
     order = np.random.default_rng(seed).permutation(len(examples))[:limit]
-    examples = [examples[place] for place in order if examples[place].source != without]
+    examples = [examples[place] for place in order]
     targets = targets_of(examples)
     held = np.random.default_rng(seed).random(len(examples)) < _HELD_OUT
     learnt = targets.without(held)
