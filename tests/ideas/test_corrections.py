@@ -2,10 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from math import log2
-from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -16,46 +14,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from ideas.conftest import take
+from ideas.conftest import parts_of, take
 from ideas.factories import NOON, a_tagged
 from maru_contracts.ideas import Idea, IdeaChanged
 from maru_contracts.posts import Channel
 from maru_contracts.tags import Mood, TaggedPost, TagsCorrected
 from maru_contracts.topics import TAGS_CORRECTED
-from maru_ideas.app import Parts, create_app
+from maru_ideas.app import Parts
 from maru_ideas.domain.matching import idea_id
 from maru_ideas.domain.tally import Heard, Span, Tally
 from maru_ideas.domain.voices import voice
 from maru_ideas.service import correcting
-from maru_ideas.settings import Settings
 from maru_ideas.store.listing import IdeaFilter
 from maru_ideas.tables import events, evidence, posts, shapes, shelves, voices
-from maru_kit.settings import Common
 
 EDITOR = {"X-Maru-Workspace": "default", "X-Maru-Actor": "mia", "X-Maru-Role": "contributor"}
 MOODS: tuple[Mood, ...] = ("negative", "neutral", "positive")
 
 
 @pytest.fixture
-async def client(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """The service without its consumers; `parts` are its parts."""
-    common = Common(
-        home=tmp_path, database_url=database_url, bus_url=f"sqlite:///{tmp_path}/log.db"
-    )
-    app = create_app(Settings(common=common), work=False)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://ideas", headers=EDITOR
-        ) as http,
-    ):
-        http.parts = app.state.parts  # type: ignore[attr-defined]  # what the tests need of it
-        yield http
-
-
-def parts_of(client: httpx.AsyncClient) -> Parts:
-    parts: Parts = client.parts  # type: ignore[attr-defined]  # see the fixture
-    return parts
+def caller() -> dict[str, str]:
+    return EDITOR
 
 
 def path_of(tagged: TaggedPost) -> str:

@@ -1,9 +1,7 @@
 """Discovered topics as they are stored, counted, read, adopted and dismissed; both databases."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -12,13 +10,12 @@ import httpx
 import pytest
 from sqlalchemy import delete, select
 
-from ideas.conftest import OpenParts, take
+from ideas.conftest import OWNER, OpenParts, parts_of, take
 from ideas.factories import NOON, a_tagged
 from maru_contracts.tags import Mood, TaggedPost, TopicDefined
 from maru_contracts.topics import TOPICS_DEFINED
-from maru_ideas.app import Parts, create_app
+from maru_ideas.app import Parts
 from maru_ideas.service import index
-from maru_ideas.settings import Settings
 from maru_ideas.store import discoveries
 from maru_ideas.tables import (
     discovered_days,
@@ -30,9 +27,7 @@ from maru_ideas.tables import (
     waiting_posts,
 )
 from maru_ideas.tables import discoveries as remembered
-from maru_kit.settings import Common
 
-OWNER = {"X-Maru-Workspace": "default", "X-Maru-Actor": "mia", "X-Maru-Role": "owner"}
 FOREIGN = OWNER | {"X-Maru-Workspace": "foreign"}
 PATH = "/api/v1/discovered-topics"
 MARCH = {"first": "2026-03-01", "last": "2026-03-31"}
@@ -45,28 +40,6 @@ _TABLES = (
     remembered,
 )
 MOODS: tuple[Mood, ...] = ("negative", "neutral", "positive")
-
-
-@pytest.fixture
-async def client(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """The service without its consumers; `parts` is what it is made of."""
-    common = Common(
-        home=tmp_path, database_url=database_url, bus_url=f"sqlite:///{tmp_path}/log.db"
-    )
-    app = create_app(Settings(common=common), work=False)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://ideas", headers=OWNER
-        ) as http,
-    ):
-        http.parts = app.state.parts  # type: ignore[attr-defined]  # what the tests need of it
-        yield http
-
-
-def parts_of(client: httpx.AsyncClient) -> Parts:
-    parts: Parts = client.parts  # type: ignore[attr-defined]  # see the fixture
-    return parts
 
 
 def a_stream(count: int, seed: int = 1, **given: Any) -> list[TaggedPost]:

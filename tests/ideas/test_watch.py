@@ -1,8 +1,6 @@
 """Watched products and corrections: defined, counted once, the same on both databases."""
 
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -11,42 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ideas.conftest import OpenParts, take
+from ideas.conftest import OpenParts, parts_of, take
 from ideas.factories import NOON, a_tagged
 from maru_contracts.tags import Mood, TaggedPost, TermDefined
 from maru_contracts.topics import TERMS_DEFINED
-from maru_ideas.app import Parts, create_app
+from maru_ideas.app import Parts
 from maru_ideas.domain.arrivals import arrivals
 from maru_ideas.domain.mentions import changes, day_of, shares
 from maru_ideas.service import desk
-from maru_ideas.settings import Settings
-from maru_kit.settings import Common
 
-OWNER = {"X-Maru-Workspace": "default", "X-Maru-Actor": "mia", "X-Maru-Role": "owner"}
 EVER = (date(2020, 1, 1), date(2030, 1, 1))
 MOODS: tuple[Mood, ...] = ("negative", "neutral", "positive")
-
-
-@pytest.fixture
-async def client(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """The service without its consumers; `app` is its application."""
-    common = Common(
-        home=tmp_path, database_url=database_url, bus_url=f"sqlite:///{tmp_path}/log.db"
-    )
-    app = create_app(Settings(common=common), work=False)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://ideas", headers=OWNER
-        ) as http,
-    ):
-        http.parts = app.state.parts  # type: ignore[attr-defined]  # what the tests need of it
-        yield http
-
-
-def parts_of(client: httpx.AsyncClient) -> Parts:
-    parts: Parts = client.parts  # type: ignore[attr-defined]  # see the fixture
-    return parts
 
 
 def a_stream(count: int) -> list[TaggedPost]:

@@ -4,7 +4,20 @@ An answer is one node, `{"data": [node, …], "paging": …}`, or nodes by their
 asked for (https://developers.facebook.com/docs/graph-api/results).
 """
 
-from maru_ingest.formats.untyped import Object, has, identifier, mapping, sequence, string
+from maru_contracts.posts import Channel
+from maru_ingest.formats import text
+from maru_ingest.formats.parsed import ParsedPost
+from maru_ingest.formats.platform import post
+from maru_ingest.formats.untyped import (
+    Object,
+    has,
+    identifier,
+    is_true,
+    mapping,
+    moment,
+    sequence,
+    string,
+)
 
 
 def nodes(value: object) -> list[object]:
@@ -41,6 +54,23 @@ def messages(value: object, of: str) -> list[Object]:
     entries = [entry for entry in sequence(value, "entry") if isinstance(entry, dict)]
     found = [each for entry in entries for each in sequence(entry, "messaging")]
     return [each for each in found if isinstance(each, dict) and has(each, "message")]
+
+
+def is_from_outside(event: Object) -> bool:
+    """Whether a private message has words, and is none that the account itself sent."""
+    return not is_true(event, "message", "is_echo") and bool(string(event, "message", "text"))
+
+
+def message(event: Object) -> ParsedPost:
+    """Return a private message as a post."""
+    return post(
+        string(event, "message", "mid"),
+        text.clean(string(event, "message", "text")),
+        author=identifier(event, "sender", "id"),
+        channel=Channel.OTHER,
+        created_at=moment(event, "timestamp"),
+        in_reply_to=string(event, "message", "reply_to", "mid"),
+    )
 
 
 def is_webhook(value: object, of: str) -> bool:

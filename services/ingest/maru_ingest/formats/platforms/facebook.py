@@ -233,9 +233,10 @@ def _webhook(value: object) -> Document:
     said = [it for it in values if string(it, "item") in _SAID]
     gone = [_changed_id(it) for it in said if string(it, "verb") in _REMOVED]
     kept = [it for it in said if string(it, "verb") not in _REMOVED and _change_words(it)]
-    private = [it for it in graph_api.messages(value, "page") if _is_from_outside(it)]
+    private = [it for it in graph_api.messages(value, "page") if graph_api.is_from_outside(it)]
     return Document(
-        rows=[*rows(kept, _change), *rows(private, _sent)], deleted=tuple(filter(None, gone))
+        rows=[*rows(kept, _change), *rows(private, graph_api.message)],
+        deleted=tuple(filter(None, gone)),
     )
 
 
@@ -262,21 +263,6 @@ def _change(change: Object) -> ParsedPost:
         created_at=moment(change, "created_time"),
         in_reply_to=(parent or identifier(change, "post_id")) if comment else "",
         media=[attachment("image", string(change, "photo"))],
-    )
-
-
-def _is_from_outside(event: Object) -> bool:
-    return not is_true(event, "message", "is_echo") and bool(string(event, "message", "text"))
-
-
-def _sent(event: Object) -> ParsedPost:
-    return post(
-        string(event, "message", "mid"),
-        text.clean(string(event, "message", "text")),
-        author=identifier(event, "sender", "id"),
-        channel=Channel.OTHER,
-        created_at=moment(event, "timestamp"),
-        in_reply_to=string(event, "message", "reply_to", "mid"),
     )
 
 

@@ -136,24 +136,10 @@ def _webhook(value: object) -> Document:
     ]
     private = graph_api.messages(value, "instagram")
     gone = [string(it, "message", "mid") for it in private if is_true(it, "message", "is_deleted")]
-    kept = [it for it in private if string(it, "message", "text") and not _is_own(it)]
+    kept = [it for it in private if graph_api.is_from_outside(it)]
     return Document(
-        rows=[*rows(said, _comment), *rows(kept, _sent)], deleted=tuple(filter(None, gone))
-    )
-
-
-def _is_own(event: Object) -> bool:
-    return is_true(event, "message", "is_echo")
-
-
-def _sent(event: Object) -> ParsedPost:
-    return post(
-        string(event, "message", "mid"),
-        text.clean(string(event, "message", "text")),
-        author=identifier(event, "sender", "id"),
-        channel=Channel.OTHER,
-        created_at=moment(event, "timestamp"),
-        in_reply_to=string(event, "message", "reply_to", "mid"),
+        rows=[*rows(said, _comment), *rows(kept, graph_api.message)],
+        deleted=tuple(filter(None, gone)),
     )
 
 
