@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maru_ideas.domain import naming, rising
-from maru_ideas.domain.discovery import WAITING, Discovery, Grain, Said, Topic, Turn
+from maru_ideas.domain.discovered import Said, Topic, Turn
+from maru_ideas.domain.discovery import WAITING, Discovery, Grain
 from maru_ideas.domain.naming import Background
 from maru_ideas.domain.ordinary import EXPECTED, Ordinary
 from maru_ideas.domain.space import UNIT, Vectors, scaled, trained

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from maru_ideas.domain import naming, terms
-from maru_ideas.domain.discovery import Discovery, Grain, Said
+from maru_ideas.domain.discovered import Said
+from maru_ideas.domain.discovery import Discovery, Grain
 from maru_ideas.domain.matching import Closeness, Shelf
 from maru_ideas.domain.space import UNIT, Vectors, trained
 from maru_kit.errors import ConfigError

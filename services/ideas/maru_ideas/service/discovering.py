@@ -15,7 +15,8 @@ from maru_contracts.tags import TaggedPost
 from maru_ideas import metrics
 from maru_ideas.domain import naming
 from maru_ideas.domain.arrivals import Arrival
-from maru_ideas.domain.discovery import Discovery, Grain, Said, Turn
+from maru_ideas.domain.discovered import Said, Turn
+from maru_ideas.domain.discovery import Discovery, Grain
 from maru_ideas.domain.ideas import is_spam
 from maru_ideas.domain.mentions import day_of
 from maru_ideas.domain.space import UNIT, Space

@@ -12,7 +12,8 @@ import orjson
 from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maru_ideas.domain.discovery import Kept, Said, Sample, Topic, Waiter
+from maru_ideas.domain.discovered import Said, Sample, Topic, Waiter
+from maru_ideas.domain.discovery import Kept
 from maru_ideas.domain.naming import Background
 from maru_ideas.domain.ordinary import Yardstick
 from maru_ideas.domain.space import MEANING
