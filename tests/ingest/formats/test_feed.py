@@ -50,7 +50,7 @@ def test_the_whole_text_counts_not_its_summary() -> None:
 
 
 @pytest.mark.parametrize("long_first", [True, False])
-def test_of_a_podcasts_two_summaries_the_longer_is_the_text(long_first: bool) -> None:  # noqa: FBT001
+def test_of_a_podcasts_two_summaries_the_longer_is_the_text(long_first: bool) -> None:  # noqa: FBT001 - pytest gives it
     long = "<description>All that is said in this episode</description>"
     short = "<itunes:summary>An episode</itunes:summary>"
 

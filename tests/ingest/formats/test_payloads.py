@@ -287,7 +287,7 @@ def test_no_answer_is_claimed_by_two_platforms() -> None:
 
 def reads(platform: object, value: object) -> bool:
     with suppress(Unreadable):
-        return platform.read(value, "") is not None  # type: ignore[attr-defined]
+        return platform.read(value, "") is not None  # type: ignore[attr-defined]  # a module by name
     return False
 
 
@@ -365,10 +365,10 @@ def spoilt(draw: Callable[[st.SearchStrategy[object]], object], value: object) -
     """Put something wrong in a place of `value` that is drawn, and return the whole."""
     if isinstance(value, dict) and value:
         key = draw(st.sampled_from(sorted(value)))
-        return {**value, key: below(draw, value[key])}  # type: ignore[index]
+        return {**value, key: below(draw, value[key])}  # type: ignore[index]  # a draw of JSON
     if isinstance(value, list) and value:
         place = draw(st.integers(0, len(value) - 1))
-        return [*value[:place], below(draw, value[place]), *value[place + 1 :]]  # type: ignore[operator, index]
+        return [*value[:place], below(draw, value[place]), *value[place + 1 :]]  # type: ignore[operator, index]  # so is this
     return draw(_WRONG)
 
 

@@ -30,7 +30,7 @@ def view(**changes: object) -> dict[str, object]:
 
 
 def record(**changes: object) -> dict[str, object]:
-    return {**view()["record"], **changes}  # type: ignore[dict-item]
+    return {**view()["record"], **changes}  # type: ignore[dict-item]  # JSON
 
 
 def posts(value: object) -> list[ParsedPost]:

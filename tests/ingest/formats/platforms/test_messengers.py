@@ -79,7 +79,7 @@ def test_only_telegrams_public_chats_have_a_public_channel(
 
 def test_telegrams_events_and_deletions_are_no_posts() -> None:
     joined = {"update_id": 1, "message": telegram(text=None, new_chat_members=[{}])}
-    del joined["message"]["text"]  # type: ignore[attr-defined]
+    del joined["message"]["text"]  # type: ignore[attr-defined]  # JSON
     gone = {
         "update_id": 2,
         "deleted_business_messages": {"chat": {"id": 9}, "message_ids": [1, 2]},

@@ -64,7 +64,7 @@ def _updates(value: object) -> list[object]:
 def _messages(value: object) -> Iterator[object]:
     for update in _updates(value):
         if has(update, "update_id"):
-            yield from (update[name] for name in _CARRIED if has(update, name))  # type: ignore[index]
+            yield from (mapping(update, name) for name in _CARRIED if has(update, name))
         else:
             yield update
 
