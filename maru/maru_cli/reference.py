@@ -3,17 +3,21 @@
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel
 
 from maru_cli import shown_settings
 from maru_cli.main import app as command_line
 from maru_contracts.json_schemas import EXAMPLES
 from maru_contracts.topics import TOPICS, dead_letters
+from maru_ingest.connector import ConnectorKind
+from maru_ingest.connectors import kinds
 from maru_kit.plugins import load
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -52,6 +56,24 @@ platform's stream; a JSON Feed stays a feed, and so do answers in XML (Naver's, 
   can't be read among others is a bad row with its number and reason, and the others go on.
 
 A new platform is one file in `maru_ingest/formats/platforms/`."""
+
+
+_CONNECTORS = """\
+A kind of source is one file in `maru_ingest/connectors/`. `maru sources kinds` lists them with
+their settings, `maru sources test KIND` shows the first posts of a source without adding it
+(`POST /api/v1/connectors/{kind}/test`), `maru sources add` follows it.
+
+- `backfill`: older posts of any range of time can be fetched;
+- `live`: posts come within seconds, by a stream or a push;
+- `replies`: answers to posts come too, each with its parent;
+- `media`: pictures, sound and film come with their descriptions;
+- `metrics`: likes, shares, replies and views are counted;
+- `publish`: Maru can answer there.
+
+All of them keep one suite of tests (`tests/ingest/test_conformance.py`): nothing is lost between
+two polls or when a poll is cut off, nothing comes twice, an edit is the next revision, whoever asks
+for silence gets it, credentials that are refused are not tried again for an hour, a secret is in no
+answer and no log line."""
 
 
 def settings_page() -> str:
@@ -161,11 +183,41 @@ def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:  # Typer's 
 
 
 def connectors_page() -> str:
-    """Show every kind of source with its settings."""
-    lines = ["# Connectors\n", _MADE.rstrip(), ""]
-    for module in load("maru_ingest.connectors"):
-        lines += [f"## {module.__name__.rpartition('.')[2]}\n", (module.__doc__ or "").strip(), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    """List the kinds of sources, with what each can do; each has a page of its own."""
+    lines = [
+        "# Connectors\n",
+        _MADE.rstrip(),
+        "",
+        _CONNECTORS,
+        "",
+        "| kind | | can |",
+        "| --- | --- | --- |",
+    ]
+    for kind in kinds().values():
+        able = ", ".join(sorted(kind.capabilities))
+        lines.append(f"| [{kind.kind}](connectors/{kind.kind}.md) | {kind.summary} | {able} |")
+    return "\n".join(lines) + "\n"
+
+
+def connector_page(kind: ConnectorKind) -> str:
+    """Show one kind of source: what it follows, what can be set, what it can do."""
+    doc = importlib.import_module(f"maru_ingest.connectors.{kind.kind}").__doc__ or ""
+    able = ", ".join(sorted(kind.capabilities)) or "only what is new"
+    lines = [f"# {kind.title}\n", _MADE.rstrip(), "", doc.strip(), ""]
+    lines += [f"Kind `{kind.kind}`, channel `{kind.channel}` unless a source says otherwise.", ""]
+    lines += [f"It can: {able}.", "", "| setting | default | meaning |", "| --- | --- | --- |"]
+    lines += list(_setting_rows(kind.settings))
+    return "\n".join(lines) + "\n"
+
+
+def _setting_rows(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        default = "required" if field.is_required() else f"`{json.dumps(_plain(field.default))}`"
+        yield f"| `{name}` | {default} | {field.description or ''} |"
+
+
+def _plain(default: object) -> object:
+    return list(default) if isinstance(default, tuple | frozenset) else default
 
 
 def platforms_page() -> str:
@@ -180,7 +232,7 @@ def _code(value: str) -> str:
     return f"`{value}`" if value else "–"
 
 
-PAGES: Mapping[str, Callable[[], str]] = {
+PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "messages.md": messages_page,
@@ -190,8 +242,12 @@ PAGES: Mapping[str, Callable[[], str]] = {
 }
 
 
+PAGES |= {f"connectors/{kind.kind}.md": partial(connector_page, kind) for kind in kinds().values()}
+
+
 def main() -> None:
     """Write all pages."""
+    (_DOCS / "connectors").mkdir(exist_ok=True)
     for name, page in PAGES.items():
         (_DOCS / name).write_text(page(), "utf-8")
 

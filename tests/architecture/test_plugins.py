@@ -2,12 +2,14 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from maru_ingest import connectors
-from maru_ingest.connector import SourceSettings
+from maru_ingest.connector import Capability, SourceSettings, Tools
 from maru_ingest.formats import platforms
+from maru_kit.outbound import Outbound
 
 SERVICES = Path(__file__).parents[2] / "services"
 
@@ -25,7 +27,24 @@ def test_a_connectors_file_defines_the_kind_that_it_is_named_after(name: str) ->
     assert connector.summary
     assert issubclass(connector.settings, SourceSettings)
     assert connector.settings.model_config["extra"] == "forbid"
+    assert connector.title
     assert import_module(f"maru_ingest.connectors.{name}").__doc__
+    assert all(field.description for field in connector.settings.model_fields.values())
+
+
+@pytest.mark.parametrize("name", stems("ingest/maru_ingest/connectors"))
+def test_what_a_connector_can_do_it_does(name: str) -> None:
+    kind = connectors.kinds()[name]
+    if kind.open is None:
+        assert Capability.LIVE in kind.capabilities
+        return
+    played = import_module(f"upstreams.{name}").UPSTREAM()
+    settings = kind.settings.model_validate(played.settings())
+
+    connector = kind.open(settings, Tools(cast("Outbound", None)))
+
+    assert hasattr(connector, "history") == (Capability.BACKFILL in kind.capabilities)
+    assert kind.stream == (Capability.LIVE in kind.capabilities)
 
 
 def test_no_connector_comes_from_elsewhere() -> None:

@@ -10,7 +10,8 @@ from standardwebhooks.webhooks import Webhook
 from maru_contracts.posts import Post
 from maru_ingest import connectors
 from maru_ingest.app import create_app
-from maru_ingest.connector import SourceSettings
+from maru_ingest.connector import SourceSettings, Tools
+from maru_ingest.service.trying import Trying
 from maru_ingest.settings import Settings
 from maru_kit.bus import Bus
 from maru_kit.database import Database, open_database
@@ -259,3 +260,45 @@ async def test_the_tables_go_up_and_down_and_up_again(tmp_path: Path) -> None:
     async with open_database(url, "ingest") as database, database.reading() as connection:
         rows = await connection.exec_driver_sql("SELECT count(*) FROM seen")
         assert rows.scalar() == 0
+
+
+async def test_a_source_is_tried_out_before_it_is_added(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    client.app.state.trying = Trying(  # type: ignore[attr-defined]
+        connectors.kinds(),
+        Tools(client.app.state.discovery.outbound, tmp_path),  # type: ignore[attr-defined]
+    )
+    rows = '{"id":"1","text":"dark mode","author":"kim","likes":3}\n[]\n'
+    (tmp_path / "rows.ndjson").write_text(rows, "utf-8")
+
+    wanted = {"settings": {"path": "rows.ndjson"}}
+    answer = await client.post("/api/v1/connectors/file/test", json=wanted)
+    listed = await client.get("/api/v1/sources")
+
+    assert answer.status_code == 200, answer.text
+    tried = answer.json()
+    assert (tried["posts"], tried["waiting"]) == (1, False)
+    assert (tried["sample"][0]["text"], tried["sample"][0]["author"]) == ("dark mode", "kim")
+    assert [row["line"] for row in tried["rejected"]] == [2]
+    assert listed.json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "says"),
+    [
+        ("telegraph", {}, "there are: "),
+        ("feed", {"url": "gopher://x"}, "url"),
+        ("feed", {"url": "http://127.0.0.1:1/feed"}, "127.0.0.1"),
+        ("file", {"path": "nothing.csv"}, "MARU_INGEST_FILES_ROOT"),
+        ("webhook", {}, "sent to Maru"),
+    ],
+)
+async def test_what_can_not_be_tried_out_says_why(
+    client: httpx.AsyncClient, kind: str, settings: dict[str, object], says: str
+) -> None:
+    answer = await client.post(f"/api/v1/connectors/{kind}/test", json={"settings": settings})
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert says in answer.json()["detail"]

@@ -5,13 +5,20 @@ import gzip
 import hashlib
 import io
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from functools import cache
+from typing import Any
 from xml.sax.saxutils import escape
 
+from aiohttp import web
 from anyio.from_thread import start_blocking_portal
+
+from upstreams.upstream import Upstream
+
+_THREADING = "http://purl.org/syndication/thread/1.0"  # RFC 4685
 
 
 @dataclass
@@ -152,3 +159,37 @@ def bomb() -> bytes:
         for _ in range(256):
             file.write(bytes(2**20))
     return packed.getvalue()
+
+
+class FeedUpstream(Upstream):
+    """A blog whose feed shows all of its posts, with the validators of RFC 9110."""
+
+    edits = True
+
+    def settings(self) -> dict[str, Any]:
+        return {"url": f"{self.url}/feed.xml", "interval_seconds": 1}
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return [web.get("/feed.xml", self._feed)]
+
+    def name(self, number: int) -> str:
+        return f"tag:example.org,2026:{number}"
+
+    async def _feed(self, request: web.Request) -> web.Response:
+        items = "".join(
+            f'<item><guid isPermaLink="false">{one.native_id}</guid>'
+            f"<description>{escape(one.text)}</description>"
+            f"<pubDate>{format_datetime(one.at)}</pubDate>"
+            + (f'<thr:in-reply-to ref="{one.parent}"/>' if one.parent else "")
+            + "</item>"
+            for one in reversed(self.shown())
+        )
+        opening = f'<rss version="2.0" xmlns:thr="{_THREADING}"><channel><title>t</title>'
+        body = f"{opening}{items}</channel></rss>".encode()
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        if request.headers.get("If-None-Match") == tag:
+            return web.Response(status=304, headers={"ETag": tag})
+        return web.Response(body=body, content_type="application/rss+xml", headers={"ETag": tag})
+
+
+UPSTREAM = FeedUpstream

@@ -12,6 +12,12 @@ from maru_kit.errors import ConfigError, MaruError
 
 app = typer.Typer(help="The sources that Maru follows.", no_args_is_help=True)
 
+Kind = Annotated[str, typer.Argument(help="One of the kinds of `maru sources kinds`.")]
+Url = Annotated[str | None, typer.Option(help="A feed's address.")]
+FilePath = Annotated[str | None, typer.Option(help="A file's path.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Any other setting, as name=value.")]
+_FIRST = 200
+
 
 @app.command("list")
 def sources_list(as_json: Json = False) -> None:
@@ -36,15 +42,13 @@ def sources_list(as_json: Json = False) -> None:
 
 @app.command("add")
 def sources_add(
-    kind: Annotated[str, typer.Argument(help="feed, file or webhook")],
+    kind: Kind,
     name: str,
-    url: Annotated[str | None, typer.Option(help="A feed's address.")] = None,
-    path: Annotated[str | None, typer.Option(help="A file's path.")] = None,
+    url: Url = None,
+    path: FilePath = None,
     channel: Annotated[Channel | None, typer.Option(help="The medium.")] = None,
     product: str = "",
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other setting, as name=value.")
-    ] = None,
+    setting: Set = None,
     look: Annotated[
         bool, typer.Option(help="Look at the address first: a page's feed is found.")
     ] = True,
@@ -53,14 +57,12 @@ def sources_add(
     """Follow a source from now on. The address of a page will do where it offers one feed."""
     if kind == "feed" and look and url is not None and url.startswith("http"):
         url = _feed_behind(url)
-    settings: dict[str, Any] = dict(_setting(pair) for pair in setting or [])
-    settings |= {k: v for k, v in {"url": url, "path": path}.items() if v is not None}
     body = {
         "kind": kind,
         "name": name,
         "product": product,
         "channel": channel,
-        "settings": settings,
+        "settings": _settings(url, path, setting),
     }
     added = ask(lambda client: client.call("POST", "/api/v1/sources", json=body))
     if as_json:
@@ -69,6 +71,51 @@ def sources_add(
     out.print(f"Following {added['name']} ({added['id']}).")
     if added.get("secret"):
         out.print(f"Signing secret, shown this once: {added['secret']}")
+
+
+@app.command("test")
+def sources_test(
+    kind: Kind, url: Url = None, path: FilePath = None, setting: Set = None, as_json: Json = False
+) -> None:
+    """Show the first posts that a source would bring. It is not added, and nothing is stored."""
+    body = {"settings": _settings(url, path, setting)}
+    told = ask(lambda client: client.call("POST", f"/api/v1/connectors/{kind}/test", json=body))
+    if as_json:
+        print_json(told)
+        return
+    for post in told["sample"]:
+        facts = (post["author_name"] or post["author"], post["created_at"] or "", post["url"])
+        out.print(shown(post["title"] or post["text"][:_FIRST]), style="bold", markup=False)
+        out.print(" · ".join(shown(fact) for fact in facts if fact), style="dim", markup=False)
+    for row in told["rejected"]:
+        err.print(f"line {row['line']}: {row['reason']}", markup=False)
+    listening = " It is a stream; nothing more came while it was listened to."
+    out.print(
+        f"{told['posts']:,} posts at first, {len(told['rejected']):,} rows that are none; "
+        f"nothing was stored.{listening if told['waiting'] else ''}"
+    )
+
+
+@app.command("kinds")
+def sources_kinds(as_json: Json = False) -> None:
+    """List the kinds of sources that there can be, with what they can do."""
+    kinds = ask(lambda client: client.call("GET", "/api/v1/connectors"))
+    if not as_json:
+        for one in kinds:
+            one["capabilities"] = ", ".join(one["capabilities"])
+            one["settings"] = ", ".join(one["settings"].get("properties", {}))
+    columns = {
+        "kind": "Kind",
+        "summary": "Summary",
+        "capabilities": "Can",
+        "settings": "Settings",
+    }
+    show(kinds, columns, "There are none.", as_json=as_json)
+
+
+def _settings(url: str | None, path: str | None, pairs: list[str] | None) -> dict[str, Any]:
+    given = {k: v for k, v in {"url": url, "path": path}.items() if v is not None}
+    return {**dict(_setting(pair) for pair in pairs or []), **given}
 
 
 def _feed_behind(url: str) -> str:

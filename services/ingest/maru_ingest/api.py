@@ -7,10 +7,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from maru_contracts.posts import Channel
+from maru_ingest.connector import Capability
 from maru_ingest.domain import State
+from maru_ingest.formats.parsed import ParsedPost
 from maru_ingest.service.discovery import Discovery
 from maru_ingest.service.lists import Lists
 from maru_ingest.service.sources import NewSource, Sources, shown_settings
+from maru_ingest.service.trying import Trying
 from maru_ingest.store.sources import Source as Stored
 from maru_ingest.tables import micros
 from maru_kit.http import Caller, Page, caller, decode_cursor, encode_cursor, requires
@@ -19,6 +22,7 @@ router = APIRouter(prefix="/api/v1", tags=["sources"])
 
 _OPML = "text/x-opml"
 _KNOWN = "It is followed already."
+_SAMPLE = 10
 
 
 class SourceWanted(BaseModel):
@@ -115,10 +119,62 @@ class Connector(BaseModel):
     """A kind of source, and what can be set for it."""
 
     kind: str
+    title: str
     summary: str
     channel: Channel
+    capabilities: list[Capability] = Field(description="What it can do beside what is new")
     pushed: bool = Field(description="Whether posts are sent to us rather than fetched")
     settings: dict[str, Any] = Field(description="JSON Schema of a source's settings")
+
+
+class TrialWanted(BaseModel):
+    """Settings that are to be tried out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    settings: dict[str, Any] = Field(default_factory=dict, description="As the kind's schema says")
+
+
+class SampleMedia(BaseModel):
+    """A picture, sound or film of a post."""
+
+    kind: str
+    url: str
+    alt: str
+
+
+class SamplePost(BaseModel):
+    """A post as its source states it; what it does not state is empty."""
+
+    native_id: str
+    title: str
+    text: str
+    url: str
+    author: str
+    author_name: str
+    lang: str
+    channel: Channel | None = Field(description="Null for that of the source")
+    created_at: datetime | None
+    in_reply_to: str
+    reshared_from: str
+    media: list[SampleMedia]
+    metrics: dict[str, int]
+
+
+class RejectedRow(BaseModel):
+    """A row that can't become a post."""
+
+    line: int = Field(description="From 1; 0 where there are no lines")
+    reason: str
+
+
+class Trial(BaseModel):
+    """What a source would bring first. Nothing of it was stored."""
+
+    posts: int = Field(description="Posts that its first pages held in all")
+    sample: list[SamplePost] = Field(description="The newest of them, newest first")
+    rejected: list[RejectedRow]
+    waiting: bool = Field(description="Whether it was still being listened to when time was up")
 
 
 def sources(request: Request) -> Sources:
@@ -136,6 +192,12 @@ def lists(request: Request) -> Lists:
 def discovery(request: Request) -> Discovery:
     """Return the use case that `app.create_app` made."""
     found: Discovery = request.app.state.discovery
+    return found
+
+
+def trying(request: Request) -> Trying:
+    """Return the use case that `app.create_app` made."""
+    found: Trying = request.app.state.trying
     return found
 
 
@@ -245,13 +307,35 @@ async def list_connectors(use: Use) -> list[Connector]:
     return [
         Connector(
             kind=kind.kind,
+            title=kind.title,
             summary=kind.summary,
             channel=kind.channel,
+            capabilities=sorted(kind.capabilities),
             pushed=kind.open is None,
             settings=kind.settings.model_json_schema(),
         )
         for kind in use.kinds.values()
     ]
+
+
+@router.post("/connectors/{kind}/test", openapi_extra=requires("owner"))
+async def try_connector(
+    kind: str, wanted: TrialWanted, trying: Annotated[Trying, Depends(trying)]
+) -> Trial:
+    """Show the first posts that a source with these settings would bring; nothing is stored."""
+    tried = await trying.try_out(kind, wanted.settings, most=_SAMPLE)
+    return Trial(
+        posts=tried.posts,
+        sample=[_sample(post) for post in tried.newest],
+        rejected=[RejectedRow(line=row.line, reason=row.reason) for row in tried.rejected],
+        waiting=tried.is_waiting,
+    )
+
+
+def _sample(post: ParsedPost) -> SamplePost:
+    fields = {name: getattr(post, name) for name in SamplePost.model_fields if name != "media"}
+    media = [SampleMedia(kind=one.kind, url=one.url, alt=one.alt) for one in post.media]
+    return SamplePost(media=media, **fields)
 
 
 def _shown(source: Stored, use: Sources) -> Source:

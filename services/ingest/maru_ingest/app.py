@@ -1,7 +1,7 @@
 """Builds the ingest service from its settings."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
@@ -9,19 +9,20 @@ from fastapi import FastAPI
 from maru_contracts.topics import TOPICS
 from maru_ingest import api, connectors, inbound
 from maru_ingest.collector import Collector
-from maru_ingest.connector import Tools
+from maru_ingest.connector import ConnectorKind, Tools
 from maru_ingest.service.discovery import Discovery
 from maru_ingest.service.lists import Lists
 from maru_ingest.service.publishing import DEAD, Publisher
 from maru_ingest.service.receiving import Receiver
 from maru_ingest.service.sources import Sources
+from maru_ingest.service.trying import Trying
 from maru_ingest.settings import Settings
 from maru_kit.bus import open_bus
 from maru_kit.database import open_database
 from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.migrate import migrate
-from maru_kit.outbound import Outbound, open_outbound
+from maru_kit.outbound import open_outbound
 
 SCHEMA = "ingest"
 
@@ -46,8 +47,10 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             app.state.lists = Lists(app.state.sources)
             app.state.discovery = Discovery(outbound, settings.max_body_bytes)
             app.state.receiver = Receiver(publisher)
+            tools = Tools(outbound, settings.files_root, settings.max_body_bytes)
+            app.state.trying = Trying(kinds, tools)
             if work:
-                await stack.enter_async_context(_collecting(settings, publisher, outbound))
+                await stack.enter_async_context(_collecting(settings, publisher, kinds, tools))
             yield
 
     async def checks() -> list[Check]:
@@ -67,15 +70,15 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
 
 @asynccontextmanager
 async def _collecting(
-    settings: Settings, publisher: Publisher, outbound: Outbound
+    settings: Settings, publisher: Publisher, kinds: Mapping[str, ConnectorKind], tools: Tools
 ) -> AsyncIterator[None]:
     """Follow the sources while the block runs; what is under way at its end is repeated later."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         collector = Collector(
             publisher=publisher,
-            kinds=connectors.kinds(),
-            tools=Tools(outbound, settings.files_root, settings.max_body_bytes),
+            kinds=kinds,
+            tools=tools,
             instance=settings.common.instance,
             concurrency=settings.concurrency,
             tick_seconds=settings.tick_seconds,

@@ -11,7 +11,13 @@ from datetime import timedelta
 import structlog
 
 from maru_ingest import domain
-from maru_ingest.connector import ConnectorKind, SourceBroken, SourceBusy, Tools
+from maru_ingest.connector import (
+    ConnectorKind,
+    CredentialsRefused,
+    SourceBroken,
+    SourceBusy,
+    Tools,
+)
 from maru_ingest.metrics import OLDEST_SUCCESS, POLL_SECONDS, POLLS, SOURCES
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.store import sources
@@ -109,6 +115,8 @@ class Collector:
         try:
             async with asyncio.timeout(seconds):
                 hint = await self._take_pages(source, kind)
+        except CredentialsRefused as error:
+            await self._note_failure(source, str(error), domain.MAX_BACKOFF.total_seconds())
         except (SourceBusy, SourceBroken) as error:
             await self._note_failure(source, str(error), getattr(error, "retry_after", 0.0))
         except Unavailable:

@@ -1,43 +1,75 @@
 """What a connector is: settings, and pages of posts with a cursor to go on from.
 
-A new platform is one new file in `connectors/` that defines `CONNECTOR`, a `ConnectorKind`;
-`tests/architecture/test_plugins.py` runs over every one of them.
+A new platform is one new file in `connectors/` that defines `CONNECTOR`, a `ConnectorKind`, and one
+in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.py` and the suite in
+`tests/ingest/conformance` run over every one of them.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
 from maru_contracts.posts import Channel
-from maru_ingest.formats.parsed import Row
+from maru_ingest.formats import payloads
+from maru_ingest.formats.parsed import Row, Unreadable
 from maru_kit.errors import MaruError, Unavailable
-from maru_kit.outbound import Outbound
+from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
 
 Cursor = Mapping[str, Any]  # JSON: what a connector needs to go on; {} is the beginning
+
+_BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class SourceBroken(MaruError):
     """The source answers, and what it says is of no use; the text says why, for people."""
 
 
+class CredentialsRefused(SourceBroken):
+    """The source does not accept who we say we are; asking again soon would not help."""
+
+
 class SourceBusy(Unavailable):
     """The source does not answer now, or asks to be left alone for `retry_after` seconds."""
+
+
+class Capability(StrEnum):
+    """What a connector can do beside bringing what is new.
+
+    `backfill`: older posts of any range of time; `live`: posts within seconds of their writing,
+    by a stream or a push; `replies`: what is answered to posts comes too, with its parent;
+    `media`: pictures, sound and film come with their descriptions; `metrics`: likes, shares and
+    replies are counted; `publish`: Maru can answer there.
+    """
+
+    BACKFILL = "backfill"
+    LIVE = "live"
+    REPLIES = "replies"
+    MEDIA = "media"
+    METRICS = "metrics"
+    PUBLISH = "publish"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some posts, oldest first, and the cursor to save once the log has acknowledged them.
 
-    `next_due` is how long the source asks to be left alone after its last page.
+    `next_due` is how long the source asks to be left alone after its last page. `deleted` are the
+    native ids of posts that it says are gone; one that is among the rows, too, is gone.
     """
 
     rows: Sequence[Row]
     cursor: Cursor
     next_due: timedelta | None = None
+    deleted: Sequence[str] = ()
 
 
 class SourceSettings(BaseModel):
@@ -51,12 +83,27 @@ class Tools:
     """What connectors may use of the world.
 
     `files_root` is the folder below which files may be read, None when none may; `max_bytes`
-    bounds what may be fetched at once (decoded).
+    bounds what may be fetched at once (decoded), `deadline` how long that may take in all, in
+    seconds.
     """
 
     outbound: Outbound
     files_root: Path | None = None
     max_bytes: int = 5 * 1024 * 1024
+    deadline: float = 20.0
+
+    async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Fetched:
+        """Ask a source, and return an answer of its that is good (200 to 299, or 304).
+
+        Raises SourceBusy when it is to be asked again later, CredentialsRefused for 401 and 403,
+        SourceBroken for anything else, with the reason that the source itself gives.
+        """
+        with translated():
+            fetched = await self.outbound.get(
+                url, headers=headers, max_bytes=self.max_bytes, deadline=self.deadline
+            )
+        check_status(fetched)
+        return fetched
 
     def file(self, path: str) -> Path:
         """Return the real path of a file that may be read.
@@ -78,8 +125,23 @@ class Connector(Protocol):
     def pages(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
         """Yield what is new since `cursor`, page by page, and end.
 
-        Raises SourceBusy or SourceBroken; whatever was yielded before stands. The same cursor
-        gives the same posts again as long as the source still serves them.
+        From the beginning, that is what the source shows at once: its newest page. Raises
+        SourceBusy or SourceBroken; whatever was yielded before stands. The same cursor gives the
+        same posts again as long as the source still serves them, so that between two polls
+        nothing is lost, however many pages have come.
+        """
+
+
+class Backfilling(Connector, Protocol):
+    """Follows one source, and can look back: the connector of a kind that can `backfill`."""
+
+    def history(
+        self, since: datetime, until: datetime, cursor: Cursor
+    ) -> AsyncGenerator[Page, None]:
+        """Yield the posts that were written from `since` (inclusive) to `until` (exclusive).
+
+        Page by page, in any order of pages; the cursors are their own and no poll's. Raises as
+        `pages` does.
         """
 
 
@@ -87,15 +149,57 @@ class Connector(Protocol):
 class ConnectorKind:
     """A platform: how to set a source up, and how to follow it.
 
-    `open` is None for a kind whose posts are pushed to us. `interval` is how often a source is
-    polled unless its settings say otherwise. `channel` is the medium unless the source says. The
-    pages of a `stream` never end, so it takes no polling slot.
+    `open` is None for a kind whose posts are pushed to us; what it makes is `Backfilling` when the
+    kind can `backfill`. `interval` is how often a source is polled unless its settings say
+    otherwise. `channel` is the medium unless the source says. The pages of a `stream` never end,
+    so it takes no polling slot.
     """
 
     kind: str
+    title: str
     summary: str
     settings: type[SourceSettings]
     channel: Channel
     open: Callable[[SourceSettings, Tools], Connector] | None
     interval: Callable[[SourceSettings], timedelta] = lambda _: timedelta(minutes=15)
     stream: bool = False
+    capabilities: frozenset[Capability] = frozenset()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the way out says of a source as SourceBusy or SourceBroken."""
+    try:
+        yield
+    except AskedToWait as error:
+        raise SourceBusy(f"{error}.", retry_after=error.retry_after) from error
+    except OutboundError as error:
+        raise SourceBroken(f"{error}.") from error
+
+
+def check_status(fetched: Fetched) -> None:
+    """Return for a good answer (200 to 299, or 304), and raise as `Tools.get` does for others."""
+    status = fetched.status
+    if status == HTTPStatus.NOT_MODIFIED or HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    host = urlsplit(fetched.url).hostname
+    told = _told(fetched.body)
+    reason = f"{host} answers {status}{_phrase(status)}{f': {told}' if told else '.'}"
+    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise SourceBusy(reason, retry_after=fetched.retry_after or 0.0)
+    raise (CredentialsRefused if status in _REFUSED else SourceBroken)(reason)
+
+
+def _told(body: bytes) -> str:
+    """Return what an API says of its error, which is often the only hint at what to do."""
+    try:
+        return payloads.error_in(payloads.loads(body))
+    except Unreadable:
+        return ""
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" ({HTTPStatus(status).phrase})"
+    except ValueError:
+        return ""

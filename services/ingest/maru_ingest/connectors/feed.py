@@ -17,23 +17,21 @@ from pydantic import Field, SecretStr, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest.connector import (
+    Capability,
     ConnectorKind,
     Cursor,
     Page,
     SourceBroken,
-    SourceBusy,
     SourceSettings,
     Tools,
 )
 from maru_ingest.formats import documents
 from maru_ingest.formats.parsed import Document, Unreadable
-from maru_kit.outbound import AskedToWait, Fetched, OutboundError
+from maru_kit.outbound import Fetched
 
-_DEADLINE = 20.0
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, */*;q=0.5"
 _MAX_AGE = re.compile(r"(?:^|[\s,])(?:s-)?max-?age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 _MAX_UNTRUSTED = 1_000
-_BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 class FeedSettings(SourceSettings):
@@ -81,7 +79,6 @@ class FeedConnector:
         if fetched.status == HTTPStatus.NOT_MODIFIED:
             yield Page(rows=(), cursor=cursor, next_due=due)
             return
-        _check_status(fetched)
         content_type = fetched.headers.get("content-type", "")
         page = await _page(fetched.body, cursor, url=fetched.url, content_type=content_type)
         hints = [hint for hint in (due, page.next_due) if hint is not None]
@@ -111,17 +108,7 @@ class FeedConnector:
             headers["If-Modified-Since"] = modified
         if self.settings.authorization is not None:
             headers["Authorization"] = self.settings.authorization.get_secret_value()
-        try:
-            return await self.tools.outbound.get(
-                self.settings.url,
-                headers=headers,
-                max_bytes=self.tools.max_bytes,
-                deadline=_DEADLINE,
-            )
-        except AskedToWait as error:
-            raise SourceBusy(f"{error}.", retry_after=error.retry_after) from error
-        except OutboundError as error:
-            raise SourceBroken(f"{error}.") from error
+        return await self.tools.get(self.settings.url, headers=headers)
 
 
 async def _page(body: bytes, cursor: Cursor, *, url: str, content_type: str) -> Page:
@@ -141,23 +128,6 @@ def _parse(body: bytes, url: str, content_type: str, untrusted: frozenset[str]) 
         raise SourceBroken(f"The feed can't be read: {error}.") from error
 
 
-def _check_status(fetched: Fetched) -> None:
-    status = fetched.status
-    if status == HTTPStatus.OK:
-        return
-    reason = f"The feed's server answers {status}{_phrase(status)}."
-    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise SourceBusy(reason, retry_after=fetched.retry_after or 0.0)
-    raise SourceBroken(reason)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return f" ({HTTPStatus(status).phrase})"
-    except ValueError:
-        return ""
-
-
 def _freshness(headers: Mapping[str, str]) -> timedelta | None:
     """How long the answer stays fresh as `Cache-Control: max-age` says (RFC 9111)."""
     match = _MAX_AGE.search(headers.get("cache-control", ""))
@@ -174,9 +144,11 @@ def _interval(settings: SourceSettings) -> timedelta:
 
 CONNECTOR = ConnectorKind(
     kind="feed",
+    title="Feeds",
     summary="Follows an RSS, Atom or JSON feed",
     settings=FeedSettings,
     channel=Channel.BLOG,
     open=_open,
     interval=_interval,
+    capabilities=frozenset({Capability.REPLIES, Capability.MEDIA}),
 )

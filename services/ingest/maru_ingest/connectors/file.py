@@ -14,6 +14,7 @@ from pydantic import Field
 
 from maru_contracts.posts import Channel
 from maru_ingest.connector import (
+    Capability,
     ConnectorKind,
     Cursor,
     Page,
@@ -150,9 +151,11 @@ def _open(settings: SourceSettings, tools: Tools) -> FileConnector:
 
 CONNECTOR = ConnectorKind(
     kind="file",
+    title="Files",
     summary="Follows a file: NDJSON, CSV, a feed, or a saved answer of a platform's API",
     settings=FileSettings,
     channel=Channel.OTHER,
     open=_open,
     interval=lambda settings: timedelta(seconds=cast("FileSettings", settings).interval_seconds),
+    capabilities=frozenset({Capability.REPLIES, Capability.MEDIA, Capability.METRICS}),
 )

@@ -70,7 +70,7 @@ def is_answer(written: str) -> bool:
     """Whether some platform knows this JSON, or it is an error and no row of somebody's own."""
     value = loads(written.encode("utf-8", "replace"))
     try:
-        return find(value) is not None or (bool(_error(value)) and not _is_row(value))
+        return find(value) is not None or (bool(error_in(value)) and not _is_row(value))
     except Unreadable:
         return not _is_row(value)
 
@@ -121,7 +121,7 @@ def _check_size(value: object) -> None:
 
 def unknown(value: object) -> Unreadable:
     """Say what JSON looks like that no platform calls its own."""
-    if reason := _error(value):
+    if reason := error_in(value):
         return Unreadable(f"an API's error, not posts: {reason}")
     if value == [] or untyped.at(value, "data") == []:
         return Unreadable("an empty list: no posts, and no sign of whose answer it is")
@@ -137,7 +137,7 @@ def unknown(value: object) -> Unreadable:
     return Unreadable(f"JSON of no known platform: its fields are {names or 'none'}")
 
 
-def _error(value: object) -> str:
+def error_in(value: object) -> str:
     """Return what an object that is an error in itself says: `{"error": "Record not found"}`.
 
     Also problem details (RFC 9457) and other objects that commonly stand for nothing else.

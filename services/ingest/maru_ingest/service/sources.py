@@ -96,10 +96,7 @@ class Sources:
             return _found(await sources.source_by_id(connection, source_id), source_id)
 
     def _new(self, wanted: NewSource) -> Source:
-        kind = self.kinds.get(wanted.kind)
-        if kind is None:
-            known = ", ".join(sorted(self.kinds))
-            raise Unprocessable(f"There is no connector {wanted.kind!r}; there are: {known}.")
+        kind = known_kind(self.kinds, wanted.kind)
         now = domain.utc_now()
         return Source(
             id=str(uuid4()),
@@ -108,7 +105,7 @@ class Sources:
             name=wanted.name,
             kind=wanted.kind,
             channel=wanted.channel or kind.channel,
-            settings=_checked(kind, wanted.settings),
+            settings=checked_settings(kind, wanted.settings),
             secret=_signing_secret() if kind.open is None else None,
             created_at=now,
             next_poll_at=now if kind.open is not None else None,
@@ -122,7 +119,21 @@ def shown_settings(kind: ConnectorKind | None, settings: Mapping[str, Any]) -> d
     return kind.settings.model_validate(settings).model_dump(mode="json")
 
 
-def _checked(kind: ConnectorKind, settings: Mapping[str, Any]) -> dict[str, Any]:
+def known_kind(kinds: Mapping[str, ConnectorKind], name: str) -> ConnectorKind:
+    """Return the kind of that name. Raises Unprocessable, which names those that there are."""
+    kind = kinds.get(name)
+    if kind is None:
+        raise Unprocessable(
+            f"There is no connector {name!r}; there are: {', '.join(sorted(kinds))}."
+        )
+    return kind
+
+
+def checked_settings(kind: ConnectorKind, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as they are stored, with secrets in the clear and defaults filled in.
+
+    Raises Unprocessable, which says for each setting what is wrong with it.
+    """
     try:
         model = kind.settings.model_validate(settings)
     except ValidationError as error:

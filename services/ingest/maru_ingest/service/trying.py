@@ -1,0 +1,72 @@
+"""Shows the first posts of a source that is not followed yet; nothing of them is stored."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from maru_ingest import domain
+from maru_ingest.connector import Connector, ConnectorKind, SourceBroken, SourceBusy, Tools
+from maru_ingest.formats.parsed import BadRow, ParsedPost
+from maru_ingest.service.sources import checked_settings, known_kind
+from maru_kit.errors import Unprocessable
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a source shows at once: its newest posts, newest first, and rows that are none.
+
+    `posts` is how many posts its first pages held in all. `is_waiting` says that the source was
+    still being listened to when time was up, as a quiet stream is.
+    """
+
+    newest: Sequence[ParsedPost]
+    rejected: Sequence[BadRow]
+    posts: int
+    is_waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """Opens connectors without a source. `seconds` is the longest that one try may take."""
+
+    kinds: Mapping[str, ConnectorKind]
+    tools: Tools
+    seconds: float = 15.0
+
+    async def try_out(self, name: str, settings: Mapping[str, Any], *, most: int) -> Tried:
+        """Return at most `most` posts, and as many bad rows, of what a source would bring first.
+
+        Raises Unprocessable for an unknown kind, settings that do not fit, a kind whose posts are
+        pushed, and a source that does not answer as it should, with its reason.
+        """
+        kind = known_kind(self.kinds, name)
+        model = kind.settings.model_validate(checked_settings(kind, settings))
+        if kind.open is None:
+            raise Unprocessable(
+                f"The posts of a {name} source are sent to Maru: add it, then send."
+            )
+        try:
+            return await self._look(kind.open(model, self.tools), most)
+        except (SourceBroken, SourceBusy) as error:
+            raise Unprocessable(str(error)) from error
+
+    async def _look(self, connector: Connector, most: int) -> Tried:
+        found: list[ParsedPost] = []
+        bad: list[BadRow] = []
+        is_waiting = False
+        try:
+            async with asyncio.timeout(self.seconds), aclosing(connector.pages({})) as pages:
+                async for page in pages:
+                    for row in page.rows:
+                        checked = domain.as_row(row) if isinstance(row, ParsedPost) else row
+                        if isinstance(checked, BadRow):
+                            bad.append(checked)
+                        else:
+                            found.append(checked)
+                    if len(found) + len(bad) >= most:
+                        break
+        except TimeoutError:
+            is_waiting = True
+        return Tried(found[: -most - 1 : -1], bad[:most], len(found), is_waiting)

@@ -1,0 +1,320 @@
+"""What every connector must do, whatever it follows: each file of `connectors/` runs all of this.
+
+The platform is played by the file of the same name in `tests/upstreams`.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import cast
+
+import pytest
+
+from maru_contracts.posts import Post
+from maru_ingest import connectors
+from maru_ingest.collector import Collector
+from maru_ingest.connector import Backfilling, Capability, Connector, Page, Tools
+from maru_ingest.formats.parsed import ParsedPost
+from maru_ingest.service.publishing import Publisher
+from maru_ingest.service.sources import NewSource, Sources
+from maru_ingest.service.trying import Trying
+from maru_ingest.store import sources as stored_sources
+from maru_ingest.store.sources import Source
+from maru_kit.outbound import open_outbound
+from upstreams.upstream import RETRY_SECONDS, Mode, Upstream
+
+Read = Callable[[], Awaitable[list[Post]]]
+KINDS = {name: kind for name, kind in connectors.kinds().items() if kind.open is not None}
+PLAYED: dict[str, type[Upstream]] = {
+    name: import_module(f"upstreams.{name}").UPSTREAM for name in KINDS
+}
+FAULTS: list[tuple[str, Mode]] = [
+    (name, mode) for name, played in PLAYED.items() for mode in sorted(played.misbehaves)
+]
+_DEADLINE = 1.0
+
+
+def able(wanted: Capability) -> list[str]:
+    return [name for name, kind in KINDS.items() if wanted in kind.capabilities]
+
+
+def with_fault(wanted: Mode) -> list[str]:
+    return [name for name, mode in FAULTS if mode == wanted]
+
+
+@dataclass
+class Stage:
+    """A platform that is played, and the service that follows it."""
+
+    name: str
+    upstream: Upstream
+    tools: Tools
+    publisher: Publisher
+    collected: Read
+
+    @property
+    def sources(self) -> Sources:
+        return Sources(self.publisher.database, KINDS)
+
+    async def follow(self) -> Source:
+        settings = self.upstream.settings()
+        return await self.sources.add(NewSource("w", "p", "it", self.name, None, settings))
+
+    def connector(self) -> Connector:
+        kind = KINDS[self.name]
+        assert kind.open is not None
+        return kind.open(kind.settings.model_validate(self.upstream.settings()), self.tools)
+
+    @asynccontextmanager
+    async def collecting(self) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            collector = Collector(self.publisher, KINDS, self.tools, "i1", tick_seconds=0.02)
+            group.create_task(collector.run(stop))
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def until(
+        self, source: Source, holds: Callable[[Source], bool], *, seconds: float = 20
+    ) -> Source:
+        ends = time.monotonic() + seconds
+        while not holds(found := await self.sources.find("w", source.id)):
+            assert time.monotonic() < ends, found
+            await asyncio.sleep(0.02)
+        return found
+
+    async def until_posts(self, source: Source, number: int, *, seconds: float = 20) -> Source:
+        return await self.until(source, lambda one: one.posts == number, seconds=seconds)
+
+    async def make_due(self, source: Source) -> None:
+        async with self.publisher.database.transaction() as connection:
+            await stored_sources.set_state(
+                connection, source.id, "active", next_poll_at=source.created_at
+            )
+
+
+@pytest.fixture
+async def stage(name: str, publisher: Publisher, collected: Read) -> AsyncIterator[Stage]:
+    async with (
+        PLAYED[name]().serving() as upstream,
+        open_outbound(allow=[upstream.host]) as outbound,
+    ):
+        tools = Tools(outbound, upstream.folder, deadline=_DEADLINE)
+        yield Stage(name, upstream, tools, publisher, collected)
+
+
+def texts(page: Page) -> list[str]:
+    return [row.text for row in page.rows if isinstance(row, ParsedPost)]
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_what_is_there_and_what_comes_arrives_once_and_in_order(stage: Stage) -> None:
+    written = [stage.upstream.write(f"Dark mode, please ({number})") for number in range(3)]
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 3)
+        written += [stage.upstream.write(f"오프라인에서도 되면 좋겠어요 😀 {n}") for n in range(2)]
+        found = await stage.until_posts(source, 5)
+
+    posts = await stage.collected()
+    assert [post.text for post in posts] == [one.text for one in written]
+    assert len({post.id for post in posts}) == 5
+    assert {post.revision for post in posts} == {0}
+    assert (found.state, found.reason, found.rejected) == ("active", "", 0)
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_nothing_is_lost_between_two_polls_however_much_came(stage: Stage) -> None:
+    stage.upstream.write("the first")
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 1)
+    many = stage.upstream.page * 3 + 1
+    for number in range(many):
+        stage.upstream.write(f"while nobody looked {number}")
+    await stage.make_due(source)
+    async with stage.collecting():
+        found = await stage.until_posts(source, many + 1)
+
+    assert len({post.text for post in await stage.collected()}) == many + 1
+    assert found.rejected == 0
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+@pytest.mark.parametrize("name", KINDS)
+async def test_a_poll_that_is_cut_off_goes_on_where_it_was(stage: Stage, *, is_saved: bool) -> None:
+    stage.upstream.write("the first")
+    source = await stage.follow()
+    connector, publisher = stage.connector(), stage.publisher
+    async with aclosing(connector.pages({})) as pages:
+        page = await anext(pages)
+        await publisher.publish(source.origin(), page.rows, cursor=page.cursor)
+    many = stage.upstream.page * 2
+    for number in range(many):
+        stage.upstream.write(f"later {number}")
+    known = await stage.sources.find("w", source.id)
+    async with aclosing(connector.pages(known.cursor)) as pages:
+        page = await anext(pages)
+        cursor = page.cursor if is_saved else None
+        await publisher.publish(source.origin(), page.rows, cursor=cursor)
+    async with stage.collecting():
+        await stage.until_posts(source, many + 1)
+
+    posts = await stage.collected()
+    assert sorted(post.text for post in posts) == sorted(it.text for it in stage.upstream.posts)
+    assert {post.revision for post in posts} == {0}
+
+
+@pytest.mark.parametrize(("name", "mode"), FAULTS)
+async def test_a_platform_that_misbehaves_is_told_of_and_loses_nothing(
+    stage: Stage, mode: Mode, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.upstream.write("before")
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 1)
+        stage.upstream.mode = mode
+        stage.upstream.hang_up()
+        broken = await stage.until(source, lambda one: one.state != "active")
+        stage.upstream.write("meanwhile")
+        stage.upstream.mode = "ok"
+        if mode == "throttled":
+            await asyncio.sleep(RETRY_SECONDS)
+        await stage.make_due(source)
+        await stage.until_posts(source, 2)
+        stage.upstream.write("after")
+        await stage.until_posts(source, 3)
+
+    assert broken.reason
+    assert "An error in the connector" not in broken.reason
+    if stage.upstream.secret:
+        assert stage.upstream.secret not in broken.reason + caplog.text
+    assert [post.text for post in await stage.collected()] == ["before", "meanwhile", "after"]
+
+
+@pytest.mark.parametrize("name", with_fault("throttled"))
+async def test_who_asks_for_silence_is_left_alone(stage: Stage) -> None:
+    stage.upstream.write("before")
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 1)
+        stage.upstream.mode = "throttled"
+        stage.upstream.hang_up()
+        await stage.until(source, lambda one: one.state != "active")
+        asked = list(stage.upstream.asked)
+        await stage.make_due(source)
+        await asyncio.sleep(asked[-1] + RETRY_SECONDS - 0.5 - time.monotonic())
+
+        assert stage.upstream.asked == asked
+
+
+@pytest.mark.parametrize("name", with_fault("refused"))
+async def test_credentials_that_are_refused_are_not_tried_again_at_once(stage: Stage) -> None:
+    stage.upstream.mode = "refused"
+    source = await stage.follow()
+    async with stage.collecting():
+        broken = await stage.until(source, lambda one: one.state == "broken")
+
+    assert "401" in broken.reason
+    assert "The access token is invalid" in broken.reason
+    assert broken.next_poll_at is not None
+    assert broken.next_poll_at - datetime.now(UTC) > timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("name", able(Capability.LIVE))
+async def test_what_is_live_comes_without_a_poll(stage: Stage) -> None:
+    stage.upstream.write("before")
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 1)
+        ends = time.monotonic() + 10
+        while not stage.upstream.listeners:
+            assert time.monotonic() < ends, "no stream was opened"
+            await asyncio.sleep(0.02)
+        asked = list(stage.upstream.asked)
+        stage.upstream.write("now")
+        await stage.until_posts(source, 2, seconds=3)
+
+        assert stage.upstream.asked == asked
+
+
+@pytest.mark.parametrize("name", able(Capability.BACKFILL))
+async def test_history_is_the_range_that_was_asked_for_and_can_be_cut_off(stage: Stage) -> None:
+    since = datetime.now(UTC) - timedelta(days=7)
+    until = since + timedelta(days=3)
+    many = stage.upstream.page * 2 + 1
+    step = (until - since) / many
+    stage.upstream.write("too early", at=since - timedelta(hours=1))
+    written = [stage.upstream.write(f"then {n}", at=since + step * n) for n in range(many)]
+    stage.upstream.write("too late", at=until)
+    wanted = {one.text for one in written}
+    connector = cast("Backfilling", stage.connector())
+
+    whole = [texts(page) async for page in connector.history(since, until, {})]
+    cursors = [page.cursor async for page in connector.history(since, until, {})]
+
+    assert sorted(text for page in whole for text in page) == sorted(wanted)
+    assert len([page for page in whole if page]) > 1
+    for number, cursor in enumerate(cursors[:-1]):
+        rest = [page async for page in connector.history(since, until, cursor)]
+        after = {text for page in rest for text in texts(page)}
+        assert {text for page in whole[: number + 1] for text in page} | after == wanted
+
+
+@pytest.mark.parametrize("name", [name for name, played in PLAYED.items() if played.edits])
+async def test_an_edited_post_is_the_next_revision_of_the_same(stage: Stage) -> None:
+    written = stage.upstream.write("dark mode")
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 1)
+        stage.upstream.edit(written, "dark mode, please")
+        await stage.until_posts(source, 2)
+
+    first, second = await stage.collected()
+    assert first.id == second.id
+    assert (second.revision, second.text) == (1, "dark mode, please")
+
+
+@pytest.mark.parametrize("name", able(Capability.REPLIES))
+async def test_a_reply_names_what_it_answers(stage: Stage) -> None:
+    parent = stage.upstream.write("dark mode")
+    stage.upstream.write("Yes!", parent=parent.native_id)
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 2)
+
+    posts = {post.text: post for post in await stage.collected()}
+    assert posts["Yes!"].in_reply_to == posts["dark mode"].native_id
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_trying_a_source_out_shows_the_newest_posts_and_stores_nothing(
+    stage: Stage,
+) -> None:
+    for number in range(12):
+        stage.upstream.write(f"post {number}")
+
+    trying = Trying(KINDS, stage.tools, seconds=3.0)
+    tried = await trying.try_out(stage.name, stage.upstream.settings(), most=10)
+
+    assert [post.text for post in tried.newest] == [f"post {n}" for n in range(11, 1, -1)]
+    assert not tried.rejected
+    assert await stage.collected() == []
+    assert await stage.sources.page("w", after=None, limit=10) == []
+
+
+@pytest.mark.parametrize("name", [name for name, played in PLAYED.items() if played.secret])
+async def test_a_secret_is_never_shown_again(stage: Stage) -> None:
+    secret = stage.upstream.secret
+    source = await stage.follow()
+
+    model = KINDS[stage.name].settings.model_validate(source.settings)
+
+    assert secret in str(source.settings)
+    assert secret not in repr(model) + model.model_dump_json()
