@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from kit.hostile import Hostile, bomb, open_hostile
 from maru_kit.outbound import (
     Blocked,
+    Manners,
     Outbound,
     OutboundError,
     TimedOut,
@@ -181,7 +182,7 @@ async def test_a_host_is_asked_two_questions_at_a_time(
 
 
 async def test_what_was_given_up_holds_no_connection(hostile: Hostile) -> None:
-    async with open_outbound(allow=[hostile.host], patience=100) as outbound:
+    async with open_outbound(allow=[hostile.host], manners=Manners(patience=100)) as outbound:
         for _ in range(30):
             with pytest.raises(TimedOut):
                 await outbound.get(hostile.url("/drip"), deadline=0.01)

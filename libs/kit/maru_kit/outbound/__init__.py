@@ -14,6 +14,7 @@ from maru_kit.outbound.errors import (
 )
 from maru_kit.outbound.fetched import Fetched
 from maru_kit.outbound.lines import Lines
+from maru_kit.outbound.manners import Manners
 from maru_kit.outbound.websocket import WebSocket
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Disallowed",
     "Fetched",
     "Lines",
+    "Manners",
     "Outbound",
     "OutboundError",
     "Refused",

@@ -20,7 +20,7 @@ from maru_kit.outbound.errors import Blocked, Refused, TimedOut, Unreachable
 from maru_kit.outbound.fetched import Fetched
 from maru_kit.outbound.guard import Guard, Resolve, resolve
 from maru_kit.outbound.lines import IDLE_SECONDS, MAX_LINE, Lines
-from maru_kit.outbound.manners import PATIENCE, Asker, Manners
+from maru_kit.outbound.manners import Asker, Manners
 from maru_kit.outbound.websocket import MAX_MESSAGE, WebSocket
 
 USER_AGENT = f"{robots.PRODUCT}/0.1 (feed reader)"
@@ -72,7 +72,7 @@ class Outbound:
         self._guard = guard
         self._manners = manners
         self._context = context
-        self._robots = robots.Robots()
+        self._robots = robots.Robots(manners.clock)
 
     async def get(
         self,
@@ -321,13 +321,13 @@ async def open_outbound(
     resolver: Resolve = resolve,
     network: httpcore.AsyncNetworkBackend | None = None,
     context: ssl.SSLContext | None = None,
-    patience: int = PATIENCE,
+    manners: Manners | None = None,
 ) -> AsyncIterator[Outbound]:
     """Open the way out, and close its connections at the end.
 
     `allow` names hosts of the own network that may be asked all the same (`host` or `host:port`).
     `network` opens the connections to addresses that were found to be outside, `context` says
-    whose certificates are believed. After `patience` failures in a row a host is left alone.
+    whose certificates are believed, and `manners` how hosts are treated.
     """
     guard = Guard(allow, resolver=resolver, network=network)
     if context is None:
@@ -347,7 +347,7 @@ async def open_outbound(
             network_backend=guard,
         ) as streams,
     ):
-        yield Outbound(pool, streams, guard, Manners(patience), context)
+        yield Outbound(pool, streams, guard, manners or Manners(), context)
 
 
 @cache

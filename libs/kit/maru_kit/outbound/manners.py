@@ -9,7 +9,7 @@ import hashlib
 import random
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,9 +19,6 @@ from weakref import WeakValueDictionary
 
 from maru_kit.outbound import limits
 from maru_kit.outbound.errors import AskedToWait, Unreachable
-
-PATIENCE = 5
-"""Failures in a row after which a host is left alone."""
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -68,7 +65,8 @@ class _Health:
 class Manners:
     """What is known of hosts. `patience` is how many failures in a row are borne."""
 
-    patience: int = PATIENCE
+    patience: int = 5
+    clock: Callable[[], float] = time.monotonic
     dice: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
@@ -79,7 +77,7 @@ class Manners:
 
     def check(self, asker: Asker) -> None:
         """Raise AskedToWait while the host wants no request, or is left alone."""
-        now = time.monotonic()
+        now = self.clock()
         host = asker.host
         silences = (self._silent_until.get(who, 0.0) for who in (asker, Asker(host)))
         left = max(silences) - now
@@ -154,15 +152,15 @@ class Manners:
     async def _pause(self, host: str, delay: float) -> None:
         """Wait until the last request is `delay` ago, which another one may put off meanwhile."""
         while True:
-            early = self._asked_at.get(host, -delay) + delay - time.monotonic()
+            early = self._asked_at.get(host, -delay) + delay - self.clock()
             if early <= 0:
                 break
             await asyncio.sleep(early)
-        _note(self._asked_at, host, time.monotonic())
+        _note(self._asked_at, host, self.clock())
 
     def _keep_silent(self, asker: Asker, seconds: float | None) -> None:
         if seconds:
-            until = time.monotonic() + seconds
+            until = self.clock() + seconds
             _note(self._silent_until, asker, max(until, self._silent_until.get(asker, 0.0)))
 
     def _failed(self, host: str) -> None:
@@ -170,7 +168,7 @@ class Manners:
         health.failures += 1
         if health.failures == self.patience or health.trying:
             rest = _FIRST_REST * 2 ** min(health.rests, _MOST_DOUBLINGS)
-            health.rest_until = time.monotonic() + self.dice.uniform(0.5, 1.0) * rest
+            health.rest_until = self.clock() + self.dice.uniform(0.5, 1.0) * rest
             health.rests += 1
         health.trying = False
         _note(self._health, host, health)

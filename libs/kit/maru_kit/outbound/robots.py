@@ -52,7 +52,8 @@ Read = Callable[[str], Awaitable[tuple[int, bytes]]]
 class Robots:
     """Remembers the rules of sites for a day, of at most a thousand and so many bytes in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._sites: OrderedDict[str, Site] = OrderedDict()
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -66,8 +67,8 @@ class Robots:
         site = f"{split.scheme}://{split.netloc.lower()}"
         async with self._asking.setdefault(site, asyncio.Lock()):
             known = self._sites.get(site)
-            if known is None or known.until <= time.monotonic():
-                known = await _ask(f"{site}/robots.txt", read)
+            if known is None or known.until <= self._clock():
+                known = await _ask(f"{site}/robots.txt", read, self._clock())
                 self._remember(site, known)
         if known.rules is None:
             raise Disallowed(f"The robots.txt of {urls.host(url)} can't be read, which means no")
@@ -84,16 +85,16 @@ class Robots:
             self._sites.popitem(last=False)
 
 
-async def _ask(address: str, read: Read) -> Site:
+async def _ask(address: str, read: Read, now: float) -> Site:
     try:
         status, body = await read(address)
     except Unreachable:
-        return Site(None, 0, time.monotonic() + _SOON)
+        return Site(None, 0, now + _SOON)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Site(None, 0, time.monotonic() + _SOON)
+        return Site(None, 0, now + _SOON)
     text = body.decode("utf-8-sig", "replace") if status == HTTPStatus.OK else ""
     rules = await asyncio.to_thread(rules_of, text)
-    return Site(rules, len(text), time.monotonic() + _FRESH)
+    return Site(rules, len(text), now + _FRESH)
 
 
 def rules_of(text: str) -> Protego:
