@@ -15,7 +15,7 @@ MAX_LINE = 1024 * 1024
 IDLE_SECONDS = 90.0
 """The longest silence: X and Mastodon send a sign of life every 15 to 30 seconds."""
 
-_PIECE = 64 * 1024
+_PIECE = 16 * 1024
 
 
 class Splitter:
