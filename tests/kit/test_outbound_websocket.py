@@ -397,10 +397,12 @@ async def test_who_takes_nothing_does_not_hold_us() -> None:
         await shake(call)
         await asyncio.sleep(3600)
 
-    async with bad(handler) as (server, outbound):
-        async with outbound.websocket(server.url(scheme="ws"), idle_seconds=0.3) as socket:
-            with pytest.raises(TimedOut):
-                await socket.send(os.urandom(100 * MB))
+    async with (
+        bad(handler) as (server, outbound),
+        outbound.websocket(server.url(scheme="ws"), idle_seconds=0.3) as socket,
+    ):
+        with pytest.raises(TimedOut):
+            await socket.send(os.urandom(100 * MB))
 
 
 async def test_who_does_not_answer_a_goodbye_is_not_waited_for_long() -> None:
@@ -487,9 +489,11 @@ async def test_no_header_is_smuggled_in(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("trick", ["/a\r\nX-Evil: 1", "/a HTTP/1.1\r\nX-Evil: 1\r\n", "/?a\nb c"])
 async def test_no_header_is_smuggled_in_by_an_address(trick: str) -> None:
-    async with bad(framing(frame(0x81, b"hi"))) as (server, outbound):
-        async with outbound.websocket(server.url(trick, scheme="ws")) as socket:
-            assert await anext(socket) == "hi"
+    async with (
+        bad(framing(frame(0x81, b"hi"))) as (server, outbound),
+        outbound.websocket(server.url(trick, scheme="ws")) as socket,
+    ):
+        assert await anext(socket) == "hi"
     [head] = server.heads
     assert "\nX-Evil" not in head
     assert len(head.splitlines()[0].split(" ")) == 3
@@ -504,13 +508,15 @@ async def test_the_certificate_must_be_the_hosts(tmp_path: Path) -> None:
         theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         theirs.load_cert_chain(served.certificate, served.key)
         ours = ssl.create_default_context(cafile=str(believed.certificate))
-        async with misbehaving(framing(frame(0x81, b"hi")), tls=theirs) as server:
-            async with open_outbound(allow=[server.host], context=ours) as outbound:
-                if is_fine:
-                    async with outbound.websocket(server.url(scheme="wss")) as socket:
-                        assert await anext(socket) == "hi"
-                else:
-                    with pytest.raises(Unreachable, match="certificate"):
-                        async with outbound.websocket(server.url(scheme="wss")):
-                            pass
-                    assert server.heads == []
+        async with (
+            misbehaving(framing(frame(0x81, b"hi")), tls=theirs) as server,
+            open_outbound(allow=[server.host], context=ours) as outbound,
+        ):
+            if is_fine:
+                async with outbound.websocket(server.url(scheme="wss")) as socket:
+                    assert await anext(socket) == "hi"
+            else:
+                with pytest.raises(Unreachable, match="certificate"):
+                    async with outbound.websocket(server.url(scheme="wss")):
+                        pass
+                assert server.heads == []
