@@ -199,7 +199,9 @@ async def test_streams_take_no_place_of_short_requests() -> None:
         await call.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
 
     async with asking(answer) as (server, outbound):
-        open_ones = [outbound.lines(server.url("/stream")) for _ in range(20)]
+        open_ones = [
+            outbound.lines(server.url("/stream")) for _ in range(101)
+        ]  # more than short requests may be
         streams = [await one.__aenter__() for one in open_ones]
         assert {await anext(stream) for stream in streams} == {b"first"}
         assert (await outbound.get(server.url("/short"), deadline=2)).body == b"ok"
