@@ -11,7 +11,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kit.misbehaving import STREAM, Answer, Call, Server, misbehaving
@@ -282,6 +282,7 @@ CONTENT = st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"n").repla
 CUTS = st.lists(st.integers(0, 60), max_size=10)
 
 
+@example([(b"", b"\r\n")], b"", [1, 1])
 @given(st.lists(st.tuples(CONTENT, ENDS), max_size=8), CONTENT, CUTS)
 def test_lines_are_the_same_however_they_are_cut(
     lines: list[tuple[bytes, bytes]], last: bytes, cuts: list[int]
