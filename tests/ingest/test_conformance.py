@@ -246,7 +246,7 @@ async def test_what_is_live_comes_without_a_poll(stage: Stage) -> None:
 
 @pytest.mark.parametrize("name", able(Capability.BACKFILL))
 async def test_history_is_the_range_that_was_asked_for_and_can_be_cut_off(stage: Stage) -> None:
-    since = datetime.now(UTC) - timedelta(days=7)
+    since = datetime.now(UTC).replace(microsecond=0) - timedelta(days=7)
     until = since + timedelta(days=3)
     many = stage.upstream.page * 2 + 1
     step = (until - since) / many
