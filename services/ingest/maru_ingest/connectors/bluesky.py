@@ -101,6 +101,7 @@ _IMAGES = "https://cdn.bsky.app/img/feed_fullsize/plain/{did}/{cid}"
 _VIDEOS = "https://video.bsky.app/watch/{did}/{cid}/playlist.m3u8"
 
 Place = Mapping[str, Any]  # `list`, `window` and the API's own `cursor`: where a walk goes on
+Span = tuple[datetime, datetime]  # from, and up to but without
 People = dict[str, Object]  # profiles by DID, those of whom nothing is known empty
 
 
@@ -133,9 +134,7 @@ class Search:
 
     def may_hold(self, folded: str) -> bool:
         """Whether a message is worth a closer look; one that holds this search always is."""
-        if self.needle in folded:
-            return True
-        return "\\u" in folded and not self.needle.isascii()
+        return self.needle in folded or "\\u" in folded  # any letter may be written by its number
 
     def holds(self, record: Object) -> bool:
         """Whether a post holds all that is looked for."""
@@ -360,14 +359,14 @@ class _List:
         """In how many pieces a range is asked for; search does not page deep, so by day."""
         return max(1, -((since - until) // _DAY)) if self.search else 1
 
-    def window(self, since: datetime, until: datetime, number: int) -> tuple[datetime, datetime]:
+    def window(self, since: datetime, until: datetime, number: int) -> Span:
         """Return one piece of a range."""
         if not self.search:
             return since, until
         start = since + number * _DAY
         return start, min(start + _DAY, until)
 
-    def path(self, span: tuple[datetime, datetime] | None, cursor: str) -> str:
+    def path(self, span: Span | None, cursor: str) -> str:
         """Return what to ask for a page."""
         asked = {"limit": str(_LIMIT)}
         if self.search:
@@ -463,7 +462,7 @@ class BlueskyConnector:
         begun = _now() - _UNINDEXED
         lists = self._lists()
         for number, each in enumerate(lists, start=1):
-            rows, _, _ = await self._page(each, None, "")
+            rows, _, _ = await self._page(each)
             yield Page(rows, {"time_us": begun} if number == len(lists) else cursor)
 
     async def _catch_up(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
@@ -486,11 +485,11 @@ class BlueskyConnector:
         number, window, cursor = (place.get(k, d) for k, d in _START.items())
         while number < len(lists):
             each = lists[number]
-            span = each.window(since, until, window)
+            whole, piece = (since, until), each.window(since, until, window)
             for _ in range(_MAX_PAGES):
-                rows, after, oldest = await self._page(each, span, cursor)
-                is_over = not after or after == cursor or (oldest and oldest < span[0])
-                if is_over:
+                rows, after, oldest = await self._page(each, cursor, whole, piece)
+                is_past = each.search is None and oldest is not None and oldest < since
+                if is_past or not after or after == cursor:
                     break
                 cursor = after
                 yield rows, {"list": number, "window": window, "cursor": cursor}
@@ -506,15 +505,19 @@ class BlueskyConnector:
         return [*(_List(did=did) for did in self._dids), *searches]
 
     async def _page(
-        self, each: _List, span: tuple[datetime, datetime] | None, cursor: str
+        self, each: _List, cursor: str = "", whole: Span | None = None, piece: Span | None = None
     ) -> tuple[Sequence[Row], str, datetime | None]:
-        """Return a page's rows within `span`, the API's next cursor, and the oldest time there."""
-        answer = await self._ask(each.path(span, cursor), is_search=each.search is not None)
+        """Return a page's rows within a range, the API's next cursor, and the oldest time there.
+
+        Only a piece of the range is asked for. Where one ends and the next begins is left to the
+        server, whose times may be more exact than those that it shows.
+        """
+        answer = await self._ask(each.path(piece, cursor), is_search=each.search is not None)
         value = _loads(answer)
         try:
             views = each.views(value)
             self._learn(untyped.mapping(view, "author") for view in views)
-            wanted = [view for view in views if _is_within(view, span) and self._suits(each, view)]
+            wanted = [view for view in views if _is_within(view, whole) and self._suits(each, view)]
             rows = read(wanted[::-1])
         except Unreadable as error:
             host = _host(answer)
@@ -801,7 +804,7 @@ def _sorted_at(view: object) -> datetime | None:
     return min((time for time in times if time), default=None)
 
 
-def _is_within(view: object, span: tuple[datetime, datetime] | None) -> bool:
+def _is_within(view: object, span: Span | None) -> bool:
     """Whether a post was written in a range; one without a time is never left out."""
     time = _sorted_at(view)
     return span is None or time is None or span[0] <= time < span[1]
