@@ -24,7 +24,9 @@ async def server() -> AsyncIterator[FeedServer]:
 
 @pytest.fixture
 async def client(tmp_path: Path, server: FeedServer) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(common=Common(home=tmp_path), allow_hosts=[server.host])
+    settings = Settings(
+        common=Common(home=tmp_path), allow_hosts=[server.host], page_delay_seconds=0
+    )
     app = create_app(settings, work=False)
     transport = httpx.ASGITransport(app=app)
     async with (
@@ -120,7 +122,7 @@ async def test_a_page_leads_to_its_feed(client: httpx.AsyncClient, server: FeedS
         "is_feed": False,
         "feeds": [{"url": server.url("/news.xml"), "title": "News"}],
     }
-    assert sum(server.requests.values()) == 1, "what the page says needs no guessing"
+    assert server.requests == {"/robots.txt": 1, "/blog/": 1}, "what a page says needs no guess"
 
 
 async def test_a_feed_is_its_own_feed(client: httpx.AsyncClient, server: FeedServer) -> None:
@@ -139,6 +141,22 @@ async def test_common_places_are_tried_politely(
     assert found == {"is_feed": False, "feeds": []}
     assert set(server.requests) >= {"/blog/", "/feed", "/rss.xml"}
     assert all(count == 1 for count in server.requests.values())
+
+
+async def test_pages_that_a_site_keeps_from_programs_are_not_looked_at(
+    client: httpx.AsyncClient, server: FeedServer
+) -> None:
+    server.robots = b"User-agent: *\nDisallow: /blog/\nDisallow: /feed$\nDisallow: /rss"
+    server.mode = "page"
+
+    refused = await client.post("/api/v1/sources/discover", json={"url": server.url("/blog/")})
+    found = await discovered(client, server.url("/"))
+
+    assert refused.status_code == 422
+    assert "robots.txt" in refused.json()["detail"]
+    assert found == {"is_feed": False, "feeds": []}
+    assert not {"/blog/", "/feed", "/rss", "/rss.xml"} & set(server.requests)
+    assert {"/", "/feed.xml", "/atom.xml"} < set(server.requests)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ class FeedServer:
 
     Modes: ok, gzip, unchanged (validators), status (with `status` and `answer_headers`), half,
     bomb (gzip), endless, drip (endless, a few bytes at a time), hang, cycle (redirects to
-    itself), page (HTML), raw (`body` as it is).
+    itself), page (HTML), raw (`body` as it is). There is no robots.txt unless `robots` is set.
     """
 
     mode: str = "ok"
@@ -35,6 +35,7 @@ class FeedServer:
     answer_headers: dict[str, str] = field(default_factory=dict)
     posts: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
+    robots: bytes | None = None
     ttl: int = 0
     host: str = ""
     requests: Counter[str] = field(default_factory=Counter)
@@ -60,9 +61,13 @@ class FeedServer:
                 name.lower(): value
                 for name, _, value in (line.partition(": ") for line in lines[1:] if line)
             }
-            self.requests[lines[0].split()[1]] += 1
+            path = lines[0].split()[1]
+            self.requests[path] += 1
             self.seen_headers.append(headers)
-            await self._respond(writer, headers)
+            if path == "/robots.txt":
+                send(writer, 404 if self.robots is None else 200, self.robots or b"", {})
+            else:
+                await self._respond(writer, headers)
             await writer.drain()
 
     async def _respond(  # noqa: C901, PLR0912 - one line a mode

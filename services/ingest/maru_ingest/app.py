@@ -45,7 +45,9 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             outbound = await stack.enter_async_context(open_outbound(allow=allowed))
             app.state.sources = Sources(database, kinds)
             app.state.lists = Lists(app.state.sources)
-            app.state.discovery = Discovery(outbound, settings.max_body_bytes)
+            app.state.discovery = Discovery(
+                outbound, settings.max_body_bytes, settings.page_delay_seconds
+            )
             app.state.receiver = Receiver(publisher)
             tools = Tools(outbound, settings.files_root, settings.max_body_bytes)
             app.state.trying = Trying(kinds, tools)

@@ -34,6 +34,12 @@ class Settings(BaseSettings):
         default_factory=list,
         description="JSON list of hosts (or host:port) of the own network that sources may be on",
     )
+    page_delay_seconds: float = Field(
+        default=0.5,
+        ge=0,
+        le=10,
+        description="Least time between two pages of one host that are looked at, in seconds",
+    )
     max_body_bytes: int = Field(
         default=5 * 1024 * 1024,
         ge=1024,

@@ -1,83 +1,78 @@
 """The one way out: every request that Maru makes to a stranger's server.
 
 A total deadline over all of it, a bound on what is decoded, redirects checked hop by hop, few
-connections to a host at a time, and no request to a host that asked us to wait.
+connections to a host at a time, and no request to a host that asked us to wait. Answers without
+an end have no total deadline, but one between two bytes.
 """
 
 import asyncio
-import time
-import zlib
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
 from http import HTTPStatus
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
-from weakref import WeakValueDictionary
 
 import httpcore
 
-from maru_kit.outbound.guard import Blocked, Guard, OutboundError, Resolve, resolve
+from maru_kit.outbound import decoding, robots, urls, websocket
+from maru_kit.outbound.errors import Blocked, Refused, TimedOut, Unreachable
+from maru_kit.outbound.fetched import Fetched
+from maru_kit.outbound.guard import Guard, Resolve, resolve
+from maru_kit.outbound.lines import IDLE_SECONDS, MAX_LINE, Lines
+from maru_kit.outbound.manners import Asker, Manners
+from maru_kit.outbound.websocket import MAX_MESSAGE, WebSocket
 
-USER_AGENT = "Maru/0.1 (feed reader)"
+USER_AGENT = f"{robots.PRODUCT}/0.1 (feed reader)"
 MAX_BYTES = 5 * 1024 * 1024
-MAX_WAIT = 3600.0
-"""The longest Retry-After that is obeyed, in seconds."""
 
 _DEADLINE = 20.0
 _MAX_HOPS = 3
-_PER_HOST = 2
-_REMEMBERED_HOSTS = 10_000
+_ROBOTS_HOPS = 5
+_MAX_STREAMS = 1_000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ANY_WRAPPING = 47
-_KEPT = "!#$%&'()*+,/:;=?@[]~"
-"""What stands for itself in an address, and what is escaped already."""
 
 _PUBLIC_HEADERS = frozenset({"accept", "accept-language"})
 """What a host that was redirected to may see; any other header may hold a secret."""
 
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
-class TooLarge(OutboundError):
-    """The answer is larger than what the caller takes."""
-
-
-class TimedOut(OutboundError):
-    """The answer was not complete by the deadline."""
-
-
-class Unreachable(OutboundError):
-    """No answer, or none that can be read."""
-
-
-class AskedToWait(OutboundError):
-    """The host has asked for silence; `retry_after` seconds of it are left."""
-
-    def __init__(self, detail: str, *, retry_after: float) -> None:
-        super().__init__(detail)
-        self.retry_after = retry_after
+_FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+"""What says where a request begins and ends, which is not the caller's to set."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """An answer. Header names are in lower case; `url` is where the last redirect led."""
+class _Question:
+    """What is asked at each stop of the way, and how."""
 
-    status: int
+    deadline: asyncio.Timeout
     headers: Mapping[str, str]
-    body: bytes
-    url: str
-    retry_after: float | None
+    method: str = "GET"
+    body: bytes = b""
+    max_bytes: int = MAX_BYTES
+    delay: float = 0.0
+    hops: int = _MAX_HOPS
+    is_page: bool = False
+    cut: bool = False
 
 
 class Outbound:
     """Asks other people's servers, politely. Make it with `open_outbound`."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool, guard: Guard) -> None:
+    def __init__(
+        self,
+        pool: httpcore.AsyncConnectionPool,
+        streams: httpcore.AsyncConnectionPool,
+        guard: Guard,
+        manners: Manners,
+        context: ssl.SSLContext,
+    ) -> None:
         self._pool = pool
+        self._streams = streams
         self._guard = guard
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._silent_until: OrderedDict[str, float] = OrderedDict()
+        self._manners = manners
+        self._context = context
+        self._robots = robots.Robots(manners.clock)
 
     async def get(
         self,
@@ -86,84 +81,237 @@ class Outbound:
         headers: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BYTES,
         deadline: float = _DEADLINE,
+        delay: float = 0.0,
     ) -> Fetched:
-        """Fetch an address; at most `max_bytes` after decoding, within `deadline` seconds in all.
+        """Fetch an address, following redirects; see `request`."""
+        return await self.request(
+            "GET", url, headers=headers, max_bytes=max_bytes, deadline=deadline, delay=delay
+        )
 
-        Raises an OutboundError: Blocked, TooLarge, TimedOut, Unreachable or AskedToWait.
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BYTES,
+        deadline: float = _DEADLINE,
+    ) -> Fetched:
+        """Send a body, whose kind the headers say in Content-Type; see `request`."""
+        return await self.request(
+            "POST", url, headers=headers, body=body, max_bytes=max_bytes, deadline=deadline
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int = MAX_BYTES,
+        deadline: float = _DEADLINE,
+        delay: float = 0.0,
+    ) -> Fetched:
+        """Ask for at most `max_bytes` after decoding, within `deadline` seconds in all.
+
+        At least `delay` seconds lie between this request and the one before to the same host.
+        Only GET follows redirects; to anything else a redirect is the answer. Raises an
+        OutboundError: Blocked, TooLarge, TimedOut, Unreachable or AskedToWait.
         """
-        try:
-            async with asyncio.timeout(deadline):
-                return await self._follow(_uri(url), dict(headers or {}), max_bytes)
-        except TimeoutError as error:
-            raise TimedOut(f"{_host(url)} did not finish within {deadline:g} s") from error
-        except (httpcore.ConnectError, httpcore.TimeoutException) as error:
-            raise Unreachable(f"{_host(url)} does not answer: {error}") from error
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise Unreachable(f"{_host(url)} broke off: {error or type(error).__name__}") from error
+        async with _within(deadline, url) as timeout:
+            question = _Question(timeout, headers or {}, method, body, max_bytes, delay)
+            return await self._follow(urls.uri(url), question)
 
-    async def _follow(self, url: str, headers: dict[str, str], max_bytes: int) -> Fetched:
-        for _ in range(_MAX_HOPS + 1):
-            fetched = await self._ask(url, headers, max_bytes)
-            target = fetched.headers.get("location")
-            if fetched.status not in _REDIRECTS or not target:
-                return fetched
-            following = _joined(url, target)
-            self._check_redirect(url, following)
-            if _origin(following) != _origin(url):
-                headers = {k: v for k, v in headers.items() if k.lower() in _PUBLIC_HEADERS}
-            url = following
-        raise Unreachable(f"{_host(url)} redirects more than {_MAX_HOPS} times")
+    async def page(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BYTES,
+        deadline: float = _DEADLINE,
+        delay: float = 0.0,
+    ) -> Fetched:
+        """Fetch a page that was made for people, unless its site objects (Disallowed).
 
-    def _check_redirect(self, url: str, following: str) -> None:
-        parts = _parts(following)
-        own = self._guard.allows(parts.host, parts.port)
-        if own and _origin(following) != _origin(url):
-            raise Blocked(f"{_host(url)} redirects to {parts.host}, a host of the own network")
-
-    async def _ask(self, url: str, headers: Mapping[str, str], max_bytes: int) -> Fetched:
-        parts = _parts(url)
-        self._check_silence(parts.host)
-        turn = self._turns.setdefault(parts.host, asyncio.Semaphore(_PER_HOST))
-        async with turn:
-            all_headers = {
-                "Host": parts.authority,
-                "User-Agent": USER_AGENT,
-                "Accept": "*/*",
-                "Accept-Encoding": "gzip, deflate",
-                **headers,
-            }
-            request = httpcore.Request("GET", url, headers=list(all_headers.items()))
-            response = await self._pool.handle_async_request(request)
-            try:
-                return await self._read(url, response, max_bytes)
-            finally:
-                await response.aclose()
-
-    async def _read(self, url: str, response: httpcore.Response, max_bytes: int) -> Fetched:
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in response.headers
-        }
-        retry_after = _retry_after(headers.get("retry-after"))
-        if response.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            self._keep_silent(_parts(url).host, retry_after)
-        body = b""
-        if response.status not in _REDIRECTS:
-            body = await _decoded(response, headers, max_bytes, _host(url))
-        return Fetched(response.status, headers, body, url, retry_after)
-
-    def _keep_silent(self, host: str, seconds: float | None) -> None:
-        if seconds:
-            self._silent_until[host] = time.monotonic() + seconds
-            while len(self._silent_until) > _REMEMBERED_HOSTS:
-                self._silent_until.popitem(last=False)
-
-    def _check_silence(self, host: str) -> None:
-        left = self._silent_until.get(host, 0) - time.monotonic()
-        if left > 0:
-            raise AskedToWait(
-                f"{host} asked not to be asked again for {left:.0f} s", retry_after=left
+        Its robots.txt is asked for once a day, within the same deadline.
+        """
+        async with _within(deadline, url) as timeout:
+            question = _Question(
+                timeout, headers or {}, max_bytes=max_bytes, delay=delay, is_page=True
             )
+            return await self._follow(urls.uri(url), question)
+
+    @asynccontextmanager
+    async def lines(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+        max_line: int = MAX_LINE,
+    ) -> AsyncIterator[Lines]:
+        """Open an answer without an end: look at its `status`, then iterate over its lines.
+
+        It takes none of the places of short requests at its host. Its head must come within the
+        usual deadline, and redirects are followed as by `get`.
+        """
+        async with _within(_DEADLINE, url) as timeout:
+            answer = await self._follow_to_lines(
+                urls.uri(url), _Question(timeout, headers or {}), idle_seconds, max_line
+            )
+        try:
+            yield answer
+        finally:
+            await answer.aclose()
+
+    @asynccontextmanager
+    async def websocket(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+        max_message: int = MAX_MESSAGE,
+        subprotocols: Sequence[str] = (),
+    ) -> AsyncIterator[WebSocket]:
+        """Open a WebSocket at a ws:// or wss:// address; `max_message` counts after unpacking.
+
+        Raises Refused when the host answers with another status (401, 429, a redirect …).
+        """
+        async with _within(_DEADLINE, url) as timeout:
+            socket = await self._connect(
+                urls.uri(url),
+                _Question(timeout, headers or {}),
+                idle_seconds=idle_seconds,
+                max_message=max_message,
+                subprotocols=subprotocols,
+            )
+        try:
+            yield socket
+        finally:
+            await socket.aclose()
+
+    async def _follow(self, url: str, question: _Question) -> Fetched:
+        for _ in range(question.hops + 1):
+            fetched = await self._ask(url, question)
+            target = _target(fetched.status, fetched.headers)
+            if target is None or question.method != "GET":
+                return fetched
+            url, question = self._redirected(url, target, question)
+        raise Unreachable(f"{urls.host(url)} redirects more than {question.hops} times")
+
+    async def _follow_to_lines(
+        self, url: str, question: _Question, idle_seconds: float, max_line: int
+    ) -> Lines:
+        for _ in range(question.hops + 1):
+            response, headers, wait = await self._open(url, question)
+            target = _target(response.status, headers)
+            if target is None:
+                return Lines(
+                    response,
+                    headers,
+                    url=url,
+                    retry_after=wait,
+                    idle_seconds=idle_seconds,
+                    max_line=max_line,
+                )
+            await response.aclose()
+            url, question = self._redirected(url, target, question)
+        raise Unreachable(f"{urls.host(url)} redirects more than {question.hops} times")
+
+    def _redirected(self, url: str, target: str, question: _Question) -> tuple[str, _Question]:
+        """Return where to go on, and what may be asked there."""
+        following = urls.joined(url, target)
+        there = urls.parts(following)
+        if urls.origin(following) == urls.origin(url):
+            return following, question
+        if self._guard.allows(there.host, there.port):
+            raise Blocked(f"{urls.host(url)} redirects to {there.host}, a host of the own network")
+        public = {k: v for k, v in question.headers.items() if k.lower() in _PUBLIC_HEADERS}
+        return following, replace(question, headers=public)
+
+    async def _ask(self, url: str, question: _Question) -> Fetched:
+        host = urls.parts(url).host
+        if question.is_page:
+            await self._robots.check(url, self._robots_reader(question))
+        asker = Asker.of(host, question.headers)
+        self._manners.check(asker)
+        async with self._manners.turn(host, question.delay):
+            with self._manners.visit(asker, question.deadline) as visit, _named(host):
+                response = await self._pool.handle_async_request(_written(url, question))
+                try:
+                    headers = _headers(response)
+                    wait = self._manners.heard(visit, response.status, headers)
+                    body = b""
+                    if response.status not in _REDIRECTS:
+                        body = await decoding.decoded(
+                            response.aiter_stream(),
+                            headers,
+                            host=host,
+                            max_bytes=question.max_bytes,
+                            cut=question.cut,
+                        )
+                    return Fetched(response.status, headers, body, url, wait)
+                finally:
+                    await response.aclose()
+
+    async def _open(
+        self, url: str, question: _Question
+    ) -> tuple[httpcore.Response, Mapping[str, str], float | None]:
+        host = urls.parts(url).host
+        asker = Asker.of(host, question.headers)
+        with self._manners.visit(asker, question.deadline) as visit, _named(host):
+            response = await self._streams.handle_async_request(_written(url, question))
+            headers = _headers(response)
+            return response, headers, self._manners.heard(visit, response.status, headers)
+
+    async def _connect(
+        self,
+        url: str,
+        question: _Question,
+        *,
+        idle_seconds: float,
+        max_message: int,
+        subprotocols: Sequence[str],
+    ) -> WebSocket:
+        host = urls.parts(url, urls.SOCKETS).host
+        asker = Asker.of(host, question.headers)
+        with self._manners.visit(asker, question.deadline) as visit, _named(host):
+            socket, answer = await websocket.connect(
+                self._guard,
+                self._context,
+                url,
+                headers={"User-Agent": USER_AGENT, **question.headers},
+                idle_seconds=idle_seconds,
+                max_message=max_message,
+                subprotocols=subprotocols,
+            )
+            wait = self._manners.heard(visit, answer.status, answer.headers)
+        if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            await socket.aclose()
+            raise Refused(
+                f"{host} answers {answer.status} to a WebSocket",
+                answer=replace(answer, retry_after=wait),
+            )
+        return socket
+
+    def _robots_reader(self, question: _Question) -> robots.Read:
+        asking = replace(
+            question,
+            headers={},
+            max_bytes=robots.MAX_BYTES,
+            delay=0.0,
+            hops=_ROBOTS_HOPS,
+            is_page=False,
+            cut=True,
+        )
+
+        async def read(url: str) -> tuple[int, bytes]:
+            fetched = await self._follow(url, asking)
+            return fetched.status, fetched.body
+
+        return read
 
 
 @asynccontextmanager
@@ -172,132 +320,83 @@ async def open_outbound(
     allow: Iterable[str] = (),
     resolver: Resolve = resolve,
     network: httpcore.AsyncNetworkBackend | None = None,
+    context: ssl.SSLContext | None = None,
+    manners: Manners | None = None,
 ) -> AsyncIterator[Outbound]:
     """Open the way out, and close its connections at the end.
 
     `allow` names hosts of the own network that may be asked all the same (`host` or `host:port`).
-    `network` opens the connections to addresses that were found to be outside.
+    `network` opens the connections to addresses that were found to be outside, `context` says
+    whose certificates are believed, and `manners` how hosts are treated.
     """
     guard = Guard(allow, resolver=resolver, network=network)
-    async with httpcore.AsyncConnectionPool(
-        max_connections=100,
-        max_keepalive_connections=20,
-        keepalive_expiry=30,
-        network_backend=guard,
-    ) as pool:
-        yield Outbound(pool, guard)
+    if context is None:
+        context = await asyncio.to_thread(_certificates)
+    async with (
+        httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=100,
+            max_keepalive_connections=20,
+            keepalive_expiry=30,
+            network_backend=guard,
+        ) as pool,
+        httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=_MAX_STREAMS,
+            max_keepalive_connections=0,
+            network_backend=guard,
+        ) as streams,
+    ):
+        yield Outbound(pool, streams, guard, manners or Manners(), context)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    host: str
-    port: int
-    authority: str
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Read whose certificates are believed: a tenth of a second that is spent once."""
+    return httpcore.default_ssl_context()
 
 
-def _uri(address: str) -> str:
-    """Write an address in ASCII (RFC 3987 section 3.1): people link to `/공지` as it reads."""
-    if address.isascii():
-        return address
+@asynccontextmanager
+async def _within(seconds: float, url: str) -> AsyncIterator[asyncio.Timeout]:
     try:
-        split = urlsplit(address)
-        host = split.netloc.encode("idna").decode()
-        rest = [quote(part, safe=_KEPT) for part in (split.path, split.query, split.fragment)]
-    except ValueError as error:
-        raise Blocked("The address cannot be written as one of the web") from error
-    return urlunsplit((split.scheme, host, *rest))
+        async with asyncio.timeout(seconds) as timeout:
+            yield timeout
+    except TimeoutError as error:
+        raise TimedOut(f"{urls.host(url)} did not finish within {seconds:g} s") from error
 
 
-def _joined(url: str, target: str) -> str:
-    """Follow a Location header (read as Latin-1, so that each character is one byte)."""
+@contextmanager
+def _named(host: str) -> Iterator[None]:
+    """Say in a sentence what went wrong on the network."""
     try:
-        return urljoin(url, quote(target.encode("latin-1"), safe=_KEPT))
-    except ValueError as error:
-        raise Unreachable(f"{_host(url)} redirects to what is no address") from error
+        yield
+    except httpcore.LocalProtocolError as error:
+        raise Blocked(f"{host} cannot be asked this: {error}") from error
+    except (httpcore.ConnectError, httpcore.TimeoutException) as error:
+        raise Unreachable(f"{host} does not answer: {error}") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        raise Unreachable(f"{host} broke off: {error or type(error).__name__}") from error
 
 
-def _parts(url: str) -> _Parts:
-    try:
-        split = urlsplit(url)
-        default = {"http": 80, "https": 443}[split.scheme]
-        port = default if split.port is None else split.port
-    except (ValueError, KeyError) as error:
-        raise Blocked("Only http:// and https:// addresses are asked") from error
-    if not split.hostname:
-        raise Blocked("The address names no host")
-    if split.username is not None:
-        raise Blocked("The address holds a user name; give credentials in the settings instead")
-    return _Parts(split.hostname, port, split.netloc)
+def _written(url: str, question: _Question) -> httpcore.Request:
+    ours = {"Host": urls.parts(url).authority}
+    if question.body or question.method not in _WITHOUT_BODY:
+        ours["Content-Length"] = str(len(question.body))
+    usual = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": decoding.ACCEPTED}
+    given = {k: v for k, v in question.headers.items() if k.lower() not in _FRAMING}
+    named = {name.lower() for name in given}
+    headers = {**ours, **{k: v for k, v in usual.items() if k.lower() not in named}, **given}
+    return httpcore.Request(
+        question.method, url, headers=list(headers.items()), content=question.body
+    )
 
 
-def _origin(url: str) -> tuple[str, str, int]:
-    parts = _parts(url)
-    return urlsplit(url).scheme, parts.host, parts.port
+def _headers(response: httpcore.Response) -> Mapping[str, str]:
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+    }
 
 
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or "The address"
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Read Retry-After (RFC 9110 section 10.2.3): seconds, or a date."""
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
-            return None
-        when = when if when.tzinfo else when.replace(tzinfo=UTC)
-        seconds = (when - datetime.now(UTC)).total_seconds()
-    if seconds != seconds:  # noqa: PLR0124 - "nan" is a number to float()
-        return None
-    return min(max(seconds, 0.0), MAX_WAIT)
-
-
-async def _decoded(
-    response: httpcore.Response, headers: Mapping[str, str], max_bytes: int, host: str
-) -> bytes:
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-        raise Unreachable(f"{host} answers in the encoding {encoding!r}, which was not asked for")
-    inflate = None if encoding in ("", "identity") else _Inflate(host)
-    parts: list[bytes] = []
-    size = received = 0
-    async for chunk in response.aiter_stream():
-        received += len(chunk)
-        for part in (chunk,) if inflate is None else inflate.feed(chunk, max_bytes):
-            size += len(part)
-            if max(size, received) > max_bytes:
-                raise TooLarge(f"The answer of {host} is larger than {max_bytes:,} bytes")
-            parts.append(part)
-    if inflate is not None and received and not inflate.complete:
-        raise Unreachable(f"{host} broke off in the middle of its answer")
-    return b"".join(parts)
-
-
-class _Inflate:
-    """Decompresses piece by piece, never more than a bound at once (a bomb is cut short)."""
-
-    _PIECE = 256 * 1024
-
-    def __init__(self, host: str) -> None:
-        self._host = host
-        self._stream = zlib.decompressobj(_ANY_WRAPPING)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the compressed data has come to its end."""
-        return self._stream.eof
-
-    def feed(self, chunk: bytes, most: int) -> Iterable[bytes]:
-        try:
-            while chunk:
-                if self._stream.eof:
-                    self._stream = zlib.decompressobj(_ANY_WRAPPING)
-                yield self._stream.decompress(chunk, min(self._PIECE, most + 1))
-                chunk = self._stream.unconsumed_tail or self._stream.unused_data
-        except zlib.error as error:
-            raise Unreachable(f"{self._host} sends broken compression: {error}") from error
+def _target(status: int, headers: Mapping[str, str]) -> str | None:
+    """Return where a redirect leads, None when an answer is none."""
+    return headers.get("location") or None if status in _REDIRECTS else None

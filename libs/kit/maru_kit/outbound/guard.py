@@ -11,20 +11,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import httpcore
 from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
 
-from maru_kit.errors import MaruError
 from maru_kit.outbound.addresses import is_outside
+from maru_kit.outbound.errors import Blocked
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 PORTS = frozenset({80, 443})
-
-
-class OutboundError(MaruError):
-    """A request to the outside did not succeed; the text says why, for people."""
-
-
-class Blocked(OutboundError):
-    """The address is not one that may be asked."""
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:

@@ -10,7 +10,7 @@ from maru_ingest.formats.detect import HEAD, detect
 from maru_ingest.formats.pages import Offered
 from maru_ingest.formats.parsed import Unreadable
 from maru_kit.errors import Unprocessable
-from maru_kit.outbound import Fetched, Outbound, OutboundError
+from maru_kit.outbound import Disallowed, Fetched, Outbound, OutboundError
 
 _DEADLINE = 15.0
 _EACH = 4.0
@@ -27,10 +27,14 @@ class Discovered:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """Looks at pages through the guarded client, one request after the other."""
+    """Looks at pages through the guarded client, one after the other, `apart` seconds at least.
+
+    What a site's robots.txt keeps from programs is not looked at.
+    """
 
     outbound: Outbound
     max_bytes: int
+    apart: float = 0.0
 
     async def look(self, url: str) -> Discovered:
         """Return the feeds behind an address.
@@ -40,6 +44,9 @@ class Discovery:
         """
         try:
             fetched = await self._get(url, _DEADLINE)
+        except Disallowed as error:
+            reason = f"{error}; if it is a feed, it can be followed without a look at it."
+            raise Unprocessable(reason) from error
         except OutboundError as error:
             raise Unprocessable(f"{error}.") from error
         if fetched.status != HTTPStatus.OK:
@@ -53,6 +60,8 @@ class Discovery:
         for path in pages.COMMON_PATHS:
             try:
                 fetched = await self._get(urljoin(page, path), _EACH)
+            except Disallowed:
+                continue
             except OutboundError:
                 return []  # a host that does not answer, or asks to wait, is asked no more
             if fetched.status == HTTPStatus.OK and _is_feed(fetched):
@@ -60,8 +69,12 @@ class Discovery:
         return []
 
     async def _get(self, url: str, deadline: float) -> Fetched:
-        return await self.outbound.get(
-            url, headers={"Accept": _ACCEPT}, max_bytes=self.max_bytes, deadline=deadline
+        return await self.outbound.page(
+            url,
+            headers={"Accept": _ACCEPT},
+            max_bytes=self.max_bytes,
+            deadline=deadline,
+            delay=self.apart,
         )
 
 
