@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kit.hostile import Hostile, open_hostile
 from kit.misbehaving import Call, misbehaving
+from maru_kit.metrics import OUTBOUND
 from maru_kit.outbound import (
     AskedToWait,
     Blocked,
@@ -165,6 +166,33 @@ async def test_what_is_not_the_hosts_fault_does_not_count(
             await outbound.request("G ET", hostile.url("/"))
 
     assert (await outbound.get(hostile.url("/"))).body == b"ok"
+
+
+async def test_what_becomes_of_requests_is_counted(hostile: Hostile, outbound: Outbound) -> None:
+    def counted() -> dict[str, float]:
+        return {
+            sample.labels["outcome"]: sample.value
+            for metric in OUTBOUND.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
+
+    before = counted()
+    await outbound.get(hostile.url("/"))
+    async with outbound.lines(hostile.url("/")):
+        pass
+    for url, deadline in ((hostile.url("/drip"), 0.05), ("http://10.0.0.1/", 1), (NOTHING, 1)):
+        with pytest.raises((TimedOut, Blocked, Unreachable)):
+            await outbound.get(url, deadline=deadline)
+    after = counted()
+
+    changed = {name: after[name] - before.get(name, 0) for name in after}
+    assert {name: count for name, count in changed.items() if count} == {
+        "answered": 2,
+        "timed_out": 1,
+        "blocked": 1,
+        "unreachable": 1,
+    }
 
 
 @given(st.lists(st.sampled_from(["fine", "failed", "called off", "later"]), max_size=60))

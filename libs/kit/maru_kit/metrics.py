@@ -18,6 +18,13 @@ LOOP_LAG_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 
+OUTBOUND = Counter(
+    "maru_outbound_requests_total",
+    "Requests to other people's servers, by what became of them: answered, blocked, disallowed, "
+    "asked_to_wait, refused, timed_out, too_large, unreachable.",
+    ["outcome"],
+)
+
 MESSAGES_IN = Counter(
     "maru_stream_messages_in_total",
     "Messages that a group has taken from a topic and is done with.",

@@ -15,8 +15,18 @@ from http import HTTPStatus
 
 import httpcore
 
+from maru_kit.metrics import OUTBOUND
 from maru_kit.outbound import decoding, robots, urls, websocket
-from maru_kit.outbound.errors import Blocked, Refused, TimedOut, Unreachable
+from maru_kit.outbound.errors import (
+    AskedToWait,
+    Blocked,
+    Disallowed,
+    OutboundError,
+    Refused,
+    TimedOut,
+    TooLarge,
+    Unreachable,
+)
 from maru_kit.outbound.fetched import Fetched
 from maru_kit.outbound.guard import Guard, Resolve, resolve
 from maru_kit.outbound.lines import IDLE_SECONDS, MAX_LINE, Lines
@@ -34,6 +44,16 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _PUBLIC_HEADERS = frozenset({"accept", "accept-language"})
 """What a host that was redirected to may see; any other header may hold a secret."""
+
+_OUTCOMES: Mapping[type[OutboundError], str] = {
+    AskedToWait: "asked_to_wait",
+    Blocked: "blocked",
+    Disallowed: "disallowed",
+    Refused: "refused",
+    TimedOut: "timed_out",
+    TooLarge: "too_large",
+    Unreachable: "unreachable",
+}
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -358,11 +378,17 @@ def _certificates() -> ssl.SSLContext:
 
 @asynccontextmanager
 async def _within(seconds: float, url: str) -> AsyncIterator[asyncio.Timeout]:
+    """Set a deadline over all that is asked, and count what becomes of it."""
     try:
         async with asyncio.timeout(seconds) as timeout:
             yield timeout
     except TimeoutError as error:
+        OUTBOUND.labels("timed_out").inc()
         raise TimedOut(f"{urls.host(url)} did not finish within {seconds:g} s") from error
+    except OutboundError as error:
+        OUTBOUND.labels(_OUTCOMES[type(error)]).inc()
+        raise
+    OUTBOUND.labels("answered").inc()
 
 
 @contextmanager
