@@ -26,14 +26,20 @@ _USUAL_PAGE = 20
 class MastodonUpstream(Upstream):
     """One timeline, which is shown under each name, and one account that writes all of it.
 
-    `closed` is a server that shows nothing to visitors, `streams` is whether there is a stream
-    and `streaming` what it says of where; `left` is how many requests its limit still allows.
+    - `closed`: it shows nothing to visitors; `app_token` is an application's, which streams refuse
+    - `streams`: whether there are streams, `streaming` what it says of where, `stream_kind` their
+      content type, `noise` what they say first, `cuts` that they end after it
+    - `left`: how many requests its limit still allows
+    - `longest_page`: the posts in one answer; `links_to`: the server that pages go on at, it says
+    - `moved`: native ids of posts that its timelines no longer show
+    - `regenerating`: it has only a part of its timelines as yet
     """
 
     page = _MAX_PAGE
     edits = True
     deletes = True
     secret = "z9-token-of-a-user"
+    app_token = "z9-token-of-an-app"
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,6 +49,12 @@ class MastodonUpstream(Upstream):
         self.heartbeat = 15.0
         self.left = _LIMIT
         self.longest_page = _MAX_PAGE
+        self.stream_kind = "text/event-stream"
+        self.noise = b""
+        self.cuts = False
+        self.links_to = ""
+        self.moved: set[str] = set()
+        self.regenerating = False
 
     def settings(self) -> dict[str, Any]:
         return {
@@ -116,16 +128,18 @@ class MastodonUpstream(Upstream):
             "followers_count": 7,
         }
 
-    def _refusal(self, request: web.Request, *, to_visitors: bool) -> web.Response | None:
+    def _refusal(self, request: web.Request, *, closed: bool) -> web.Response | None:
         token = request.headers.get("Authorization")
-        if token == f"Bearer {self.secret}" or (token is None and not to_visitors):
+        if token in {f"Bearer {self.secret}", f"Bearer {self.app_token}"}:
+            return None
+        if token is None and not closed:
             return None
         error = "The access token is invalid" if token else "This API requires a user"
         return web.json_response({"error": error}, status=401)
 
     async def _timeline(self, request: web.Request) -> web.Response:
         personal = "/home" in request.path or "/list/" in request.path
-        if refused := self._refusal(request, to_visitors=self.closed or personal):
+        if refused := self._refusal(request, closed=self.closed or personal):
             return refused
         if self.left <= 0:
             return web.json_response(
@@ -135,6 +149,7 @@ class MastodonUpstream(Upstream):
         found = self._page(request.query)
         return web.json_response(
             [self.status(one) for one in found],
+            status=206 if self.regenerating else 200,
             headers={**_limits(self.left), **self._links(request, found)},
         )
 
@@ -143,7 +158,8 @@ class MastodonUpstream(Upstream):
         limit = min(int(asked.get("limit", _USUAL_PAGE)), self.longest_page)
         above = int(asked.get("min_id", asked.get("since_id", "0")))
         below = int(asked.get("max_id", "9" * 20))
-        posts = sorted(self.shown(), key=lambda one: int(self.local_id(one)), reverse=True)
+        shown = [one for one in self.shown() if one.native_id not in self.moved]
+        posts = sorted(shown, key=lambda one: int(self.local_id(one)), reverse=True)
         found = [one for one in posts if above < int(self.local_id(one)) < below]
         return found[-limit:] if "min_id" in asked else found[:limit]
 
@@ -152,14 +168,15 @@ class MastodonUpstream(Upstream):
             return {}
         kept = {k: v for k, v in request.query.items() if k not in {"min_id", "max_id"}}
         older, newer = ({"max_id": self.local_id(found[-1])}, {"min_id": self.local_id(found[0])})
+        address = f"{self.links_to or self.url}{request.path}"
         to = [
-            f'<{self.url}{request.path}?{urlencode({**kept, **where})}>; rel="{relation}"'
+            f'<{address}?{urlencode({**kept, **where})}>; rel="{relation}"'
             for relation, where in (("next", older), ("prev", newer))
         ]
         return {"Link": ", ".join(to)}
 
     async def _status(self, request: web.Request) -> web.Response:
-        if refused := self._refusal(request, to_visitors=self.closed):
+        if refused := self._refusal(request, closed=self.closed):
             return refused
         for one in self.shown():
             if self.local_id(one) == request.match_info["id"]:
@@ -180,17 +197,19 @@ class MastodonUpstream(Upstream):
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if not self.streams:
             return web.json_response({"error": "Not found"}, status=404)
-        if refused := self._refusal(request, to_visitors=True):
-            return refused
+        if request.headers.get("Authorization") != f"Bearer {self.secret}":
+            return web.json_response({"error": "Invalid access token"}, status=401)
         answer = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "private, no-store"}
+            headers={"Content-Type": self.stream_kind, "Cache-Control": "private, no-store"}
         )
         await answer.prepare(request)
         writing = asyncio.Lock()
         beating = asyncio.create_task(self._beat(answer, writing))
         try:
             with suppress(ConnectionError):
-                await answer.write(b":)\n")
+                await answer.write(b":)\n" + self.noise)
+                if self.cuts:
+                    return answer
                 async for written in self.listen():
                     async with writing:
                         await answer.write(self._event(written))

@@ -78,9 +78,9 @@ class Page:
 
 
 class SourceSettings(BaseModel):
-    """What every kind's settings inherit; secrets are SecretStr fields."""
+    """What every kind's settings inherit; secrets are SecretStr fields, and in no error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
