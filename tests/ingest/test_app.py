@@ -302,3 +302,52 @@ async def test_what_can_not_be_tried_out_says_why(
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert says in answer.json()["detail"]
+
+
+async def test_a_source_is_changed_reset_and_shown_with_its_health(
+    client: httpx.AsyncClient,
+) -> None:
+    added = await add(client, settings={"url": "https://example.com/a", "authorization": "s3cret"})
+    url = f"/api/v1/sources/{added['id']}"
+
+    changed = await client.patch(url, json={"name": "new", "daily_requests": 9})
+    free = await client.patch(url, json={"daily_requests": None})
+    reset = await client.post(f"{url}/reset")
+
+    assert changed.status_code == 200, changed.text
+    shown = changed.json()
+    assert (shown["name"], shown["daily_requests"], shown["health"]) == ("new", 9, "healthy")
+    assert (shown["days"], shown["backfill"]) == ([], None)
+    assert "s3cret" not in changed.text
+    assert free.json()["daily_requests"] is None
+    assert reset.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"settings": {"url": "gopher://x"}}, "url"),
+        ({"kind": "file"}, "kind"),
+        ({"daily_requests": 0}, "daily_requests"),
+    ],
+)
+async def test_a_change_that_does_not_fit_is_refused(
+    client: httpx.AsyncClient, body: dict[str, object], says: str
+) -> None:
+    added = await add(client)
+
+    answer = await client.patch(f"/api/v1/sources/{added['id']}", json=body)
+
+    assert answer.status_code == 422
+    assert says in answer.text
+
+
+async def test_a_feed_can_not_look_back(client: httpx.AsyncClient) -> None:
+    added = await add(client)
+    url = f"/api/v1/sources/{added['id']}/backfill"
+
+    asked = await client.post(url, json={"since": "2026-01-01T00:00:00Z"})
+    naive = await client.post(url, json={"since": "2026-01-01T00:00:00"})
+    gone = await client.delete(url)
+
+    assert (asked.status_code, naive.status_code, gone.status_code) == (422, 422, 404)

@@ -164,7 +164,7 @@ async def test_retry_after_is_waited_for(
     server.answer_headers = {"Retry-After": "120"}
     source = await follow(sources, server.url())
     async with collecting(publisher, server.host):
-        broken = await until(sources, source, lambda one: one.state == "broken")
+        broken = await until(sources, source, lambda one: one.state == "throttled")
 
     assert broken.next_poll_at is not None
     assert broken.last_polled_at is not None

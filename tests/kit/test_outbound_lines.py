@@ -11,7 +11,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kit.misbehaving import STREAM, Answer, Call, Server, misbehaving
@@ -199,7 +199,9 @@ async def test_streams_take_no_place_of_short_requests() -> None:
         await call.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
 
     async with asking(answer) as (server, outbound):
-        open_ones = [outbound.lines(server.url("/stream")) for _ in range(20)]
+        open_ones = [
+            outbound.lines(server.url("/stream")) for _ in range(101)
+        ]  # more than short requests may be
         streams = [await one.__aenter__() for one in open_ones]
         assert {await anext(stream) for stream in streams} == {b"first"}
         assert (await outbound.get(server.url("/short"), deadline=2)).body == b"ok"
@@ -280,6 +282,7 @@ CONTENT = st.binary(max_size=6).map(lambda line: line.replace(b"\n", b"n").repla
 CUTS = st.lists(st.integers(0, 60), max_size=10)
 
 
+@example([(b"", b"\r\n")], b"", [1, 1])
 @given(st.lists(st.tuples(CONTENT, ENDS), max_size=8), CONTENT, CUTS)
 def test_lines_are_the_same_however_they_are_cut(
     lines: list[tuple[bytes, bytes]], last: bytes, cuts: list[int]

@@ -520,3 +520,20 @@ async def test_the_certificate_must_be_the_hosts(tmp_path: Path) -> None:
                     async with outbound.websocket(server.url(scheme="wss")):
                         pass
                 assert server.heads == []
+
+
+async def test_a_name_needs_a_certificate_of_its_own(tmp_path: Path) -> None:
+    async def resolver(_host: str, _port: int) -> Sequence[str]:
+        return ["8.8.8.8"]
+
+    made = make_certificate(tmp_path, "own", host="127.0.0.1")
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    theirs.load_cert_chain(made.certificate, made.key)
+    ours = ssl.create_default_context(cafile=str(made.certificate))
+    async with misbehaving(framing(), tls=theirs) as server:
+        internet = Internet(server.port)
+        async with open_outbound(resolver=resolver, network=internet, context=ours) as outbound:
+            with pytest.raises(Unreachable, match="certificate"):
+                async with outbound.websocket("wss://one.example/"):
+                    pass
+    assert server.heads == []

@@ -1,11 +1,12 @@
 """`maru sources` …: what is typed, and what is printed."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from maru_cli.asking import Json, ask, change, show
+from maru_cli.asking import Json, ask, change, done, show
 from maru_cli.output import err, out, print_json, shown
 from maru_contracts.posts import Channel
 from maru_kit.errors import ConfigError, MaruError
@@ -30,7 +31,7 @@ def sources_list(as_json: Json = False) -> None:
             "name": "Name",
             "kind": "Kind",
             "channel": "Channel",
-            "state": "State",
+            "health": "Health",
             "posts": "Posts",
             "rejected": "Rejected",
             "reason": "Reason",
@@ -202,6 +203,78 @@ def sources_pause(source_id: str, as_json: Json = False) -> None:
 def sources_resume(source_id: str, as_json: Json = False) -> None:
     """Follow a paused source again, or try a broken one at once."""
     change("POST", f"/api/v1/sources/{source_id}/resume", "Resumed.", as_json=as_json)
+
+
+@app.command("change")
+def sources_change(
+    source_id: str,
+    name: Annotated[str | None, typer.Option(help="A new name.")] = None,
+    product: Annotated[str | None, typer.Option(help="The product it speaks of.")] = None,
+    channel: Annotated[Channel | None, typer.Option(help="The medium.")] = None,
+    setting: Set = None,
+    daily_requests: Annotated[
+        int | None, typer.Option(min=0, help="Requests a day at most; 0 for any number.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Change a source; what is not named stays. One that follows something else begins anew."""
+    body: dict[str, Any] = {"name": name, "product": product, "channel": channel}
+    body = {key: value for key, value in body.items() if value is not None}
+    if setting:
+        body["settings"] = dict(_setting(pair) for pair in setting)
+    if daily_requests is not None:
+        body["daily_requests"] = daily_requests or None
+    if not body:
+        raise ConfigError("nothing to change: name at least one option")
+    path = f"/api/v1/sources/{source_id}"
+    changed = ask(lambda client: client.call("PATCH", path, json=body))
+    done(changed, "Changed.", as_json=as_json)
+
+
+@app.command("reset")
+def sources_reset(source_id: str, as_json: Json = False) -> None:
+    """Have a source begin anew; posts that it brings again are known."""
+    change("POST", f"/api/v1/sources/{source_id}/reset", "It begins anew.", as_json=as_json)
+
+
+@app.command("backfill")
+def sources_backfill(
+    source_id: str,
+    since: Annotated[datetime, typer.Argument(help="Inclusive, in UTC.")],
+    until: Annotated[datetime | None, typer.Option(help="Exclusive, in UTC; else now.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch older posts, beside the polls; `maru sources show` tells how far that has come."""
+    body = {"since": since.replace(tzinfo=UTC).isoformat()}
+    if until is not None:
+        body["until"] = until.replace(tzinfo=UTC).isoformat()
+    path = f"/api/v1/sources/{source_id}/backfill"
+    done(
+        ask(lambda client: client.call("POST", path, json=body)),
+        "Fetching older posts.",
+        as_json=as_json,
+    )
+
+
+@app.command("show")
+def sources_show(source_id: str, as_json: Json = False) -> None:
+    """Show a source: how it fares, what it brought each day, how far it has looked back."""
+    source = ask(lambda client: client.call("GET", f"/api/v1/sources/{source_id}"))
+    if as_json:
+        print_json(source)
+        return
+    out.print(shown(source["name"]), style="bold", markup=False)
+    facts = [f"{source['kind']}, {source['channel']}", source["health"], source["reason"]]
+    out.print(" · ".join(shown(fact) for fact in facts if fact), markup=False)
+    out.print(f"next run {source['next_poll_at'] or 'never'}", markup=False)
+    for name, value in source["settings"].items():
+        out.print(f"{name} = {shown(str(value))}", style="dim", markup=False)
+    for day in source["days"]:
+        counts = f"{day['posts']:,} posts, {day['rejected']:,} rejected"
+        out.print(f"{day['date']}: {counts}, {day['requests']:,} requests", markup=False)
+    if look := source["backfill"]:
+        told = f"{look['state']}, {look['posts']:,} new posts on {look['pages']:,} pages"
+        out.print(f"back to {look['since']}: {told} {shown(look['reason'])}", markup=False)
 
 
 @app.command("remove")

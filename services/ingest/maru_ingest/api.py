@@ -1,19 +1,22 @@
 """The HTTP interface for sources and connectors."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from maru_contracts.posts import Channel
-from maru_ingest.connector import Capability
-from maru_ingest.domain import State
+from maru_ingest.connector import Capability, ConnectorKind
+from maru_ingest.domain import Health, State, health, overdue, utc_now
 from maru_ingest.formats.parsed import ParsedPost
 from maru_ingest.service.discovery import Discovery
 from maru_ingest.service.lists import Lists
-from maru_ingest.service.sources import NewSource, Sources, shown_settings
+from maru_ingest.service.sources import NewSource, Sources, Standing, Wanted, shown_settings
 from maru_ingest.service.trying import Trying
+from maru_ingest.store.backfills import BackfillState
 from maru_ingest.store.sources import Source as Stored
 from maru_ingest.tables import micros
 from maru_kit.http import Caller, Page, caller, decode_cursor, encode_cursor, requires
@@ -23,6 +26,11 @@ router = APIRouter(prefix="/api/v1", tags=["sources"])
 _OPML = "text/x-opml"
 _KNOWN = "It is followed already."
 _SAMPLE = 10
+_ADDED = {"settings", "health", "lag_seconds", "days", "backfill"}
+"""Fields of a source that are no columns of its own."""
+DailyRequests = Annotated[
+    int | None, Field(ge=1, description="Requests a day (UTC) at most; any number if null")
+]
 
 
 class SourceWanted(BaseModel):
@@ -35,6 +43,51 @@ class SourceWanted(BaseModel):
     product: str = Field(default="", max_length=100, description="The product its posts speak of")
     channel: Channel | None = Field(default=None, description="Its medium; the kind's own if null")
     settings: dict[str, Any] = Field(default_factory=dict, description="As the kind's schema says")
+    daily_requests: DailyRequests = None
+
+
+class SourceChange(BaseModel):
+    """What is to change of a source; what is not named stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    product: str | None = Field(default=None, max_length=100)
+    channel: Channel | None = None
+    settings: dict[str, Any] | None = Field(
+        default=None, description="Settings to change; a secret that is given as stars stays"
+    )
+    daily_requests: DailyRequests = None
+
+
+class BackfillWanted(BaseModel):
+    """A range of time whose posts are to be fetched."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: AwareDatetime = Field(description="Inclusive")
+    until: AwareDatetime | None = Field(default=None, description="Exclusive; now if null")
+
+
+class Backfill(BaseModel):
+    """How far a look back has come."""
+
+    since: datetime
+    until: datetime
+    state: BackfillState
+    reason: str = Field(description="Why the last attempt failed, in words")
+    pages: int
+    posts: int = Field(description="Posts that were new")
+    next_at: datetime = Field(description="When it goes on")
+
+
+class SourceDay(BaseModel):
+    """What a source brought on one day (UTC)."""
+
+    date: date
+    posts: int
+    rejected: int
+    requests: int = Field(description="How often it was asked")
 
 
 class Source(BaseModel):
@@ -48,14 +101,20 @@ class Source(BaseModel):
     channel: Channel
     settings: dict[str, Any] = Field(description="Secrets are hidden")
     state: State
-    reason: str = Field(description="Why it is broken, in words")
+    health: Health = Field(description="Its state, and whether it is late")
+    reason: str = Field(description="Why it is broken or throttled, in words")
+    lag_seconds: float = Field(description="How long it has waited for its poll beyond its time")
     posts: int = Field(description="Posts published, each revision counted")
     duplicates: int = Field(description="Posts that were known already")
     rejected: int = Field(description="Rows that are in the dead letters or a rejects file")
     created_at: datetime
     last_polled_at: datetime | None
+    last_success_at: datetime | None
     last_post_at: datetime | None
     next_poll_at: datetime | None
+    daily_requests: int | None = Field(description="Requests a day (UTC) at most; null for any")
+    days: list[SourceDay] = Field(description="The last seven days, oldest first")
+    backfill: Backfill | None = Field(description="The last look back")
 
 
 class SourceAdded(Source):
@@ -218,7 +277,7 @@ async def list_sources(
     shown, more = found[:limit], len(found) > limit
     last = shown[-1] if more else None
     return Page(
-        items=[_shown(source, use) for source in shown],
+        items=await _shown(shown, use),
         next=encode_cursor(micros(last.created_at), last.id) if last else None,
     )
 
@@ -234,9 +293,11 @@ async def add_source(wanted: SourceWanted, by: By, use: Use) -> SourceAdded:
             kind=wanted.kind,
             channel=wanted.channel,
             settings=wanted.settings,
+            daily_requests=wanted.daily_requests,
         )
     )
-    return SourceAdded(**_shown(added, use).model_dump(), secret=added.secret)
+    (shown,) = await _shown([added], use)
+    return SourceAdded(**shown.model_dump(), secret=added.secret)
 
 
 @router.post("/sources/opml", openapi_extra=requires("owner"))
@@ -253,7 +314,7 @@ async def add_list(
     )
     known = [ListedFeed(name=one.title, url=one.url, reason=_KNOWN) for one in told.known]
     failed = [ListedFeed(name=one.title, url=one.url, reason=why) for one, why in told.failed]
-    return ListAdded(added=[_shown(one, use) for one in told.added], known=known, failed=failed)
+    return ListAdded(added=await _shown(told.added, use), known=known, failed=failed)
 
 
 @router.get(
@@ -280,7 +341,45 @@ async def discover_feeds(
 @router.get("/sources/{source_id}", openapi_extra=requires("reader"))
 async def show_source(source_id: str, by: By, use: Use) -> Source:
     """Show one source."""
-    return _shown(await use.find(by.workspace, source_id), use)
+    return await _one(await use.find(by.workspace, source_id), use)
+
+
+@router.patch("/sources/{source_id}", openapi_extra=requires("owner"))
+async def change_source(source_id: str, wanted: SourceChange, by: By, use: Use) -> Source:
+    """Change a source. One that is to follow something else begins anew there."""
+    limit = wanted.daily_requests
+    changed = await use.change(
+        by.workspace,
+        source_id,
+        Wanted(
+            name=wanted.name,
+            product=wanted.product,
+            channel=wanted.channel,
+            settings=wanted.settings,
+            daily_requests=limit,
+            no_limit="daily_requests" in wanted.model_fields_set and limit is None,
+        ),
+    )
+    return await _one(changed, use)
+
+
+@router.post("/sources/{source_id}/reset", openapi_extra=requires("owner"))
+async def reset_source(source_id: str, by: By, use: Use) -> Source:
+    """Have a source begin anew; posts that it brings again are known."""
+    return await _one(await use.reset(by.workspace, source_id), use)
+
+
+@router.post("/sources/{source_id}/backfill", status_code=202, openapi_extra=requires("owner"))
+async def look_back(source_id: str, wanted: BackfillWanted, by: By, use: Use) -> Source:
+    """Fetch older posts, beside the polls, for kinds that can `backfill`."""
+    until = wanted.until or utc_now()
+    return await _one(await use.look_back(by.workspace, source_id, wanted.since, until), use)
+
+
+@router.delete("/sources/{source_id}/backfill", status_code=204, openapi_extra=requires("owner"))
+async def stop_looking_back(source_id: str, by: By, use: Use) -> None:
+    """Give a look back up; the posts that it brought stay."""
+    await use.stop_looking_back(by.workspace, source_id)
 
 
 @router.delete("/sources/{source_id}", status_code=204, openapi_extra=requires("owner"))
@@ -292,13 +391,13 @@ async def remove_source(source_id: str, by: By, use: Use) -> None:
 @router.post("/sources/{source_id}/pause", openapi_extra=requires("owner"))
 async def pause_source(source_id: str, by: By, use: Use) -> Source:
     """Leave a source alone until it is resumed."""
-    return _shown(await use.pause(by.workspace, source_id), use)
+    return await _one(await use.pause(by.workspace, source_id), use)
 
 
 @router.post("/sources/{source_id}/resume", openapi_extra=requires("owner"))
 async def resume_source(source_id: str, by: By, use: Use) -> Source:
     """Follow a paused source again, or try a broken one at once."""
-    return _shown(await use.resume(by.workspace, source_id), use)
+    return await _one(await use.resume(by.workspace, source_id), use)
 
 
 @router.get("/connectors", openapi_extra=requires("reader"))
@@ -338,7 +437,30 @@ def _sample(post: ParsedPost) -> SamplePost:
     return SamplePost(media=media, **fields)
 
 
-def _shown(source: Stored, use: Sources) -> Source:
-    fields = {name: getattr(source, name) for name in Source.model_fields if name != "settings"}
-    kind = use.kinds.get(source.kind)
-    return Source(settings=shown_settings(kind, source.settings), **fields)
+async def _one(source: Stored, use: Sources) -> Source:
+    (shown,) = await _shown([source], use)
+    return shown
+
+
+async def _shown(found: Sequence[Stored], use: Sources) -> list[Source]:
+    standing = await use.standing([source.id for source in found])
+    now = utc_now()
+    return [_described(source, use.kinds.get(source.kind), standing, now) for source in found]
+
+
+def _described(
+    source: Stored, kind: ConnectorKind | None, standing: Standing, now: datetime
+) -> Source:
+    late = overdue(source.next_poll_at, source.leased_until, now=now)
+    interval = kind.interval(kind.settings.model_validate(source.settings)) if kind else timedelta()
+    look = standing.backfills.get(source.id)
+    days = standing.days.get(source.id, ())
+    stored = {name: getattr(source, name) for name in Source.model_fields.keys() - _ADDED}
+    return Source(
+        settings=shown_settings(kind, source.settings),
+        health=health(source.state, overdue=late, interval=interval),
+        lag_seconds=late.total_seconds(),
+        days=[SourceDay(**asdict(day)) for day in days],
+        backfill=Backfill.model_validate(look, from_attributes=True) if look else None,
+        **stored,
+    )

@@ -85,6 +85,7 @@ async def _collecting(
             concurrency=settings.concurrency,
             tick_seconds=settings.tick_seconds,
             poll_seconds=settings.poll_seconds,
+            lease_seconds=settings.lease_seconds,
         )
         group.create_task(collector.run(stop), name="collector")
         try:

@@ -3,15 +3,20 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Literal, cast, get_args
 
 import structlog
 
 from maru_ingest import domain
 from maru_ingest.connector import (
+    Backfilling,
+    Budget,
+    Connector,
     ConnectorKind,
     CredentialsRefused,
     SourceBroken,
@@ -20,24 +25,30 @@ from maru_ingest.connector import (
 )
 from maru_ingest.metrics import OLDEST_SUCCESS, POLL_SECONDS, POLLS, SOURCES
 from maru_ingest.service.publishing import Publisher
-from maru_ingest.store import sources
+from maru_ingest.store import backfills, sources
+from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Source
 from maru_kit.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
-_LEASE_SPARE = timedelta(seconds=30)
+_Key = tuple[Literal["poll", "backfill"], str]
+"""What is under way, and of which source."""
+
 _GAUGES_EVERY = 10.0
 _HOLD_SECONDS = 2.0
 _MAX_DUE = 100
+_MAX_LOOKS = 10
 
 
 @dataclass
 class Collector:
     """Polls every source when it is due, at most `concurrency` at a time; streams run beside.
 
-    A source that fails is left alone for a while that grows, and says why; it disturbs no other.
-    While the log or the database do not answer, nobody is blamed and no cursor moves.
+    Whoever polls a source holds a lease on it, which is renewed while that goes on and runs out
+    after `lease_seconds` when the process dies; so no source is polled twice, and none is
+    orphaned. A source that fails is left alone for a while that grows, and says why; it disturbs
+    no other. While the log or the database do not answer, nobody is blamed and no cursor moves.
     """
 
     publisher: Publisher
@@ -47,12 +58,13 @@ class Collector:
     concurrency: int = 8
     tick_seconds: float = 0.5
     poll_seconds: float = 300.0
+    lease_seconds: float = 30.0
     dice: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._held: dict[str, float] = {}
+        self._running: dict[_Key, asyncio.Task[None]] = {}
+        self._held: dict[_Key, float] = {}
         self._followed = {name: kind for name, kind in self.kinds.items() if kind.open is not None}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,28 +84,42 @@ class Collector:
                 task.cancel()
 
     async def _tick(self, group: asyncio.TaskGroup) -> None:
+        now = domain.utc_now()
         async with self.publisher.database.reading() as connection:
             due = await sources.due_sources(
                 connection,
                 self._followed.keys(),
-                now=domain.utc_now(),
+                now=now,
                 instance=self.instance,
                 limit=_MAX_DUE,
             )
-            live = await sources.live_sources(connection, self._running.keys())
-        for source_id, task in self._running.items():
-            if source_id not in live:
+            looks = await backfills.due(
+                connection, now=now, instance=self.instance, limit=_MAX_LOOKS
+            )
+            live = await sources.live_sources(connection, {key[1] for key in self._running})
+        for key, task in self._running.items():
+            if key[1] not in live:
                 task.cancel()
-        now = time.monotonic()
         for source in due:
-            if source.id not in self._running and self._held.get(source.id, now) <= now:
-                self._start(source, group)
+            self._start(group, ("poll", source.id), partial(self._follow, source))
+        for look in looks:
+            self._start(group, ("backfill", look.source_id), partial(self._look_back, look))
 
-    def _start(self, source: Source, group: asyncio.TaskGroup) -> None:
-        self._held.pop(source.id, None)
-        task = group.create_task(self._follow(source), name=f"source {source.id}")
-        self._running[source.id] = task
-        task.add_done_callback(lambda _: self._running.pop(source.id, None))
+    def _start(
+        self, group: asyncio.TaskGroup, key: _Key, work: Callable[[], Coroutine[None, None, None]]
+    ) -> None:
+        now = time.monotonic()
+        if key in self._running or self._held.get(key, now) > now:
+            return
+        self._held.pop(key, None)
+        task = group.create_task(work(), name=" ".join(key))
+        self._running[key] = task
+        task.add_done_callback(lambda _: self._running.pop(key, None))
+
+    def _hold(self, key: _Key, error: Unavailable) -> None:
+        """Leave something alone for a moment, since the log or the database do not answer."""
+        self._held[key] = time.monotonic() + self.dice.uniform(0.5, 1.0) * _HOLD_SECONDS
+        log.warning("poll.held", source_id=key[1], reason=str(error))
 
     async def _follow(self, source: Source) -> None:
         """Poll one source and note the outcome; nothing but cancellation leaves this method."""
@@ -105,79 +131,199 @@ class Collector:
                 async with self._slots:
                     await self._poll(source, kind, self.poll_seconds)
         except Unavailable as error:
-            self._held[source.id] = time.monotonic() + self.dice.uniform(0.5, 1.0) * _HOLD_SECONDS
-            log.warning("poll.held", source_id=source.id, reason=str(error))
+            self._hold(("poll", source.id), error)
 
     async def _poll(self, source: Source, kind: ConnectorKind, seconds: float | None) -> None:
         if not await self._lease(source):
             return
         begun = time.monotonic()
+        budget = await self._budget(source)
         try:
-            async with asyncio.timeout(seconds):
-                hint = await self._take_pages(source, kind)
-        except CredentialsRefused as error:
-            await self._note_failure(source, str(error), domain.MAX_BACKOFF.total_seconds())
+            async with self._kept(partial(self._renew, source)), asyncio.timeout(seconds):
+                hint = await self._take_pages(source, kind, budget)
         except (SourceBusy, SourceBroken) as error:
-            await self._note_failure(source, str(error), getattr(error, "retry_after", 0.0))
+            await self._note_failure(source, error, budget)
         except Unavailable:
             raise
         except TimeoutError:
-            await self._note_failure(source, f"The poll took longer than {seconds:g} s.", 0.0)
+            late = SourceBroken(f"The poll took longer than {seconds:g} s.")
+            await self._note_failure(source, late, budget)
         except Exception as error:
             # The edge of a plug-in: whatever is wrong in it stays with its source.
             log.exception("poll.broke", source_id=source.id, kind=source.kind)
-            await self._note_failure(source, f"An error in the connector: {error!r}", 0.0)
+            bug = SourceBroken(f"An error in the connector: {error!r}")
+            await self._note_failure(source, bug, budget)
         else:
-            await self._note_success(source, kind, hint)
+            await self._note_success(source, kind, hint, budget)
         POLL_SECONDS.labels(source.kind).observe(time.monotonic() - begun)
 
     async def _lease(self, source: Source) -> bool:
         now = domain.utc_now()
-        until = now + timedelta(seconds=self.poll_seconds) + _LEASE_SPARE
         async with self.publisher.database.transaction() as connection:
             return await sources.lease(
-                connection, source.id, instance=self.instance, now=now, until=until
+                connection, source.id, instance=self.instance, now=now, until=self._leased(now)
             )
 
-    async def _take_pages(self, source: Source, kind: ConnectorKind) -> timedelta | None:
-        """Publish page by page; return how long the source asks to be left alone."""
+    async def _renew(self, source: Source) -> bool:
+        until = self._leased(domain.utc_now())
+        async with self.publisher.database.transaction() as connection:
+            return await sources.renew(connection, source, instance=self.instance, until=until)
+
+    def _leased(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=self.lease_seconds)
+
+    @asynccontextmanager
+    async def _kept(self, renew: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+        """Keep a lease while the block runs; whoever has lost it is cancelled."""
+        owner = asyncio.current_task()
+        assert owner is not None  # noqa: S101 - every poll is a task
+
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(self.lease_seconds / 3)
+                with suppress(Unavailable):
+                    if not await renew():
+                        owner.cancel()
+                        return
+
+        keeper = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    async def _budget(self, source: Source) -> Budget:
+        if source.daily_requests is None:
+            return Budget()
+        today = domain.day_of(domain.utc_now())
+        async with self.publisher.database.reading() as connection:
+            days = await sources.days(connection, [source.id], since=today)
+        return Budget(source.daily_requests - sum(day.requests for day in days.get(source.id, ())))
+
+    def _open(self, source: Source, kind: ConnectorKind, budget: Budget) -> Connector:
         assert kind.open is not None  # noqa: S101 - `_followed` holds no others
-        connector = kind.open(kind.settings.model_validate(source.settings), self.tools)
+        settings = kind.settings.model_validate(source.settings)
+        return kind.open(settings, replace(self.tools, budget=budget))
+
+    async def _take_pages(
+        self, source: Source, kind: ConnectorKind, budget: Budget
+    ) -> timedelta | None:
+        """Publish page by page; return how long the source asks to be left alone."""
         origin = source.origin()
         hint = None
-        async with aclosing(connector.pages(source.cursor)) as pages:
+        async with aclosing(self._open(source, kind, budget).pages(source.cursor)) as pages:
             async for page in pages:
                 hint = page.next_due
                 await self.publisher.publish(origin, page.rows, cursor=page.cursor)
-                if kind.stream and not await self._lease(source):
-                    break
         return hint
 
     async def _note_success(
-        self, source: Source, kind: ConnectorKind, hint: timedelta | None
+        self, source: Source, kind: ConnectorKind, hint: timedelta | None, budget: Budget
     ) -> None:
         settings = kind.settings.model_validate(source.settings)
         now = domain.utc_now()
         due = now + domain.next_due(kind.interval(settings), hint, dice=self.dice)
         async with self.publisher.database.transaction() as connection:
-            await sources.poll_succeeded(connection, source.id, now=now, next_poll_at=due)
+            await sources.poll_succeeded(connection, source, now=now, next_poll_at=due)
+            await sources.count_requests(connection, source.id, budget.used, now=now)
         POLLS.labels(source.kind, "ok").inc()
 
-    async def _note_failure(self, source: Source, reason: str, retry_after: float) -> None:
-        wait = domain.backoff(source.failures + 1, retry_after=retry_after, dice=self.dice)
+    async def _note_failure(
+        self, source: Source, error: SourceBusy | SourceBroken, budget: Budget
+    ) -> None:
+        now = domain.utc_now()
+        wait = self._wait(source.failures + 1, error)
         async with self.publisher.database.transaction() as connection:
             await sources.poll_failed(
-                connection, source.id, reason, next_poll_at=domain.utc_now() + wait
+                connection,
+                source,
+                str(error),
+                state="throttled" if _asks_for_silence(error) else "broken",
+                next_poll_at=now + wait,
             )
+            await sources.count_requests(connection, source.id, budget.used, now=now)
         POLLS.labels(source.kind, "failed").inc()
         log.warning("poll.failed", source_id=source.id, kind=source.kind, wait=wait.total_seconds())
+
+    def _wait(self, failures: int, error: SourceBusy | SourceBroken) -> timedelta:
+        asked = error.retry_after if isinstance(error, SourceBusy) else 0.0
+        if isinstance(error, CredentialsRefused):
+            asked = domain.MAX_BACKOFF.total_seconds()
+        return domain.backoff(failures, retry_after=asked, dice=self.dice)
+
+    async def _look_back(self, look: Backfill) -> None:
+        """Go on with a look back for as long as a poll may take, and note how far it came."""
+        try:
+            async with self._slots:
+                await self._take_history(look)
+        except Unavailable as error:
+            self._hold(("backfill", look.source_id), error)
+
+    async def _take_history(self, look: Backfill) -> None:
+        database = self.publisher.database
+        async with database.reading() as connection:
+            source = await sources.source_by_id(connection, look.source_id)
+        if source is None or not await self._lease_look(look):
+            return
+        kind = self._followed[source.kind]
+        budget = await self._budget(source)
+        failed: SourceBusy | SourceBroken | None = None
+        try:
+            async with self._kept(partial(self._lease_look, look)):
+                is_done = await self._turn_pages(source, kind, look, budget)
+        except (SourceBusy, SourceBroken) as error:
+            is_done, failed = False, error
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("backfill.broke", source_id=source.id, kind=source.kind)
+            is_done, failed = False, SourceBroken(f"An error in the connector: {error!r}")
+        now = domain.utc_now()
+        async with database.transaction() as connection:
+            await sources.count_requests(connection, source.id, budget.used, now=now)
+            if is_done:
+                await backfills.end(connection, look)
+            else:
+                wait = self._wait(look.failures + 1, failed) if failed else timedelta()
+                reason = str(failed) if failed else ""
+                await backfills.hold(connection, look, reason, next_at=now + wait)
+
+    async def _lease_look(self, look: Backfill) -> bool:
+        now = domain.utc_now()
+        async with self.publisher.database.transaction() as connection:
+            return await backfills.lease(
+                connection, look, instance=self.instance, now=now, until=self._leased(now)
+            )
+
+    async def _turn_pages(
+        self, source: Source, kind: ConnectorKind, look: Backfill, budget: Budget
+    ) -> bool:
+        """Publish page by page; return whether the look back has come to its end."""
+        origin = source.origin()
+        ends = time.monotonic() + self.poll_seconds
+        connector = cast("Backfilling", self._open(source, kind, budget))
+        async with aclosing(connector.history(look.since, look.until, look.cursor)) as pages:
+            async for page in pages:
+                counts = await self.publisher.publish(origin, page.rows)
+                async with self.publisher.database.transaction() as connection:
+                    await backfills.turn_page(
+                        connection, look, cursor=page.cursor, posts=counts.published
+                    )
+                if time.monotonic() >= ends:
+                    return False
+        return True
 
     async def _set_gauges(self) -> None:
         async with self.publisher.database.reading() as connection:
             states, oldest = await sources.health(connection, self._followed.keys())
-        for state in ("active", "paused", "broken"):
+        for state in get_args(domain.State):
             SOURCES.labels(state).set(states.get(state, 0))
         OLDEST_SUCCESS.set((domain.utc_now() - oldest).total_seconds() if oldest else 0.0)
+
+
+def _asks_for_silence(error: SourceBusy | SourceBroken) -> bool:
+    return isinstance(error, SourceBusy) and error.retry_after > 0
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict
 
 from maru_contracts.posts import Channel
+from maru_ingest import domain
 from maru_ingest.formats import payloads
 from maru_ingest.formats.parsed import Row, Unreadable
 from maru_kit.errors import MaruError, Unavailable
@@ -83,19 +84,35 @@ class SourceSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+@dataclass(slots=True)
+class Budget:
+    """How many requests a source may still make today, None for any number; `used` counts them."""
+
+    left: int | None = None
+    used: int = 0
+
+    def spend(self) -> None:
+        """Count one request. Raises SourceBusy, until midnight UTC, when none is left."""
+        if self.left is not None and self.used >= self.left:
+            wait = domain.until_tomorrow(domain.utc_now())
+            raise SourceBusy("The source's requests for today are used up.", retry_after=wait)
+        self.used += 1
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What connectors may use of the world.
 
     `files_root` is the folder below which files may be read, None when none may; `max_bytes`
     bounds what may be fetched at once (decoded), `deadline` how long that may take in all, in
-    seconds.
+    seconds. `budget` counts the requests of one source.
     """
 
     outbound: Outbound
     files_root: Path | None = None
     max_bytes: int = 5 * 1024 * 1024
     deadline: float = 20.0
+    budget: "Budget | None" = None
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Fetched:
         """Ask a source, and return an answer of its that is good (200 to 299, or 304).
@@ -104,6 +121,8 @@ class Tools:
         SourceGone for 404 and 410, SourceBroken for anything else, with the reason that the source
         itself gives.
         """
+        if self.budget is not None:
+            self.budget.spend()
         with translated():
             fetched = await self.outbound.get(
                 url, headers=headers, max_bytes=self.max_bytes, deadline=self.deadline

@@ -9,7 +9,7 @@ import hashlib
 import random
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID, uuid5
 
@@ -19,7 +19,9 @@ from maru_contracts.posts import Channel, post_name
 from maru_ingest.formats.ids import content_hash
 from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, ParsedPost, Row
 
-State = Literal["active", "paused", "broken"]
+State = Literal["active", "throttled", "broken", "paused"]
+"""`throttled` is a source that asked to be left alone for a while, `broken` one that fails."""
+Health = Literal["healthy", "late", "throttled", "broken", "paused"]
 
 _SOURCES = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750003")
 _SEPARATOR = "\x1f"
@@ -28,6 +30,8 @@ _FIRST_BACKOFF = timedelta(seconds=5)
 MAX_BACKOFF = timedelta(hours=1)
 """A broken source is tried again at least this often."""
 _DOUBLINGS = 16
+_LATE = timedelta(minutes=2)
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Origin:
 
     `kind` names the id space: posts of two sources of one kind that have one native id are one
     post. `pushed` says that somebody sent the posts on purpose, so that what they say now counts
-    even when another source brought the post first.
+    even when another source brought the post first. `generation` grows with each change of the
+    source by people: progress from before such a change is not saved any more.
     """
 
     source_id: str
@@ -46,6 +51,7 @@ class Origin:
     product: str
     channel: Channel
     pushed: bool = False
+    generation: int = 0
 
 
 class Named(NamedTuple):
@@ -259,6 +265,38 @@ def next_due(interval: timedelta, hint: timedelta | None, *, dice: random.Random
     """
     asked = min(max(interval, hint or interval), max(interval, timedelta(days=1)))
     return asked * dice.uniform(1.0, 1.1)
+
+
+def health(state: State, *, overdue: timedelta, interval: timedelta) -> Health:
+    """How a source fares; it is late when it is overdue by half its interval and two minutes."""
+    if state == "active":
+        return "late" if overdue > max(_LATE, interval / 2) else "healthy"
+    return state
+
+
+def overdue(due: datetime | None, leased_until: datetime | None, *, now: datetime) -> timedelta:
+    """How long a source has waited for its poll; nothing while somebody polls it."""
+    if due is None or (leased_until is not None and leased_until > now):
+        return timedelta()
+    return max(now - due, timedelta())
+
+
+def day_of(moment: datetime) -> int:
+    """Return the day of a moment (UTC) in days since 1970."""
+    return (moment.astimezone(UTC).date() - _EPOCH).days
+
+
+def date_of(day: int) -> date:
+    """Return the date of a day that is counted from 1970."""
+    return _EPOCH + timedelta(days=day)
+
+
+def until_tomorrow(now: datetime) -> float:
+    """Seconds until the next midnight, UTC, when quotas begin anew."""
+    tomorrow = (now.astimezone(UTC) + timedelta(days=1)).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    return (tomorrow - now).total_seconds()
 
 
 def utc_now() -> datetime:

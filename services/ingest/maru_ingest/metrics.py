@@ -2,7 +2,9 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-SOURCES = Gauge("maru_ingest_sources", "Sources by state: active, paused or broken.", ["state"])
+SOURCES = Gauge(
+    "maru_ingest_sources", "Sources by state: active, throttled, broken or paused.", ["state"]
+)
 POSTS = Counter(
     "maru_ingest_posts_total",
     "Posts by the kind of their source and what became of them: published, duplicate, rejected.",

@@ -26,6 +26,11 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(
         default=300.0, gt=0, description="Longest time that one poll may take, in seconds"
     )
+    lease_seconds: float = Field(
+        default=30.0,
+        ge=1,
+        description="Seconds after which another process follows the sources of one that died",
+    )
     files_root: Path | None = Field(
         default=None,
         description="Folder below which file sources may read; unset means that none may",

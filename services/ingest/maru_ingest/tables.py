@@ -45,9 +45,43 @@ sources = Table(
     Column("next_poll_at", BigInteger),
     Column("leased_by", String(200)),
     Column("leased_until", BigInteger),
+    Column("daily_requests", Integer),
+    Column("generation", Integer, nullable=False, server_default="0"),
     UniqueConstraint("workspace", "kind", "name", name="uq_sources_name"),
     Index("ix_sources_due", "state", "next_poll_at"),
 )
+
+source_days = Table(
+    "source_days",
+    metadata,
+    Column("source_id", String(100), primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("posts", BigInteger, nullable=False, server_default="0"),
+    Column("rejected", BigInteger, nullable=False, server_default="0"),
+    Column("requests", BigInteger, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+"""What each source brought and asked for on each day (UTC, in days since 1970)."""
+
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("source_id", String(100), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("cursor", Text, nullable=False, server_default="{}"),
+    Column("pages", Integer, nullable=False, server_default="0"),
+    Column("posts", BigInteger, nullable=False, server_default="0"),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("leased_by", String(200)),
+    Column("leased_until", BigInteger),
+    Index("ix_backfills_due", "state", "next_at"),
+)
+"""The last look back of each source, under way or ended."""
 
 seen = Table(
     "seen",

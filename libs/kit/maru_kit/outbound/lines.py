@@ -28,9 +28,10 @@ class Splitter:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Return the lines that this piece completes, without their ends. Raises TooLarge."""
-        if self._after_cr and piece:
+        if not piece:
+            return []
+        if self._after_cr:
             piece = piece.removeprefix(b"\n")
-            self._after_cr = False
         lines: list[bytes] = []
         for part in piece.splitlines(keepends=True):
             content = part.rstrip(b"\r\n")

@@ -96,7 +96,12 @@ class Publisher:
                 await history.acknowledge(connection, announcement)
             if cursor is not None or counts != Counts():
                 await sources.save_progress(
-                    connection, origin.source_id, counts, now=now, cursor=cursor
+                    connection,
+                    origin.source_id,
+                    counts,
+                    now=now,
+                    cursor=cursor,
+                    generation=origin.generation,
                 )
             await history.add_rejects(connection, origin.source_id, news, now=now)
             if delivery is not None:

@@ -2,8 +2,8 @@
 
 import base64
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -13,14 +13,16 @@ from sqlalchemy.exc import IntegrityError
 
 from maru_contracts.posts import Channel
 from maru_ingest import domain
-from maru_ingest.connector import ConnectorKind
-from maru_ingest.store import sources
-from maru_ingest.store.sources import Source
+from maru_ingest.connector import Capability, ConnectorKind
+from maru_ingest.store import backfills, sources
+from maru_ingest.store.backfills import Backfill
+from maru_ingest.store.sources import Day, Source
 from maru_kit.database import Database
 from maru_kit.errors import Conflict, NotFound, Unprocessable
 
 _SECRET_BYTES = 32
 _HIDDEN = "**********"
+_DAYS_SHOWN = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,30 @@ class NewSource:
     kind: str
     channel: Channel | None
     settings: Mapping[str, Any]
+    daily_requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to change of a source; what is not there stays as it is.
+
+    Settings that are not named stay, and so does a secret that is given as it is shown.
+    """
+
+    name: str | None = None
+    product: str | None = None
+    channel: Channel | None = None
+    settings: Mapping[str, Any] | None = None
+    daily_requests: int | None = None
+    no_limit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How some sources stand beside what is stored of each: their last days and looks back."""
+
+    days: Mapping[str, Sequence[Day]]
+    backfills: Mapping[str, Backfill]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +95,71 @@ class Sources:
         async with self.database.reading() as connection:
             return await sources.sources_of(connection, workspace, after=after, limit=limit)
 
+    async def standing(self, ids: Collection[str]) -> Standing:
+        """Return what else is known of these sources, of the last seven days."""
+        since = domain.day_of(domain.utc_now()) - _DAYS_SHOWN + 1
+        async with self.database.reading() as connection:
+            return Standing(
+                await sources.days(connection, ids, since=since),
+                await backfills.of_sources(connection, ids),
+            )
+
+    async def change(self, workspace: str, source_id: str, wanted: Wanted) -> Source:
+        """Change a source, which is then due at once unless it is paused.
+
+        When it is to follow something else it begins anew there. Raises NotFound, Unprocessable
+        for settings that do not fit, Conflict when the name is taken.
+        """
+        try:
+            async with self.database.transaction() as connection:
+                found = await sources.source_by_id(connection, source_id, workspace=workspace)
+                was = _found(found, source_id)
+                changed = self._changed(was, wanted)
+                due = domain.utc_now() if was.next_poll_at is not None else None
+                await sources.change_source(connection, changed, next_poll_at=due)
+                return _found(await sources.source_by_id(connection, source_id), source_id)
+        except IntegrityError as error:
+            raise Conflict(f"There is another source called {wanted.name!r}.") from error
+
+    async def reset(self, workspace: str, source_id: str) -> Source:
+        """Have a source begin anew; what it brings again is known. Raises NotFound."""
+        async with self.database.transaction() as connection:
+            found = await sources.source_by_id(connection, source_id, workspace=workspace)
+            was = _found(found, source_id)
+            due = domain.utc_now() if was.next_poll_at is not None else None
+            await sources.change_source(connection, replace(was, cursor={}), next_poll_at=due)
+            return _found(await sources.source_by_id(connection, source_id), source_id)
+
+    async def look_back(
+        self, workspace: str, source_id: str, since: datetime, until: datetime
+    ) -> Source:
+        """Fetch what was written from `since` (inclusive) to `until` (exclusive), beside the polls.
+
+        A look back that is under way is replaced. Raises NotFound, Unprocessable for a kind that
+        can't or a range that is empty.
+        """
+        now = domain.utc_now()
+        if since >= min(until, now):
+            raise Unprocessable(
+                "The range of time is empty: `since` must lie before `until` and now."
+            )
+        wanted = Backfill(source_id, since, min(until, now), asked_at=now, next_at=now)
+        async with self.database.transaction() as connection:
+            found = await sources.source_by_id(connection, source_id, workspace=workspace)
+            source = _found(found, source_id)
+            kind = self.kinds.get(source.kind)
+            if kind is None or Capability.BACKFILL not in kind.capabilities:
+                raise Unprocessable(f"A {source.kind} source shows no older posts than it does.")
+            await backfills.begin(connection, wanted)
+        return source
+
+    async def stop_looking_back(self, workspace: str, source_id: str) -> None:
+        """Give a look back up; what it brought stays. Raises NotFound."""
+        async with self.database.transaction() as connection:
+            found = await sources.source_by_id(connection, source_id, workspace=workspace)
+            if not await backfills.cancel(connection, _found(found, source_id).id):
+                raise NotFound("This source has not looked back.")
+
     async def remove(self, workspace: str, source_id: str) -> None:
         """Forget a source; what it brought stays. Raises NotFound."""
         async with self.database.transaction() as connection:
@@ -95,6 +186,23 @@ class Sources:
             )
             return _found(await sources.source_by_id(connection, source_id), source_id)
 
+    def _changed(self, was: Source, wanted: Wanted) -> Source:
+        kind = known_kind(self.kinds, was.kind)
+        settings = was.settings
+        if wanted.settings is not None:
+            given = {k: v for k, v in wanted.settings.items() if v != _HIDDEN}
+            settings = checked_settings(kind, {**was.settings, **given})
+        quota = was.daily_requests if wanted.daily_requests is None else wanted.daily_requests
+        return replace(
+            was,
+            name=wanted.name or was.name,
+            product=was.product if wanted.product is None else wanted.product,
+            channel=wanted.channel or was.channel,
+            settings=settings,
+            daily_requests=None if wanted.no_limit else quota,
+            cursor=was.cursor if _follows_the_same(kind, was.settings, settings) else {},
+        )
+
     def _new(self, wanted: NewSource) -> Source:
         kind = known_kind(self.kinds, wanted.kind)
         now = domain.utc_now()
@@ -106,6 +214,7 @@ class Sources:
             kind=wanted.kind,
             channel=wanted.channel or kind.channel,
             settings=checked_settings(kind, wanted.settings),
+            daily_requests=wanted.daily_requests,
             secret=_signing_secret() if kind.open is None else None,
             created_at=now,
             next_poll_at=now if kind.open is not None else None,
@@ -143,6 +252,15 @@ def checked_settings(kind: ConnectorKind, settings: Mapping[str, Any]) -> dict[s
         )
         raise Unprocessable(f"The settings of a {kind.kind} source do not fit: {wrong}") from error
     return _revealed(model)
+
+
+def _follows_the_same(kind: ConnectorKind, was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether settings differ in nothing but secrets and how often to look."""
+    secret = kind.settings.model_validate(now)
+    ignored = {"interval_seconds"} | {
+        name for name in kind.settings.model_fields if isinstance(getattr(secret, name), SecretStr)
+    }
+    return all(was.get(name) == now.get(name) for name in {*was, *now} - ignored)
 
 
 def _revealed(model: BaseModel) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -16,11 +16,22 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.posts import Channel
+from maru_ingest import domain
 from maru_ingest.domain import Origin, State
-from maru_ingest.tables import deliveries, micros, moment, rejects, seen, sources
+from maru_ingest.tables import (
+    backfills,
+    deliveries,
+    micros,
+    moment,
+    rejects,
+    seen,
+    source_days,
+    sources,
+)
 
 _MAX_REASON = 500
 
@@ -49,6 +60,9 @@ class Source:
     last_success_at: datetime | None = None
     last_post_at: datetime | None = None
     next_poll_at: datetime | None = None
+    leased_until: datetime | None = None
+    daily_requests: int | None = None
+    generation: int = 0
 
     def origin(self, *, pushed: bool = False) -> Origin:
         """What this source's posts must know of it; see `Origin` for `pushed`."""
@@ -60,7 +74,18 @@ class Source:
             product=self.product,
             channel=self.channel,
             pushed=pushed,
+            generation=self.generation,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a source brought on one day (UTC), and how often it was asked."""
+
+    date: date
+    posts: int
+    rejected: int
+    requests: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +117,7 @@ async def add_source(connection: AsyncConnection, source: Source) -> None:
             settings=orjson.dumps(source.settings).decode(),
             secret=source.secret,
             state=source.state,
+            daily_requests=source.daily_requests,
             created_at=micros(source.created_at),
             next_poll_at=micros(source.next_poll_at),
         )
@@ -134,7 +160,36 @@ async def remove_source(connection: AsyncConnection, source_id: str) -> None:
     await connection.execute(update(seen).where(seen.c.owner == source_id).values(owner=None))
     await connection.execute(delete(rejects).where(rejects.c.source_id == source_id))
     await connection.execute(delete(deliveries).where(deliveries.c.source_id == source_id))
+    await connection.execute(delete(source_days).where(source_days.c.source_id == source_id))
+    await connection.execute(delete(backfills).where(backfills.c.source_id == source_id))
     await connection.execute(delete(sources).where(sources.c.id == source_id))
+
+
+async def change_source(
+    connection: AsyncConnection, changed: Source, *, next_poll_at: datetime | None
+) -> None:
+    """Store a source as people want it from now on, and its cursor.
+
+    Whoever polls it at this moment loses it and saves nothing more of its place. Raises
+    IntegrityError when its name is taken.
+    """
+    await connection.execute(
+        update(sources)
+        .where(sources.c.id == changed.id)
+        .values(
+            name=changed.name,
+            product=changed.product,
+            channel=changed.channel.value,
+            settings=orjson.dumps(changed.settings).decode(),
+            daily_requests=changed.daily_requests,
+            cursor=orjson.dumps(changed.cursor).decode(),
+            generation=sources.c.generation + 1,
+            failures=0,
+            next_poll_at=micros(next_poll_at),
+            leased_by=None,
+            leased_until=None,
+        )
+    )
 
 
 async def set_state(
@@ -191,6 +246,23 @@ async def lease(
     return result.rowcount == 1
 
 
+async def renew(
+    connection: AsyncConnection, source: Source, *, instance: str, until: datetime
+) -> bool:
+    """Keep a source for this process until then; False when it is not this process's any more."""
+    result = await connection.execute(
+        update(sources)
+        .where(
+            sources.c.id == source.id,
+            sources.c.state != "paused",
+            sources.c.leased_by == instance,
+            sources.c.generation == source.generation,
+        )
+        .values(leased_until=micros(until))
+    )
+    return result.rowcount == 1
+
+
 async def live_sources(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
     """Which of these sources still exist and are not paused."""
     query = select(sources.c.id).where(sources.c.id.in_(ids), sources.c.state != "paused")
@@ -204,8 +276,12 @@ async def save_progress(
     *,
     now: datetime,
     cursor: Mapping[str, Any] | None = None,
+    generation: int = 0,
 ) -> None:
-    """Count what was published, and store the cursor unless it is None."""
+    """Count what was published, and store the cursor unless it is None.
+
+    A source that people have changed since that generation keeps the cursor that it has.
+    """
     values: dict[str, Any] = {
         "posts": sources.c.posts + counts.published,
         "duplicates": sources.c.duplicates + counts.duplicates,
@@ -214,17 +290,62 @@ async def save_progress(
     if counts.published:
         values["last_post_at"] = micros(now)
     if cursor is not None:
-        values["cursor"] = orjson.dumps(cursor).decode()
+        values["cursor"] = case(
+            (sources.c.generation == generation, orjson.dumps(cursor).decode()),
+            else_=sources.c.cursor,
+        )
     await connection.execute(update(sources).where(sources.c.id == source_id).values(**values))
+    if counts.published or counts.rejected:
+        await _add_to_day(
+            connection, source_id, now, posts=counts.published, rejected=counts.rejected
+        )
+
+
+async def count_requests(
+    connection: AsyncConnection, source_id: str, requests: int, *, now: datetime
+) -> None:
+    """Add to the requests that were made for a source today."""
+    if requests:
+        await _add_to_day(connection, source_id, now, requests=requests)
+
+
+async def days(
+    connection: AsyncConnection, ids: Collection[str], *, since: int
+) -> dict[str, list[Day]]:
+    """What each of these sources brought on the days from `since` on, oldest first."""
+    query = (
+        select(source_days)
+        .where(source_days.c.source_id.in_(ids), source_days.c.day >= since)
+        .order_by(source_days.c.day)
+    )
+    found: dict[str, list[Day]] = {}
+    for row in await connection.execute(query):
+        day = Day(domain.date_of(row.day), row.posts, row.rejected, row.requests)
+        found.setdefault(row.source_id, []).append(day)
+    return found
+
+
+async def _add_to_day(
+    connection: AsyncConnection, source_id: str, now: datetime, **counts: int
+) -> None:
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    new = make(source_days).values(source_id=source_id, day=domain.day_of(now), **counts)
+    added = {name: source_days.c[name] + number for name, number in counts.items()}
+    await connection.execute(
+        new.on_conflict_do_update(index_elements=["source_id", "day"], set_=added)
+    )
 
 
 async def poll_succeeded(
-    connection: AsyncConnection, source_id: str, *, now: datetime, next_poll_at: datetime | None
+    connection: AsyncConnection, source: Source, *, now: datetime, next_poll_at: datetime | None
 ) -> None:
-    """Note a good poll: a broken source is active again, a paused one stays paused."""
+    """Note a good poll: a broken source is active again, a paused one stays paused.
+
+    Nothing is noted of a source that people have changed meanwhile.
+    """
     await connection.execute(
         update(sources)
-        .where(sources.c.id == source_id)
+        .where(sources.c.id == source.id, sources.c.generation == source.generation)
         .values(
             state=case((sources.c.state == "paused", "paused"), else_="active"),
             reason="",
@@ -238,14 +359,22 @@ async def poll_succeeded(
 
 
 async def poll_failed(
-    connection: AsyncConnection, source_id: str, reason: str, *, next_poll_at: datetime
+    connection: AsyncConnection,
+    source: Source,
+    reason: str,
+    *,
+    state: State,
+    next_poll_at: datetime,
 ) -> None:
-    """Note a failed poll with its reason, which people read."""
+    """Note a failed poll with its reason, which people read; a paused source stays paused.
+
+    Nothing is noted of a source that people have changed meanwhile.
+    """
     await connection.execute(
         update(sources)
-        .where(sources.c.id == source_id)
+        .where(sources.c.id == source.id, sources.c.generation == source.generation)
         .values(
-            state=case((sources.c.state == "paused", "paused"), else_="broken"),
+            state=case((sources.c.state == "paused", "paused"), else_=state),
             reason=reason[:_MAX_REASON],
             failures=sources.c.failures + 1,
             next_poll_at=micros(next_poll_at),
@@ -311,4 +440,7 @@ def _source(row: Row[Any]) -> Source:
         last_success_at=moment(row.last_success_at),
         last_post_at=moment(row.last_post_at),
         next_poll_at=moment(row.next_poll_at),
+        leased_until=moment(row.leased_until),
+        daily_requests=row.daily_requests,
+        generation=row.generation,
     )
