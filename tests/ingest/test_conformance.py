@@ -36,7 +36,7 @@ FAULTS: list[tuple[str, Mode]] = [
     (name, mode) for name, played in PLAYED.items() for mode in sorted(played.misbehaves)
 ]
 _DEADLINE = 1.0
-_QUIET = 0.3  # seconds after which a connector that listens has caught up, too
+_QUIET = 1.0  # seconds after which a connector that listens has caught up, too
 
 
 def able(wanted: Capability) -> list[str]:
