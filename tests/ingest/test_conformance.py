@@ -191,7 +191,9 @@ async def test_a_platform_that_misbehaves_is_told_of_and_loses_nothing(
         await stage.until_posts(source, 2)
         stage.upstream.write("after")
         await stage.until_posts(source, 3)
+        mended = await stage.until(source, lambda one: one.state == "active")
 
+    assert mended.reason == ""
     assert broken.reason
     assert "An error in the connector" not in broken.reason
     if stage.upstream.secret:

@@ -410,6 +410,8 @@ class MastodonConnector:
         if not stream or not headers:
             return None
         url = f"{await self._streaming_server()}/api/v1/{stream}"
+        if self.tools.budget is not None:
+            self.tools.budget.spend()
         try:
             async with asyncio.timeout(self.tools.deadline):
                 lines = await opened.enter_async_context(
