@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 
 from maru_contracts.posts import Post
-from maru_ingest import connectors
+from maru_ingest import collector, connectors
 from maru_ingest.collector import Collector
 from maru_ingest.connector import Backfilling, Capability, Connector, Page, Tools
 from maru_ingest.formats.parsed import ParsedPost
@@ -74,8 +74,8 @@ class Stage:
     async def collecting(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            collector = Collector(self.publisher, KINDS, self.tools, "i1", tick_seconds=0.02)
-            group.create_task(collector.run(stop))
+            following = Collector(self.publisher, KINDS, self.tools, "i1", tick_seconds=0.02)
+            group.create_task(following.run(stop))
             try:
                 yield
             finally:
@@ -245,6 +245,26 @@ async def test_what_is_live_comes_without_a_poll(stage: Stage) -> None:
         await stage.until_posts(source, 2, seconds=3)
 
         assert stage.upstream.asked == asked
+
+
+@pytest.mark.parametrize("name", [name for name in able(Capability.LIVE) if KINDS[name].stream])
+async def test_a_stream_that_has_lasted_is_forgiven_its_past_failures(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "_LIFE_SECONDS", 0.0)
+    source = await stage.follow()
+    async with stage.publisher.database.transaction() as connection:
+        await stored_sources.poll_failed(
+            connection, source, "no", state="broken", next_poll_at=source.created_at
+        )
+    async with stage.collecting():
+        for number in range(3):
+            stage.upstream.write(f"post {number}")
+            await stage.until_posts(source, number + 1)
+        found = await stage.until(source, lambda one: one.failures == 0)
+
+    assert (found.state, found.reason) == ("active", "")
+    assert found.last_success_at is not None
 
 
 @pytest.mark.parametrize("name", able(Capability.BACKFILL))
