@@ -16,7 +16,10 @@ app = typer.Typer(help="The sources that Maru follows.", no_args_is_help=True)
 Kind = Annotated[str, typer.Argument(help="One of the kinds of `maru sources kinds`.")]
 Url = Annotated[str | None, typer.Option(help="A feed's address.")]
 FilePath = Annotated[str | None, typer.Option(help="A file's path.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Any other setting, as name=value.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any other setting, as name=value; a list as name=a,b."),
+]
 _FIRST = 200
 
 

@@ -5,6 +5,7 @@ in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.
 `tests/ingest/conformance` run over every one of them.
 """
 
+import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest import domain
@@ -26,6 +27,7 @@ from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
 
 Cursor = Mapping[str, Any]  # JSON: what a connector needs to go on; {} is the beginning
 
+_BETWEEN = re.compile(r"[,\n]")
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -82,6 +84,15 @@ class SourceSettings(BaseModel):
     """What every kind's settings inherit; secrets are SecretStr fields, and in no error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _split(cls, value: object, info: ValidationInfo) -> object:
+        """Take a text for a list, too, with commas or lines between: `--set name=a,b`."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, str) and get_origin(annotation) is tuple:
+            return [one.strip() for one in _BETWEEN.split(value) if one.strip()]
+        return value
 
 
 @dataclass(slots=True)

@@ -118,6 +118,13 @@ def test_an_account_goes_by_its_handle_did_or_address(written: str, account: str
     assert settings_of(authors=[written, account]).authors == (account,)
 
 
+def test_lists_may_be_written_with_commas_or_lines_between() -> None:
+    settings = settings_of(authors="a.example, @b.example", search="dark mode\n#maru\n")
+
+    assert settings.authors == ("a.example", "b.example")
+    assert settings.search == ("dark mode", "#maru")
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
@@ -406,7 +413,7 @@ async def test_deletions_come_for_searches_too_whatever_was_said(
 
     (page,) = await first(follow(search=["오프라인"]), {"time_us": now() - 10_000_000}, 1)
 
-    assert page.deleted == [gone.native_id]
+    assert page.deleted == (gone.native_id,)
 
 
 @pytest.mark.parametrize(
@@ -501,6 +508,22 @@ async def test_a_stream_of_something_else_is_told_of_and_nothing_is_passed_over(
 
     with pytest.raises(SourceBroken, match="Jetstream sends what is no event: not JSON"):
         await first(follow(authors=[DID], search=search), {"time_us": now()}, 1)
+
+
+async def test_a_quiet_stream_gives_a_sign_of_life(
+    upstream: BlueskyUpstream, follow: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluesky, "_SILENCE", 0.1)
+    cursor: Cursor = {"time_us": now()}
+
+    async with asyncio.timeout(5), aclosing(follow().pages(cursor)) as pages:
+        quiet = [await anext(pages) for _ in range(2)]
+        upstream.write("hello")
+        page = await anext(pages)
+
+    assert quiet == [Page([], cursor)] * 2
+    assert texts([page]) == ["hello"]
+    assert len(upstream.subscriptions) == 1
 
 
 async def test_the_cursor_moves_on_while_nothing_is_for_us(

@@ -82,6 +82,7 @@ _MAX_MESSAGE = 1_000_000
 _WAITING = 500
 _BATCH = 200
 _BATCH_SECONDS = 1.0
+_SILENCE = 30.0
 _MARK_EVERY = 10_000_000
 _OVERLAP = 5_000_000  # servers of Jetstream see the same event at slightly different times
 _UNINDEXED = 60_000_000  # a feed shows a post a moment after it was written
@@ -590,7 +591,7 @@ class BlueskyConnector:
                     batch, end = await _batch(heard)
                     since = max((since, *(one.at for one in batch)))
                     events = [one for one in batch if isinstance(one, _Event)]
-                    if batch:
+                    if batch or end is None:
                         yield await self._told(events, {"time_us": since})
             finally:
                 pump.cancel()
@@ -703,7 +704,7 @@ class BlueskyConnector:
             if isinstance(row, ParsedPost) and row.native_id in edited:
                 row.edited_at = _moment(edited[row.native_id])
         gone = [uri for uri, event in latest.items() if event.operation == "delete"]
-        return Page(rows, cursor, deleted=gone)
+        return Page(rows, cursor, deleted=tuple(gone))
 
 
 _START: Place = {"list": 0, "window": 0, "cursor": ""}
@@ -769,9 +770,16 @@ def _link(value: Object, name: str, did: str, address: str) -> str:
 
 
 async def _batch(heard: Heard) -> tuple[list[_Event | _Mark], _End | None]:
-    """Return what comes within a second after the first thing that comes, and whether it ended."""
+    """Return what comes within a second after the first thing that comes, and whether it ended.
+
+    After a long silence that is nothing, which is a sign that the stream works.
+    """
     found: list[_Event | _Mark] = []
-    said = await heard.get()
+    try:
+        async with asyncio.timeout(_SILENCE):
+            said = await heard.get()
+    except TimeoutError:
+        return found, None
     with suppress(TimeoutError):
         async with asyncio.timeout(_BATCH_SECONDS):
             while not isinstance(said, _End):
