@@ -500,6 +500,28 @@ async def test_one_bad_post_in_the_stream_is_a_bad_row(
     assert bad.reason == "not a post of Bluesky"
 
 
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ("[" * 5_000 + "]" * 5_000, "nested too deep"),
+        (f'{{"$type": "app.bsky.feed.post", "text": "x", "tags": [{"0," * 100_001}0]}}', "100,000"),
+    ],
+)
+async def test_a_post_that_nobody_can_read_holds_up_nobody(
+    upstream: BlueskyUpstream, follow: Open, record: str, reason: str
+) -> None:
+    commit = {"operation": "create", "collection": "app.bsky.feed.post", "rkey": "1", "record": 0}
+    event = {"did": DID, "time_us": now(), "kind": "commit", "commit": commit}
+    upstream.noise = [json.dumps(event).replace('"record": 0', f'"record": {record}')]
+    upstream.write("hello")
+
+    (page,) = await first(follow(), {"time_us": now() - 10_000_000}, 1)
+
+    assert texts([page]) == ["hello"]
+    (bad,) = (row for row in page.rows if isinstance(row, BadRow))
+    assert reason in bad.reason
+
+
 @pytest.mark.parametrize("search", [[], ["오프라인"]])
 async def test_a_stream_of_something_else_is_told_of_and_nothing_is_passed_over(
     upstream: BlueskyUpstream, follow: Open, search: list[str]
@@ -754,15 +776,17 @@ _EVENT = st.fixed_dictionaries(
 )
 def test_no_event_breaks_the_connector(messages: list[str | bytes], settings: Any) -> None:
     connector = answered(b'{"profiles": []}', **settings)
-    events = []
+    heard = []
     for message in messages:
         try:
             said = connector.look(message)
         except SourceBroken:
             continue
         assert said.at <= now()
-        events += [said] if isinstance(said, bluesky._Event) else []
+        heard.append(said)
 
-    page = asyncio.run(connector._told(events, {}))
+    page = asyncio.run(connector._told(heard, {}))
 
-    assert len(page.rows) + len(page.deleted) == len({event.uri for event in events})
+    uris = {one.uri for one in heard if isinstance(one, bluesky._Event)}
+    unread = [one for one in heard if isinstance(one, bluesky._Bad)]
+    assert len(page.rows) + len(page.deleted) == len(uris) + len(unread)

@@ -64,7 +64,14 @@ from maru_ingest.connector import (
 )
 from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.fields import bounded_id
-from maru_ingest.formats.parsed import BadRow, ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import (
+    MAX_ORIGINAL,
+    BadRow,
+    Document,
+    ParsedPost,
+    Row,
+    Unreadable,
+)
 from maru_ingest.formats.untyped import Object
 from maru_kit.outbound import Fetched, Refused, WebSocket
 
@@ -78,8 +85,8 @@ _PROFILES = 25
 _MAX_PEOPLE = 5_000
 _DAY = timedelta(days=1)
 
-_MAX_MESSAGE = 1_000_000
-_WAITING = 500
+_MAX_EVENT = 100_000  # bytes, which Jetstream is asked to keep to; a post has 3,000 at most
+_WAITING = 200
 _BATCH = 200
 _BATCH_SECONDS = 1.0
 _SILENCE = 30.0
@@ -389,6 +396,11 @@ class _List:
         own = (one for one in found if not untyped.has(one, "reason"))  # neither reposts nor pins
         return [untyped.at(one, "post") if untyped.has(one, "post") else one for one in own]
 
+    def suits(self, view: object) -> bool:
+        """Whether a post holds what is looked for; what is no post is not held back."""
+        record = untyped.mapping(view, "record")
+        return self.search is None or not record or self.search.holds(record)
+
 
 @dataclass(frozen=True, slots=True)
 class _Event:
@@ -400,6 +412,14 @@ class _Event:
     uri: str
     record: Object
     cid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bad:
+    """An event that can't be read: anybody may publish one, and it must hold up nobody."""
+
+    at: int
+    row: BadRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,7 +436,8 @@ class _End:
     error: Exception | None
 
 
-Heard = asyncio.Queue[_Event | _Mark | _End]
+Said = _Event | _Bad | _Mark
+Heard = asyncio.Queue[Said | _End]
 
 
 @dataclass(slots=True)
@@ -517,21 +538,16 @@ class BlueskyConnector:
         value = _loads(answer)
         try:
             views = each.views(value)
-            self._learn(untyped.mapping(view, "author") for view in views)
-            wanted = [view for view in views if _is_within(view, whole) and self._suits(each, view)]
-            rows = read(wanted[::-1])
         except Unreadable as error:
             host = _host(answer)
             raise SourceBroken(f"{host} answers with what are no posts: {error}.") from error
+        self._learn(untyped.mapping(view, "author") for view in views)
+        wanted = [view for view in views if _is_within(view, whole) and each.suits(view)]
         after = untyped.string(value, "cursor")
         if len(after) > _MAX_CURSOR:
             raise SourceBroken(f"{_host(answer)} gives a cursor of {len(after):,} letters.")
         times = [time for view in views if (time := _sorted_at(view))]
-        return rows, after, min(times, default=None)
-
-    def _suits(self, each: _List, view: object) -> bool:
-        record = untyped.mapping(view, "record")
-        return each.search is None or not record or each.search.holds(record)
+        return read(wanted[::-1]), after, min(times, default=None)
 
     async def _ask(self, path: str, *, is_search: bool) -> Fetched:
         if is_search and self.settings.app_password is not None:
@@ -590,9 +606,8 @@ class BlueskyConnector:
                 while end is None:
                     batch, end = await _batch(heard)
                     since = max((since, *(one.at for one in batch)))
-                    events = [one for one in batch if isinstance(one, _Event)]
                     if batch or end is None:
-                        yield await self._told(events, {"time_us": since})
+                        yield await self._told(batch, {"time_us": since})
             finally:
                 pump.cancel()
                 await asyncio.gather(pump, return_exceptions=True)
@@ -603,7 +618,7 @@ class BlueskyConnector:
     @asynccontextmanager
     async def _stream(self, since: int) -> AsyncIterator[WebSocket]:
         """Open the first stream that can be had. Raises what the first server said, if none."""
-        asked = [("wantedCollections", _POST), ("maxMessageSizeBytes", str(_MAX_MESSAGE))]
+        asked = [("wantedCollections", _POST), ("maxMessageSizeBytes", str(_MAX_EVENT))]
         if not self._searches:
             asked += [("wantedDids", did) for did in self._dids]
         asked.append(("cursor", str(since - _OVERLAP)))
@@ -623,7 +638,7 @@ class BlueskyConnector:
     async def _connect(self, stack: AsyncExitStack, url: str) -> WebSocket:
         if self.tools.budget is not None:
             self.tools.budget.spend()
-        opening = self.tools.outbound.websocket(url, max_message=_MAX_MESSAGE + 1)
+        opening = self.tools.outbound.websocket(url)
         try:
             with translated():
                 async with asyncio.timeout(self.tools.deadline):
@@ -651,19 +666,23 @@ class BlueskyConnector:
             error = caught
         await heard.put(_End(error))
 
-    def look(self, message: str | bytes) -> _Event | _Mark:
+    def look(self, message: str | bytes) -> Said:
         """Return what a message of Jetstream says, a mark when that is nothing for us.
 
-        Raises SourceBroken when it is no event at all.
+        Raises SourceBroken when it is no event at all, but a page of a proxy or a part of one.
         """
         written = message if isinstance(message, str) else message.decode("utf-8", "replace")
-        is_whole = written.endswith("}")
+        is_whole = written.startswith("{") and written.rstrip().endswith("}")
+        time = _TIME.search(written)
+        at = _trusted(int(time[1]) if time else 0)
         if self._searches and is_whole and not self._may_concern(written):
-            time = _TIME.search(written)
-            return _Mark(_trusted(int(time[1]) if time else 0))
+            return _Mark(at)
+        body = written.encode("utf-8", "replace")
         try:
-            value = payloads.loads(written.encode("utf-8", "replace"))
+            value = payloads.loads(body)
         except Unreadable as error:
+            if is_whole:
+                return _Bad(at, BadRow(1, f"an event of Jetstream: {error}", body[:MAX_ORIGINAL]))
             raise SourceBroken(f"Jetstream sends what is no event: {error}.") from error
         at, did = _trusted(untyped.count(value, "time_us") or 0), _did(value)
         if untyped.string(value, "kind") == "identity" and did in self._people:
@@ -690,9 +709,9 @@ class BlueskyConnector:
         if _HANDLE.fullmatch(handle):
             self._people[did] = {**self._people[did], "handle": handle}
 
-    async def _told(self, events: Sequence[_Event], cursor: Cursor) -> Page:
+    async def _told(self, said: Sequence[Said], cursor: Cursor) -> Page:
         """Return the page of what was heard; the last word on a post counts."""
-        latest = {event.uri: event for event in events}
+        latest = {one.uri: one for one in said if isinstance(one, _Event)}
         written = [event for event in latest.values() if event.operation != "delete"]
         strangers = dict.fromkeys(one.did for one in written if one.did not in self._people)
         for chunk in _chunks(list(strangers), _PROFILES):
@@ -704,26 +723,30 @@ class BlueskyConnector:
             if isinstance(row, ParsedPost) and row.native_id in edited:
                 row.edited_at = _moment(edited[row.native_id])
         gone = [uri for uri, event in latest.items() if event.operation == "delete"]
-        return Page(rows, cursor, deleted=tuple(gone))
+        bad = [one.row for one in said if isinstance(one, _Bad)]
+        return Page([*rows, *bad], cursor, deleted=tuple(gone))
 
 
 _START: Place = {"list": 0, "window": 0, "cursor": ""}
 
 
-def read(views: Sequence[object]) -> Sequence[Row]:
-    """Return the rows of posts, oldest first; what is no post is a bad row.
+def read(views: Iterable[object]) -> Sequence[Row]:
+    """Return the rows of posts, oldest first; what is no post is a bad row."""
+    rows = [_row(number, view) for number, view in enumerate(views, start=1)]
+    return payloads.oldest_first(Document(rows=rows)).rows
 
-    Raises Unreadable when it can't be read at all.
-    """
-    good, bad = [], []
-    for number, view in enumerate(views, start=1):
-        record = untyped.mapping(view, "record")
-        if untyped.string(record, "$type") == _POST and untyped.string(view, "uri"):
-            good.append(view)
+
+def _row(number: int, view: object) -> Row:
+    record = untyped.mapping(view, "record")
+    reason = "not a post of Bluesky"
+    if untyped.string(record, "$type") == _POST and untyped.string(view, "uri"):
+        try:
+            (row,) = payloads.read({"posts": [view]}, platform="bluesky").rows
+        except Unreadable as error:
+            reason = str(error)
         else:
-            bad.append(BadRow(number, "not a post of Bluesky", untyped.original(view)))
-    rows = payloads.read({"posts": good}, platform="bluesky").rows if good else ()
-    return [*rows, *bad]
+            return row
+    return BadRow(number, reason, untyped.original(view))
 
 
 def _event(value: object, at: int, did: str) -> _Event | None:
@@ -769,12 +792,12 @@ def _link(value: Object, name: str, did: str, address: str) -> str:
     return address.format(did=did, cid=cid) if _CID.fullmatch(cid) else ""
 
 
-async def _batch(heard: Heard) -> tuple[list[_Event | _Mark], _End | None]:
+async def _batch(heard: Heard) -> tuple[list[Said], _End | None]:
     """Return what comes within a second after the first thing that comes, and whether it ended.
 
     After a long silence that is nothing, which is a sign that the stream works.
     """
-    found: list[_Event | _Mark] = []
+    found: list[Said] = []
     try:
         async with asyncio.timeout(_SILENCE):
             said = await heard.get()
