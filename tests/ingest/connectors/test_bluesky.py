@@ -246,6 +246,18 @@ async def test_accounts_and_searches_are_followed_together(
     assert [post.author for post in posts(pages)] == ["haneul.example", "baram.example"]
 
 
+async def test_a_beginning_that_is_cut_off_begins_again(
+    upstream: BlueskyUpstream, follow: Open
+) -> None:
+    upstream.write("오프라인에서도")
+    connector = follow(authors=[DID], search=["오프라인"])
+
+    one, two = await first(connector, {}, 2)
+
+    assert one.cursor == {}
+    assert now() - 70_000_000 < two.cursor["time_us"] < now() - 60_000_000
+
+
 async def test_an_account_that_nobody_has_is_named(follow: Open) -> None:
     with pytest.raises(SourceBroken, match=r"no account gone\.example"):
         await first(follow(authors=["gone.example", "haneul.example"]), {}, 1)

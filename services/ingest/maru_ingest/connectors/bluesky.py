@@ -767,7 +767,7 @@ def _view(event: _Event, author: Object) -> Object:
     return {
         "uri": event.uri,
         "cid": event.cid,
-        "author": {**author, "did": event.did},
+        "author": author,
         "record": event.record,
         "embed": _embedded(untyped.mapping(event.record, "embed"), event.did),
         "indexedAt": _stamp(_moment(event.at)),
