@@ -16,8 +16,10 @@ from maru_ingest.store import sources as stored_sources
 from maru_ingest.store.sources import Source
 from maru_kit.database import Database
 from maru_kit.outbound import open_outbound
+from maru_kit.vault import Vault, new_key
 from upstreams.feed import FeedServer, feed_server
 
+VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
 
 
@@ -29,7 +31,7 @@ async def server() -> AsyncIterator[FeedServer]:
 
 @pytest.fixture
 def sources(ingest_database: Database) -> Sources:
-    return Sources(ingest_database, connectors.kinds())
+    return Sources(ingest_database, connectors.kinds(), VAULT)
 
 
 async def follow(sources: Sources, url: str, *, name: str = "blog", every: float = 1) -> Source:
@@ -42,7 +44,7 @@ async def collecting(publisher: Publisher, *hosts: str) -> AsyncIterator[Collect
     stop = asyncio.Event()
     async with open_outbound(allow=hosts) as outbound, asyncio.TaskGroup() as group:
         collector = Collector(
-            publisher, connectors.kinds(), Tools(outbound), "i1", tick_seconds=0.02
+            publisher, connectors.kinds(), Tools(outbound), VAULT, "i1", tick_seconds=0.02
         )
         group.create_task(collector.run(stop))
         try:
@@ -237,7 +239,7 @@ async def test_a_file_is_followed_as_it_grows(
     stop = asyncio.Event()
     async with open_outbound() as outbound, asyncio.TaskGroup() as group:
         tools = Tools(outbound, tools_root)
-        collector = Collector(publisher, connectors.kinds(), tools, "i1", tick_seconds=0.02)
+        collector = Collector(publisher, connectors.kinds(), tools, VAULT, "i1", tick_seconds=0.02)
         group.create_task(collector.run(stop))
         await until(sources, source, lambda one: one.posts == 1)
         with path.open("a", encoding="utf-8") as file:

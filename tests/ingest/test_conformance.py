@@ -25,8 +25,10 @@ from maru_ingest.service.trying import Trying
 from maru_ingest.store import sources as stored_sources
 from maru_ingest.store.sources import Source
 from maru_kit.outbound import open_outbound
+from maru_kit.vault import Vault, new_key
 from upstreams.upstream import RETRY_SECONDS, Mode, Upstream
 
+VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
 KINDS = {name: kind for name, kind in connectors.kinds().items() if kind.open is not None}
 PLAYED: dict[str, type[Upstream]] = {
@@ -58,7 +60,7 @@ class Stage:
 
     @property
     def sources(self) -> Sources:
-        return Sources(self.publisher.database, KINDS)
+        return Sources(self.publisher.database, KINDS, VAULT)
 
     async def follow(self) -> Source:
         settings = self.upstream.settings()
@@ -73,7 +75,7 @@ class Stage:
     async def collecting(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            collector = Collector(self.publisher, KINDS, self.tools, "i1", tick_seconds=0.02)
+            collector = Collector(self.publisher, KINDS, self.tools, VAULT, "i1", tick_seconds=0.02)
             group.create_task(collector.run(stop))
             try:
                 yield

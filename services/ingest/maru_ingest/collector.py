@@ -29,6 +29,7 @@ from maru_ingest.store import backfills, sources
 from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Source
 from maru_kit.errors import Unavailable
+from maru_kit.vault import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class Collector:
     publisher: Publisher
     kinds: Mapping[str, ConnectorKind]
     tools: Tools
+    vault: Vault
     instance: str
     concurrency: int = 8
     tick_seconds: float = 0.5
@@ -89,6 +91,7 @@ class Collector:
             due = await sources.due_sources(
                 connection,
                 self._followed.keys(),
+                self.vault,
                 now=now,
                 instance=self.instance,
                 limit=_MAX_DUE,
@@ -263,7 +266,7 @@ class Collector:
     async def _take_history(self, look: Backfill) -> None:
         database = self.publisher.database
         async with database.reading() as connection:
-            source = await sources.source_by_id(connection, look.source_id)
+            source = await sources.source_by_id(connection, look.source_id, self.vault)
         if source is None or not await self._lease_look(look):
             return
         kind = self._followed[source.kind]

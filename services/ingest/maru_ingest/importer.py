@@ -32,8 +32,11 @@ from maru_ingest.store import sources
 from maru_ingest.store.sources import Counts, Source
 from maru_kit.bus import Bus
 from maru_kit.database import Database
+from maru_kit.vault import Vault
 
 KIND = "import"
+_NO_SECRETS = Vault()
+"""An import's source has no settings, so there is nothing to seal."""
 _HASHED = 1024 * 1024
 _BATCH_BYTES = 8 * 1024 * 1024
 """Bytes of rows after which a batch is full, however few they are."""
@@ -99,7 +102,7 @@ async def import_file(
         created_at=domain.utc_now(),
     )
     async with database.reading() as connection:
-        known = await sources.source_by_id(connection, new.id)
+        known = await sources.source_by_id(connection, new.id, _NO_SECRETS)
     cursor = known.cursor if known else {}
     reading = await asyncio.to_thread(_Reading.open, source, new.origin(pushed=True), cursor)
     try:
@@ -302,5 +305,5 @@ async def _store(database: Database, new: Source) -> None:
     """Add the source that stands for all imports under that name, unless it is there."""
     with suppress(IntegrityError):  # another import under that name began in this moment
         async with database.transaction() as connection:
-            if await sources.source_by_id(connection, new.id) is None:
-                await sources.add_source(connection, new)
+            if await sources.source_by_id(connection, new.id, _NO_SECRETS) is None:
+                await sources.add_source(connection, new, _NO_SECRETS)
