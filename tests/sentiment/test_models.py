@@ -323,7 +323,7 @@ async def test_a_model_is_chosen_tags_and_is_compared(tmp_path: Path) -> None:
         back = await until_compared(bus, client)
 
     assert listed["available"] == ["own"]
-    assert [it["model"] for it in listed["heads"]] == [None] * 3
+    assert [it["model"] for it in listed["heads"]] == [None] * 4
     assert put.json() == {
         "head": "sentiment",
         "model": {"name": "own", "labels": {}},
@@ -362,7 +362,7 @@ async def until_compared(bus: Any, client: Any) -> dict[str, Any]:
         ("aspects", {"model": {"name": "own"}}, "whole texts"),
         ("intent", {"model": {"name": "own"}}, "Say what the labels"),
         ("sentiment", {"model": {"name": "../own"}}, None),
-        ("topics", {"model": {"name": "own"}}, None),
+        ("topics", {"model": {"name": "own"}}, "no model but"),
     ],
 )
 async def test_a_choice_that_cannot_be_is_a_problem_and_changes_nothing(

@@ -11,6 +11,7 @@ app = typer.Typer(help="Models of your own for posts' tags.", no_args_is_help=Tr
 
 OWN = "default"
 Head = Annotated[str, typer.Argument(help="sentiment, intent or aspects")]
+Learner = Annotated[str, typer.Argument(help="sentiment, intent or topics")]
 Name = Annotated[str, typer.Argument(help="A folder of models; `default` is Maru's own.")]
 Label = Annotated[
     list[str] | None,
@@ -51,7 +52,7 @@ def models_shadow(head: Head, name: Name, label: Label = None, as_json: Json = F
 
 @app.command("learn")
 def models_learn(
-    head: Head,
+    head: Learner,
     on: Annotated[bool, typer.Argument(metavar="ON", help="yes or no")],
     as_json: Json = False,
 ) -> None:

@@ -172,6 +172,9 @@ topics = Table(
     Column("name", String(100), primary_key=True),
     Column("examples", Text, nullable=False, comment="JSON list"),
     Column("updated_at", BigInteger, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("formerly", Text, nullable=False, server_default="[]", comment="JSON list"),
+    Column("since", BigInteger, nullable=True, comment="null: not known, or always there"),
 )
 
 terms = Table(

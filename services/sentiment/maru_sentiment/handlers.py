@@ -15,7 +15,7 @@ from maru_kit.stream import Batch, publish
 from maru_sentiment import corrections, metrics
 from maru_sentiment.analyser import Tags
 from maru_sentiment.definitions import Definitions
-from maru_sentiment.domain import joined
+from maru_sentiment.domain import joined, of_subjects
 from maru_sentiment.inference import Inference
 from maru_sentiment.marking import NO_MARKS, marked, model_of
 from maru_sentiment.redaction import redacted
@@ -78,7 +78,10 @@ class Posts:
         self._shadows.take(workspace, choices, texts, all_tags)
         self._tell_failures(all_tags)
         marks = [marked(finder, post) if finder else NO_MARKS for post, _ in cleaned]
-        own = (*self._inference.models, *([model_of(finder)] if finder else []))
+        own = (
+            *of_subjects(self._inference.models, subjects),
+            *([model_of(finder)] if finder else []),
+        )
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - began)
         now = datetime.now(UTC)
         return [

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maru_contracts.default_topics import DEFAULT_TOPICS
 from maru_ideas.domain import ideas as rules
 from maru_ideas.domain.arrivals import Arrival
 from maru_ideas.domain.corrections import KeptPost, Word, corrected, told, uncorrected
@@ -69,7 +69,8 @@ class Correcting:
             before = await self._post(connection, workspace, post)
             if before.correction is not None and before.correction.word == word:
                 return _shown(before)
-            await self._check(connection, workspace, before, word)
+            word = await self._named_now(connection, workspace, word)
+            await self._check_room(connection, workspace, before)
             after = corrected(before, word, by=by, at=now)
             await self._change(connection, before, after, by=by, at=now)
         return _shown(after)
@@ -97,15 +98,20 @@ class Correcting:
             raise NoSuchPost(f"There is no post {post}.")
         return found
 
-    async def _check(
-        self, connection: AsyncConnection, workspace: str, before: KeptPost, word: Word
+    async def _named_now(self, connection: AsyncConnection, workspace: str, word: Word) -> Word:
+        """Put the names that topics have now in place of those that they had."""
+        if not word.topics:
+            return word
+        there = await topics.current(connection, workspace)
+        names = {former: it.name for it in there for former in it.formerly}
+        names |= {it.name: it.name for it in there}
+        if unknown := sorted(set(word.topics) - names.keys()):
+            raise UnknownTopic(f"There is no topic {unknown[0]}: define it first.")
+        return replace(word, topics=tuple(dict.fromkeys(names[it] for it in word.topics)))
+
+    async def _check_room(
+        self, connection: AsyncConnection, workspace: str, before: KeptPost
     ) -> None:
-        if word.topics:
-            defined = {it.name: it for it in await topics.all_of(connection, workspace)}
-            ended = {name for name, topic in defined.items() if not topic.examples}
-            known = (DEFAULT_TOPICS.keys() | defined.keys()) - ended
-            if unknown := sorted(set(word.topics) - known):
-                raise UnknownTopic(f"There is no topic {unknown[0]}: define it first.")
         if before.correction is not None:
             return
         if await posts.corrections(connection, workspace) >= MAX_CORRECTIONS:
