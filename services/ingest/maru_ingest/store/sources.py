@@ -364,6 +364,26 @@ async def poll_succeeded(
     )
 
 
+async def stream_works(
+    connection: AsyncConnection, source: Source, *, lasts: bool, now: datetime
+) -> None:
+    """Note that a stream brings what it should, a good poll without an end as yet.
+
+    Past failures are forgotten once it `lasts`, so that one that breaks again at once is left
+    alone for longer.
+    """
+    await connection.execute(
+        update(sources)
+        .where(sources.c.id == source.id, sources.c.generation == source.generation)
+        .values(
+            state=case((sources.c.state == "paused", "paused"), else_="active"),
+            reason="",
+            failures=0 if lasts else sources.c.failures,
+            last_success_at=micros(now),
+        )
+    )
+
+
 async def poll_failed(
     connection: AsyncConnection,
     source: Source,
