@@ -3,7 +3,7 @@
 import hashlib
 import json
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from maru_contracts.tags import Intent, IntentLabel, ModelVersion, Sentiment
 from maru_sentiment.analyser import Tags
-from maru_sentiment.analysers.intent import intent_of
+from maru_sentiment.analysers.intent import intents
 from maru_sentiment.learning import Floats, Learning, LearntHead, Lesson, change, learn
 from maru_sentiment.network import MOODS
 
@@ -125,10 +125,9 @@ def _with(tags: Tags, learnt: LearntHead, tag: Sentiment | Intent) -> Tags:
 
 
 def _made(head: Learning, logits: Floats) -> list[Sentiment | Intent]:
-    make: Callable[[Sequence[float]], Sentiment | Intent] = (
-        _sentiment if head == "sentiment" else _intent
-    )
-    return [make(row) for row in logits.tolist()]
+    if head == "sentiment":
+        return [_sentiment(row) for row in logits.tolist()]
+    return [*intents(1 / (1 + np.exp(-logits)))]
 
 
 def _sentiment(logits: Sequence[float]) -> Sentiment:
@@ -139,8 +138,3 @@ def _sentiment(logits: Sequence[float]) -> Sentiment:
         score=round(positive - negative, 4),
         probabilities={"negative": negative, "neutral": neutral, "positive": positive},
     )
-
-
-def _intent(logits: Sequence[float]) -> Intent:
-    chances = 1 / (1 + np.exp(-np.array(logits)))
-    return intent_of(dict(zip(_WANTS, chances.tolist(), strict=True)))
