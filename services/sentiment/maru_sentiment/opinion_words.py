@@ -194,7 +194,6 @@ STEM_VALENCE: Mapping[str, int] = dict.fromkeys(_GOOD_STEMS.replace("|", "").spl
 """Korean judgements: +1 or -1, without blanks."""
 
 
-
 def _any_of(stems: Iterable[str]) -> re.Pattern[str]:
     """Find the longest of the stems that begin at a place.
 

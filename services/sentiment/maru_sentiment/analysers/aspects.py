@@ -215,7 +215,7 @@ class _Word(NamedTuple):
 _NO_WORD = _Word()
 
 
-def english_marks(text: str) -> Iterator[Mark]:
+def english_marks(text: str) -> Iterator[Mark]:  # noqa: C901 - one pass
     """Find terms, judgements and borders of an English text, in order."""
     run: list[tuple[int, int, _Word]] = []
     before, negated, aside = _NO_WORD, 0, False
