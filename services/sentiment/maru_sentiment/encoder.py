@@ -74,7 +74,7 @@ _READ = 8 * MAX_TOKENS
 """Characters of a text that are read: no text can hold the time of a batch for itself."""
 _AMBIGUOUS = re.compile(r"(\S)\1{3}")
 """A run such as !!!! falls apart in several equally likely ways, of which C++ takes another one."""
-_SENTENCES = 256
+_SENTENCES = 64
 """Sentences that the last layers take at once, at most: their products are exact in any number."""
 _FEATURES = DIMENSIONS + len(BRANCHES) * CHANNELS
 _CHUNKS = 17
