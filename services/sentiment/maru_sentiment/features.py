@@ -44,8 +44,10 @@ class Bags:
 def normalise(text: str) -> str:
     """Fold what does not change the meaning: case, width, links, handles, digits, long runs."""
     text = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).lower()
-    text = _LINK.sub(" link ", text)
-    text = _HANDLE.sub(" @ ", text)
+    if "://" in text or "www." in text:
+        text = _LINK.sub(" link ", text)
+    if "@" in text:
+        text = _HANDLE.sub(" @ ", text)
     text = _DIGITS.sub("0", text)
     text = _LONG_RUN.sub(r"\1\1\1", text)
     return _WHITE.sub(" ", text).strip()[:MAX_CHARACTERS]
