@@ -26,10 +26,21 @@ from maru_ingest.formats.parsed import ParsedPost
 from maru_kit.outbound import Manners, open_outbound
 from upstreams.youtube import CHANNEL, HANDLE, KEY, VIDEO, YouTubeUpstream
 
-_NAMES = (
-    "items id kind snippet topLevelComment replies comments publishedAt totalReplyCount "
-    "nextPageToken error errors reason"
-).split()
+_NAMES = [
+    "items",
+    "id",
+    "kind",
+    "snippet",
+    "topLevelComment",
+    "replies",
+    "comments",
+    "publishedAt",
+    "totalReplyCount",
+    "nextPageToken",
+    "error",
+    "errors",
+    "reason",
+]
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: (
