@@ -5,27 +5,16 @@ Topics, which are the workspace's own, are in `learnt_topics`.
 
 import hashlib
 import json
-<<<<<<< HEAD
-from collections.abc import Callable, Sequence
-=======
-from base64 import b64decode
 from collections.abc import Sequence
->>>>>>> speed
 from dataclasses import replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from maru_contracts.tags import Intent, IntentLabel, ModelVersion, Sentiment
-<<<<<<< HEAD
 from maru_sentiment.analyser import Tags, vectors_of
-from maru_sentiment.analysers.intent import intent_of
-from maru_sentiment.learning import Floats, Labelled, LearntHead, Lesson, change, learn
-=======
-from maru_sentiment.analyser import Tags
 from maru_sentiment.analysers.intent import intents
-from maru_sentiment.learning import Floats, Learning, LearntHead, Lesson, change, learn
->>>>>>> speed
+from maru_sentiment.learning import Floats, Labelled, LearntHead, Lesson, change, learn
 from maru_sentiment.network import MOODS
 
 _RULES = 1
@@ -134,18 +123,10 @@ def _with(tags: Tags, learnt: LearntHead, tag: Sentiment | Intent) -> Tags:
     return replace(tags, intent=tag, chosen=chosen)
 
 
-<<<<<<< HEAD
 def _made(head: Labelled, logits: Floats) -> list[Sentiment | Intent]:
-    make: Callable[[Sequence[float]], Sentiment | Intent] = (
-        _sentiment if head == "sentiment" else _intent
-    )
-    return [make(row) for row in logits.tolist()]
-=======
-def _made(head: Learning, logits: Floats) -> list[Sentiment | Intent]:
     if head == "sentiment":
         return [_sentiment(row) for row in logits.tolist()]
     return [*intents(1 / (1 + np.exp(-logits)))]
->>>>>>> speed
 
 
 def _sentiment(logits: Sequence[float]) -> Sentiment:
