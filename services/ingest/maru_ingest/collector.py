@@ -140,7 +140,9 @@ class Collector:
         async with aclosing(connector.pages(source.cursor)) as pages:
             async for page in pages:
                 hint = page.next_due
-                await self.publisher.publish(origin, page.rows, cursor=page.cursor)
+                await self.publisher.publish(
+                    origin, page.rows, deleted=page.deleted, cursor=page.cursor
+                )
                 if kind.stream and not await self._lease(source):
                     break
         return hint

@@ -32,12 +32,14 @@ class SourceBusy(Unavailable):
 class Page:
     """Some posts, oldest first, and the cursor to save once the log has acknowledged them.
 
-    `next_due` is how long the source asks to be left alone after its last page.
+    `next_due` is how long the source asks to be left alone after its last page. `deleted` are the
+    native ids of posts that it says are gone; one that is among the rows, too, is gone.
     """
 
     rows: Sequence[Row]
     cursor: Cursor
     next_due: timedelta | None = None
+    deleted: Sequence[str] = ()
 
 
 class SourceSettings(BaseModel):

@@ -5,7 +5,8 @@ from prometheus_client import Counter, Gauge, Histogram
 SOURCES = Gauge("maru_ingest_sources", "Sources by state: active, paused or broken.", ["state"])
 POSTS = Counter(
     "maru_ingest_posts_total",
-    "Posts by the kind of their source and what became of them: published, duplicate, rejected.",
+    "Posts by the kind of their source and what became of them: published, duplicate, rejected, "
+    "deleted.",
     ["kind", "outcome"],
 )
 POLLS = Counter(

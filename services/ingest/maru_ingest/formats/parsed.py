@@ -1,4 +1,4 @@
-"""What every format yields: a post in the words of no platform, or a row that is none."""
+"""What every format yields: a post in the words of no platform, its end, or a row that is none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,7 +63,16 @@ class BadRow:
     original: bytes = b""
 
 
-Row = ParsedPost | BadRow
+@dataclass(slots=True, frozen=True)
+class Deletion:
+    """A row that says of posts, by their native ids, that they are gone."""
+
+    native_ids: tuple[str, ...]
+    line: int = 0
+    offset: int = 0
+
+
+Row = ParsedPost | BadRow | Deletion
 
 
 @dataclass(slots=True, frozen=True)
