@@ -27,7 +27,9 @@ def run(file: str, *, url: str, as_json: bool) -> int:
                     err.print(f"{file}:{row.line}: {row.reason}", markup=False)
                     continue
                 if isinstance(row, Deletion):
-                    err.print(f"{file}:{row.line}: deletes {', '.join(row.native_ids)}", markup=False)
+                    err.print(
+                        f"{file}:{row.line}: deletes {', '.join(row.native_ids)}", markup=False
+                    )
                     continue
                 posts += 1
                 if as_json:

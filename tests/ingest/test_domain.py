@@ -272,7 +272,8 @@ class Ends(RuleBasedStateMachine):
         (removal,) = domain.remove(origin, [gone], self.known, now=_NOW) or [None]
         if was is None:
             owner = None if origin.pushed else source
-            self.known[gone.id] = Seen(gone.id, "", 0, owner, True, _NOW, None, _NOW)
+            unseen = seen(named(), id=gone.id, fingerprint="", owner=owner)
+            self.known[gone.id] = unseen._replace(edited_at=None, deleted_at=_NOW)
         elif removal is not None and removal.seen.fingerprint:
             assert not self.is_ended
             assert was.owner == source or origin.pushed

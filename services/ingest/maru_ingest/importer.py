@@ -277,10 +277,7 @@ class _Reading:
         body = self.stream.read(documents.MAX_DOCUMENT + 1)
         self.place = len(body)
         document = documents.parse(body, format=self.format)
-        rows = [
-            domain.as_row(row) if isinstance(row, ParsedPost) else row
-            for row in document.rows
-        ]
+        rows = [domain.as_row(row) if isinstance(row, ParsedPost) else row for row in document.rows]
         named = [domain.name_post(self.origin, row) for row in rows if isinstance(row, ParsedPost)]
         bad = [row for row in rows if isinstance(row, BadRow)]
         gone = [domain.name_gone(self.origin, name) for name in document.deleted]

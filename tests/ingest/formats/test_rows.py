@@ -70,9 +70,9 @@ def test_a_row_that_is_deleted_ends_its_post_whatever_it_says(yes: str) -> None:
     )
     (row,) = from_csv(f"id,text,deleted\nb,x,{json.loads(yes)}\n".encode())
 
-    assert isinstance(wordless, Deletion) and wordless.native_ids == ("a",)
-    assert isinstance(worded, Deletion) and (worded.native_ids, worded.line) == (("7",), 2)
-    assert isinstance(row, Deletion) and row.native_ids == ("b",)
+    assert wordless == Deletion(("a",), line=1)
+    assert worded == Deletion(("7",), line=2, offset=worded.offset)
+    assert row == Deletion(("b",), line=2, offset=row.offset)
 
 
 @pytest.mark.parametrize("no", ["false", "0", '""', "null", '"no"'])

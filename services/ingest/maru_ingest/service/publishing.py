@@ -76,9 +76,10 @@ class Publisher:
     ) -> Counts:
         """Publish the posts among `rows`, put the others into the dead letters, save progress.
 
-        Posts that are gone, by their native ids in `deleted` or in rows, end after all others. The cursor (and the id of a webhook's delivery) is stored with the last batch, after the
-        log has acknowledged everything. Raises Unavailable when log or database do not answer;
-        publishing the same rows again is then safe.
+        Posts that are gone, by their native ids in `deleted` or in rows, end after all others. The
+        cursor (and the id of a webhook's delivery) is stored with the last batch, after the log has
+        acknowledged everything. Raises Unavailable when log or database do not answer; publishing
+        the same rows again is then safe.
         """
         checked = [domain.as_row(row) if isinstance(row, ParsedPost) else row for row in rows]
         posts = [domain.name_post(origin, row) for row in checked if isinstance(row, ParsedPost)]
