@@ -63,6 +63,7 @@ class Removing:
                 connection, (left.workspace, left.product), ideas=gone[0], public_ideas=gone[1]
             )
         change = rules.change(seen, "evidence_removed", at=at, actor=by, post=post.post.id)
+        change = change.model_copy(update={"left_public": left.is_public < state.is_public})
         await self._outbox.add_changes(connection, [change], [rules.words(left).post])
 
     async def _rest(
