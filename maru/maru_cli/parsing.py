@@ -12,7 +12,8 @@ from maru_ingest.formats import documents
 from maru_ingest.formats.parsed import Attachment, BadRow, Deletion, ParsedPost, Unreadable
 from maru_kit.errors import MaruError
 
-_FIELDS = tuple(field.name for field in fields(ParsedPost) if field.name != "offset")
+_INNER = {"offset", "is_row"}
+_FIELDS = tuple(field.name for field in fields(ParsedPost) if field.name not in _INNER)
 _MEDIA = tuple(field.name for field in fields(Attachment))
 
 

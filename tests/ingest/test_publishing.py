@@ -232,6 +232,67 @@ async def test_a_push_of_another_product_ends_a_post_in_the_posts_own_partition(
     assert [(it.product, it.deleted) for it in await collected()] == [("p", False), ("p", True)]
 
 
+def a_row(text: str, native_id: str = "R-1") -> ParsedPost:
+    return ParsedPost(native_id, text, is_row=True)
+
+
+@pytest.mark.parametrize("pushed", [True, False])
+async def test_rows_of_two_sources_that_share_an_id_and_say_different_things_are_two_posts(
+    publisher: Publisher,
+    an_origin: MakeOrigin,
+    collected: Read,
+    pushed: bool,  # noqa: FBT001 - a pytest parameter
+) -> None:
+    shops = an_origin(kind="import", name="shops", pushed=pushed)
+    mails = an_origin(kind="import", name="mails", source_id="s2", pushed=pushed)
+
+    await publisher.publish(shops, [a_row("dark mode")])
+    await publisher.publish(mails, [a_row("offline maps")])
+    again = await publisher.publish(mails, [a_row("offline maps")])
+    await publisher.publish(mails, [a_row("offline maps, please")])
+    await publisher.publish(shops, [a_row("dark mode, please")])
+
+    assert again == Counts(duplicates=1)
+    assert [(it.native_id, it.revision, it.text) for it in await collected()] == [
+        ("R-1", 0, "dark mode"),
+        ("mails/R-1", 0, "offline maps"),
+        ("mails/R-1", 1, "offline maps, please"),
+        ("R-1", 1, "dark mode, please"),
+    ]
+    for origin, name in ((mails, "mails/R-1"), (shops, "R-1")):
+        counts = await publisher.publish(origin, [Deletion(("R-1",))])
+        assert counts == Counts(deleted=1)
+        assert (await collected())[-1].native_id == name
+
+
+@pytest.mark.parametrize(
+    "native_id", ["https://example.org/1", "urn:x:1", "0b7ed5f2-8e0c-4d43-bd4f-52b90a9ebe2e"]
+)
+async def test_a_row_whose_id_is_a_name_in_the_world_is_that_post_whoever_brings_it(
+    publisher: Publisher, an_origin: MakeOrigin, collected: Read, native_id: str
+) -> None:
+    shops = an_origin(kind="import", name="shops", pushed=True)
+    mails = an_origin(kind="import", name="mails", source_id="s2", pushed=True)
+
+    await publisher.publish(shops, [a_row("dark mode", native_id)])
+    await publisher.publish(mails, [a_row("dark mode, please", native_id)])
+
+    assert [(it.native_id, it.revision) for it in await collected()] == [
+        (native_id, 0),
+        (native_id, 1),
+    ]
+
+
+async def test_the_same_row_in_two_sources_is_one_post(
+    publisher: Publisher, an_origin: MakeOrigin, collected: Read
+) -> None:
+    for name in ("may", "june"):
+        origin = an_origin(kind="import", name=name, source_id=name, pushed=True)
+        await publisher.publish(origin, [a_row("dark mode"), a_row("offline", "R-2")])
+
+    assert [it.native_id for it in await collected()] == ["R-1", "R-2"]
+
+
 async def test_a_source_that_is_removed_holds_back_nobody_elses_posts(
     publisher: Publisher, an_origin: MakeOrigin
 ) -> None:

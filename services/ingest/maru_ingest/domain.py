@@ -7,6 +7,7 @@ revision and a second look becomes nothing.
 
 import hashlib
 import random
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,11 @@ State = Literal["active", "paused", "broken"]
 _SOURCES = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750003")
 _SEPARATOR = "\x1f"
 _MIN_NUMBER_OF_THE_WORLD = 15
+_NAME_OF_THE_WORLD = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*:.*|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\d{15,}",
+    re.DOTALL,
+)
+"""An address or another URI (RFC 3986), a UUID (RFC 9562), or the number of a big platform."""
 _FIRST_BACKOFF = timedelta(seconds=5)
 MAX_BACKOFF = timedelta(hours=1)
 """A broken source is tried again at least this often."""
@@ -124,6 +130,33 @@ def name_post(origin: Origin, post: ParsedPost, *, occurrence: int = 0) -> Named
 def name_gone(origin: Origin, native_id: str) -> Gone:
     """Give a post that is gone the id that it had."""
     name = _in_the_world(origin, native_id)
+    return Gone(post_name(origin.workspace, origin.kind, name), name)
+
+
+def is_anothers(origin: Origin, named: Named, known: Seen | None) -> bool:
+    """Whether a row has the id of something else, which a row of another source said.
+
+    `R-17` of one file is not `R-17` of another. If both say the same, they are one post.
+    """
+    return (
+        known is not None
+        and named.post.is_row
+        and bool(named.post.native_id)
+        and not _NAME_OF_THE_WORLD.fullmatch(named.native_id)
+        and known.owner not in (None, origin.source_id)
+        and known.fingerprint not in ("", named.fingerprint)
+    )
+
+
+def apart(origin: Origin, named: Named) -> Named:
+    """Give a post a name that no other source gives."""
+    gone = apart_gone(origin, Gone(named.id, named.native_id))
+    return named._replace(id=gone.id, native_id=gone.native_id)
+
+
+def apart_gone(origin: Origin, gone: Gone) -> Gone:
+    """The post that is gone, should it have needed a name that no other source gives."""
+    name = f"{origin.name}/{gone.native_id}"
     return Gone(post_name(origin.workspace, origin.kind, name), name)
 
 

@@ -72,7 +72,7 @@ def post_from(row: Mapping[str, object], *, line: int = 0, offset: int = 0) -> P
     if not body and not title:
         raise BadField(_no_text(row))
     post = ParsedPost(native_id=bounded_id(_string(found, "id")), text=body, title=title)
-    post.truncated, post.line, post.offset = cut, line, offset
+    post.truncated, post.line, post.offset, post.is_row = cut, line, offset, True
     _add_author(post, found)
     _add_where_and_when(post, found)
     _add_reach(post, found)

@@ -31,7 +31,8 @@ class ParsedPost:
 
     `native_id` is empty where the source names none; `line` and `offset` say where a row began
     (0 in a feed). A feed's post may have no words at all. `edited_at` is the source's own time
-    of the last edit.
+    of the last edit. `is_row` says that a row of somebody's own gave the id, which may be a name
+    within that source only.
     """
 
     native_id: str
@@ -50,6 +51,7 @@ class ParsedPost:
     media: tuple[Attachment, ...] = ()
     metrics: dict[str, int] = field(default_factory=dict)
     truncated: bool = False
+    is_row: bool = False
     line: int = 0
     offset: int = 0
 

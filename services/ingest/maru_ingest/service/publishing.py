@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.topics import POSTS_COLLECTED
 from maru_ingest import domain
-from maru_ingest.domain import Decision, Gone, Named, Origin, Removal
+from maru_ingest.domain import Decision, Gone, Named, Origin, Removal, Seen
 from maru_ingest.formats.parsed import BadRow, Deletion, ParsedPost, Row
 from maru_ingest.metrics import POSTS
 from maru_ingest.store import history, sources
@@ -135,10 +135,10 @@ class Publisher:
         if not posts and not gone:
             return _News()
         ends = {one.id: one for one in gone}
-        latest = [one for one in domain.latest(posts) if one.id not in ends]
+        latest: Sequence[Named] = [one for one in domain.latest(posts) if one.id not in ends]
         number = history.new_announcement()
         async with self.database.transaction() as connection:
-            known = await history.announce(connection, origin, latest, number=number, now=now)
+            latest, known = await self._known(connection, origin, latest, number, now)
             decisions = domain.decide(origin, latest, known, now=now)
             removals, products = await self._end(connection, origin, ends, number, now)
             if decisions or removals:
@@ -152,6 +152,26 @@ class Publisher:
             number=number if decisions or removals else None,
         )
 
+    async def _known(
+        self,
+        connection: AsyncConnection,
+        origin: Origin,
+        posts: Sequence[Named],
+        number: int,
+        now: datetime,
+    ) -> tuple[Sequence[Named], Mapping[str, Seen]]:
+        """Return the posts under their final names, and what is known of them."""
+        known = await history.announce(connection, origin, posts, number=number, now=now)
+        names = {
+            one.id: domain.apart(origin, one)
+            for one in posts
+            if domain.is_anothers(origin, one, known.get(one.id))
+        }
+        if names:
+            apart = names.values()
+            known |= await history.announce(connection, origin, apart, number=number, now=now)
+        return [names.get(one.id, one) for one in posts], known
+
     async def _end(
         self,
         connection: AsyncConnection,
@@ -163,7 +183,9 @@ class Publisher:
         """Return which posts end, and the products of sources that own some of them."""
         if not ends:
             return [], {}
-        gone = ends.values()
+        apart = {one.id: domain.apart_gone(origin, one) for one in ends.values()}
+        there = await history.there(connection, [one.id for one in apart.values()])
+        gone = [apart[one.id] if apart[one.id].id in there else one for one in ends.values()]
         known = await history.announce_gone(connection, origin, gone, number=number, now=now)
         removals = domain.remove(origin, gone, known, now=now)
         owners = {it.was.owner for it in removals if it.was.owner}

@@ -109,6 +109,15 @@ async def _add(
     return {row.id: _seen(row) for row in known}
 
 
+async def there(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
+    """Which of these posts were seen."""
+    found = await connection.scalars(
+        text(f"SELECT id FROM seen WHERE id IN (SELECT value->>0 FROM {_each(connection)})"),  # noqa: S608
+        {"given": orjson.dumps([[one] for one in ids]).decode()},
+    )
+    return set(found)
+
+
 async def keep(
     connection: AsyncConnection, number: int, changed: Sequence[Decision | Removal]
 ) -> None:
