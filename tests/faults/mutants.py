@@ -105,6 +105,13 @@ MUTANTS = (
         "services/ingest/maru_ingest/domain.py",
         "        return None if is_bound else Decision(named, _first(origin, named, now), was)",
         "        return Decision(named, _first(origin, named, now), was)",
+        ("tests/ingest/test_publishing.py", "does_not_come_back"),
+    ),
+    Mutant(
+        "tombstones passed over",
+        "services/ideas/maru_ideas/service/intake.py",
+        "ended = await self._deleting.end(connection, held, tagged)",
+        "ended = 0",
         _DELETED,
     ),
     Mutant(
