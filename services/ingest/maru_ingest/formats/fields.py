@@ -84,7 +84,7 @@ def deletion_from(row: Mapping[str, object], *, line: int = 0, offset: int = 0) 
 
     Raises BadField when it names none.
     """
-    if "deleted" not in {meaning for meaning, _ in _plan(tuple(row))}:
+    if not _may_be_deleted(tuple(row)):
         return None
     found = _present(row)
     if str(found.get("deleted", "")).strip().lower() not in _YES:
@@ -129,6 +129,11 @@ def _plan(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
             place, meaning = _MEANING[plain]
             ranked.append((place, meaning, name))
     return tuple((meaning, name) for _, meaning, name in sorted(ranked))
+
+
+@lru_cache(maxsize=512)
+def _may_be_deleted(names: tuple[str, ...]) -> bool:
+    return any(meaning == "deleted" for meaning, _ in _plan(names))
 
 
 def _present(row: Mapping[str, object]) -> dict[str, object]:
