@@ -1,4 +1,5 @@
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -95,6 +96,23 @@ async def test_an_edited_post_is_the_next_revision(
 
     last = (await collected())[-1]
     assert (last.native_id, last.revision, last.text) == ("a-1", 1, "dark mode, please")
+
+
+async def test_what_a_platform_says_is_gone_is_deleted(
+    server: FeedServer, publisher: Publisher, sources: Sources, collected: Read
+) -> None:
+    story = {"id": 8863, "type": "story", "by": "a", "time": 1_700_000_000, "title": "Dark mode"}
+    server.mode, server.body = "raw", json.dumps(story).encode()
+    source = await follow(sources, server.url())
+
+    async with collecting(publisher, server.host):
+        await until(sources, source, lambda one: one.posts == 1)
+        server.body = json.dumps({"id": 8863, "type": "story", "deleted": True}).encode()
+        ends = time.monotonic() + 10
+        while len(posts := await collected()) < 2 and time.monotonic() < ends:
+            await asyncio.sleep(0.02)
+
+    assert [(post.text, post.deleted) for post in posts] == [("Dark mode", False), ("", True)]
 
 
 async def test_what_has_not_changed_is_not_sent_again(

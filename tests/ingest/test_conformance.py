@@ -306,6 +306,26 @@ async def test_an_edited_post_is_the_next_revision_of_the_same(stage: Stage) -> 
     assert (second.revision, second.text) == (1, "dark mode, please")
 
 
+@pytest.mark.parametrize("name", [name for name, played in PLAYED.items() if played.deletes])
+async def test_a_deleted_post_is_gone_and_the_others_stay(stage: Stage) -> None:
+    written = [stage.upstream.write(f"dark mode {number}") for number in range(3)]
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 3)
+        stage.upstream.delete(written[1])
+        stage.upstream.write("offline mode")
+        await stage.until_posts(source, 4)
+        ends = time.monotonic() + 15
+        while not (gone := [post for post in await stage.collected() if post.deleted]):
+            assert time.monotonic() < ends, "the deletion was not told"
+            await stage.make_due(source)
+            await asyncio.sleep(0.2)
+
+    first = (await stage.collected())[1]
+    assert first.text == "dark mode 1"
+    assert [post.id for post in gone] == [first.id]
+
+
 @pytest.mark.parametrize("name", able(Capability.REPLIES))
 async def test_a_reply_names_what_it_answers(stage: Stage) -> None:
     parent = stage.upstream.write("dark mode")

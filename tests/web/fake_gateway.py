@@ -35,6 +35,7 @@ class State:
     closed: bool = False
     failing: bool = False
     changed: list[str] = field(default_factory=list)
+    kind: str = "evidence_added"
 
 
 def problem(status: int, title: str, detail: str) -> Response:
@@ -191,7 +192,7 @@ async def _changes(request: Request, state: State) -> AsyncIterator[str]:
     while not await request.is_disconnected():
         for idea in state.changed[told:]:
             told += 1
-            event = {"id": f"event-{told}", "kind": "evidence_added", "idea": {"id": idea}}
+            event = {"id": f"event-{told}", "kind": state.kind, "idea": {"id": idea}}
             yield f"id: {told}\nevent: idea\ndata: {json.dumps(event)}\n\n"
         await asyncio.sleep(0.05)
 

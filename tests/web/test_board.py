@@ -103,6 +103,23 @@ async def test_changes_are_offered_and_never_jump_in(visit: Visitor, board: Boar
     await expect(offer).to_have_count(0)
 
 
+async def test_the_words_of_a_deleted_post_go_at_once(visit: Visitor, board: Board) -> None:
+    listed, read = await visit(), await visit(f"/ideas/{DARK_MODE['id']}")
+    gone = board.state.ideas.pop(1)
+    words = DARK_MODE["title"]
+    await expect(listed.page.get_by_text(gone["title"])).to_be_visible()
+    await expect(read.page.get_by_role("heading", name=words)).to_be_visible()
+
+    board.state.ideas[0] |= {"title": "Night theme, please"}
+    board.state.kind = "evidence_removed"
+    board.state.changed += [DARK_MODE["id"], gone["id"]]
+
+    await expect(listed.page.get_by_text("Night theme, please")).to_be_visible()
+    await expect(listed.page.get_by_text(gone["title"])).to_have_count(0)
+    await expect(listed.page.get_by_text(words)).to_have_count(0)
+    await expect(read.page.get_by_role("heading", name="Night theme, please")).to_be_visible()
+
+
 async def test_an_empty_board_fills_by_itself(visit: Visitor, board: Board) -> None:
     ideas, board.state.ideas = board.state.ideas, []
     seen = await visit()

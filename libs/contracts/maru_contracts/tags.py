@@ -154,6 +154,8 @@ class TaggedPost(Message):
 
     `spam` and `toxicity` are probabilities, None from taggers that did not know them; `toxic` says
     which sentences of a toxic post are.
+
+    A deleted post passes with the tags of nothing, and its embedding is all zeros.
     """
 
     post: Post

@@ -227,7 +227,9 @@ class Collector:
         async with aclosing(self._open(source, kind, budget).pages(source.cursor)) as pages:
             async for page in pages:
                 hint = page.next_due
-                await self.publisher.publish(origin, page.rows, cursor=page.cursor)
+                await self.publisher.publish(
+                    origin, page.rows, deleted=page.deleted, cursor=page.cursor
+                )
                 if kind.stream:
                     await self._note_life(source, life)
         return hint
@@ -336,7 +338,7 @@ class Collector:
         connector = cast("Backfilling", self._open(source, kind, budget))
         async with aclosing(connector.history(look.since, look.until, look.cursor)) as pages:
             async for page in pages:
-                counts = await self.publisher.publish(origin, page.rows)
+                counts = await self.publisher.publish(origin, page.rows, deleted=page.deleted)
                 async with self.publisher.database.transaction() as connection:
                     await backfills.turn_page(
                         connection, look, cursor=page.cursor, posts=counts.published

@@ -138,7 +138,7 @@ class Desk:
             shown = Shown(moved, whole, rules.seen_in_public(moved, self._weights))
             await self._store.save(connection, [shown])
             change = rules.change(whole, "status_changed", at=datetime.now(UTC), actor=actor)
-            await self._outbox.add_changes(connection, [change])
+            await self._outbox.add_changes(connection, [change], [rules.words(moved).post])
         return whole.model_dump_json()
 
     async def posts(

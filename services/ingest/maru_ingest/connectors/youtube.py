@@ -46,7 +46,7 @@ from maru_ingest.connector import (
     translated,
 )
 from maru_ingest.formats import payloads, untyped
-from maru_ingest.formats.parsed import BadRow, ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import ParsedPost, Row, Unreadable
 from maru_ingest.formats.untyped import Object
 
 _ADDRESS = "https://www.googleapis.com/youtube/v3"
@@ -191,7 +191,7 @@ class YouTubeConnector:
                 rows = [
                     row
                     for row in await self._rows(threads.items, {})
-                    if isinstance(row, BadRow) or _is_within(row, since, until)
+                    if not isinstance(row, ParsedPost) or _is_within(row, since, until)
                 ]
                 is_last = not threads.next or (threads.oldest or since) < since
                 at = (number + 1, "") if is_last else (number, threads.next)

@@ -96,13 +96,23 @@ class Counts:
     published: int = 0
     duplicates: int = 0
     rejected: int = 0
+    deleted: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
             self.published + other.published,
             self.duplicates + other.duplicates,
             self.rejected + other.rejected,
+            self.deleted + other.deleted,
         )
+
+
+async def products(connection: AsyncConnection, ids: Collection[str]) -> dict[str, str]:
+    """The products of these sources, by source."""
+    if not ids:
+        return {}
+    query = select(sources.c.id, sources.c.product).where(sources.c.id.in_(ids))
+    return {row.id: row.product for row in await connection.execute(query)}
 
 
 async def add_source(connection: AsyncConnection, source: Source, vault: Vault) -> None:
@@ -161,7 +171,13 @@ async def sources_of(
 
 
 async def remove_source(connection: AsyncConnection, source_id: str) -> None:
-    """Forget a source. Its posts stay known, and any other source may edit them from now on."""
+    """Forget a source. Its posts stay known, and any other source may edit them from now on.
+
+    What it said was gone of posts that nobody had brought binds no other source.
+    """
+    await connection.execute(
+        delete(seen).where(seen.c.owner == source_id, seen.c.fingerprint == "")
+    )
     await connection.execute(update(seen).where(seen.c.owner == source_id).values(owner=None))
     await connection.execute(delete(rejects).where(rejects.c.source_id == source_id))
     await connection.execute(delete(deliveries).where(deliveries.c.source_id == source_id))
