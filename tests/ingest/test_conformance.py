@@ -25,8 +25,10 @@ from maru_ingest.service.trying import Trying
 from maru_ingest.store import sources as stored_sources
 from maru_ingest.store.sources import Source
 from maru_kit.outbound import open_outbound
+from maru_kit.vault import Vault, new_key
 from upstreams.upstream import RETRY_SECONDS, Mode, Upstream
 
+VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
 KINDS = {name: kind for name, kind in connectors.kinds().items() if kind.open is not None}
 PLAYED: dict[str, type[Upstream]] = {
@@ -59,7 +61,7 @@ class Stage:
 
     @property
     def sources(self) -> Sources:
-        return Sources(self.publisher.database, KINDS)
+        return Sources(self.publisher.database, KINDS, VAULT)
 
     async def follow(self) -> Source:
         settings = self.upstream.settings()
@@ -74,7 +76,7 @@ class Stage:
     async def collecting(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            following = Collector(self.publisher, KINDS, self.tools, "i1", tick_seconds=0.02)
+            following = Collector(self.publisher, KINDS, self.tools, VAULT, "i1", tick_seconds=0.02)
             group.create_task(following.run(stop))
             try:
                 yield
@@ -302,6 +304,26 @@ async def test_an_edited_post_is_the_next_revision_of_the_same(stage: Stage) -> 
     first, second = await stage.collected()
     assert first.id == second.id
     assert (second.revision, second.text) == (1, "dark mode, please")
+
+
+@pytest.mark.parametrize("name", [name for name, played in PLAYED.items() if played.deletes])
+async def test_a_deleted_post_is_gone_and_the_others_stay(stage: Stage) -> None:
+    written = [stage.upstream.write(f"dark mode {number}") for number in range(3)]
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 3)
+        stage.upstream.delete(written[1])
+        stage.upstream.write("offline mode")
+        await stage.until_posts(source, 4)
+        ends = time.monotonic() + 15
+        while not (gone := [post for post in await stage.collected() if post.deleted]):
+            assert time.monotonic() < ends, "the deletion was not told"
+            await stage.make_due(source)
+            await asyncio.sleep(0.2)
+
+    first = (await stage.collected())[1]
+    assert first.text == "dark mode 1"
+    assert [post.id for post in gone] == [first.id]
 
 
 @pytest.mark.parametrize("name", able(Capability.REPLIES))

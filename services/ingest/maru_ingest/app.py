@@ -23,6 +23,7 @@ from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.migrate import migrate
 from maru_kit.outbound import open_outbound
+from maru_kit.vault import Vault
 
 SCHEMA = "ingest"
 
@@ -43,16 +44,20 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             app.state.bus, app.state.database = bus, database
             allowed = settings.allow_hosts
             outbound = await stack.enter_async_context(open_outbound(allow=allowed))
-            app.state.sources = Sources(database, kinds)
+            vault = Vault(settings.keys())
+            app.state.sources = Sources(database, kinds, vault)
+            await app.state.sources.seal()
             app.state.lists = Lists(app.state.sources)
             app.state.discovery = Discovery(
                 outbound, settings.max_body_bytes, settings.page_delay_seconds
             )
-            app.state.receiver = Receiver(publisher)
+            app.state.receiver = Receiver(publisher, vault)
             tools = Tools(outbound, settings.files_root, settings.max_body_bytes)
             app.state.trying = Trying(kinds, tools)
             if work:
-                await stack.enter_async_context(_collecting(settings, publisher, kinds, tools))
+                await stack.enter_async_context(
+                    _collecting(settings, publisher, kinds, tools, vault)
+                )
             yield
 
     async def checks() -> list[Check]:
@@ -72,7 +77,11 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
 
 @asynccontextmanager
 async def _collecting(
-    settings: Settings, publisher: Publisher, kinds: Mapping[str, ConnectorKind], tools: Tools
+    settings: Settings,
+    publisher: Publisher,
+    kinds: Mapping[str, ConnectorKind],
+    tools: Tools,
+    vault: Vault,
 ) -> AsyncIterator[None]:
     """Follow the sources while the block runs; what is under way at its end is repeated later."""
     stop = asyncio.Event()
@@ -81,6 +90,7 @@ async def _collecting(
             publisher=publisher,
             kinds=kinds,
             tools=tools,
+            vault=vault,
             instance=settings.common.instance,
             concurrency=settings.concurrency,
             tick_seconds=settings.tick_seconds,

@@ -29,6 +29,7 @@ from maru_ingest.store import backfills, sources
 from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Source
 from maru_kit.errors import Unavailable
+from maru_kit.vault import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +64,7 @@ class Collector:
     publisher: Publisher
     kinds: Mapping[str, ConnectorKind]
     tools: Tools
+    vault: Vault
     instance: str
     concurrency: int = 8
     tick_seconds: float = 0.5
@@ -98,6 +100,7 @@ class Collector:
             due = await sources.due_sources(
                 connection,
                 self._followed.keys(),
+                self.vault,
                 now=now,
                 instance=self.instance,
                 limit=_MAX_DUE,
@@ -224,7 +227,9 @@ class Collector:
         async with aclosing(self._open(source, kind, budget).pages(source.cursor)) as pages:
             async for page in pages:
                 hint = page.next_due
-                await self.publisher.publish(origin, page.rows, cursor=page.cursor)
+                await self.publisher.publish(
+                    origin, page.rows, deleted=page.deleted, cursor=page.cursor
+                )
                 if kind.stream:
                     await self._note_life(source, life)
         return hint
@@ -291,7 +296,7 @@ class Collector:
     async def _take_history(self, look: Backfill) -> None:
         database = self.publisher.database
         async with database.reading() as connection:
-            source = await sources.source_by_id(connection, look.source_id)
+            source = await sources.source_by_id(connection, look.source_id, self.vault)
         if source is None or not await self._lease_look(look):
             return
         kind = self._followed[source.kind]
@@ -333,7 +338,7 @@ class Collector:
         connector = cast("Backfilling", self._open(source, kind, budget))
         async with aclosing(connector.history(look.since, look.until, look.cursor)) as pages:
             async for page in pages:
-                counts = await self.publisher.publish(origin, page.rows)
+                counts = await self.publisher.publish(origin, page.rows, deleted=page.deleted)
                 async with self.publisher.database.transaction() as connection:
                     await backfills.turn_page(
                         connection, look, cursor=page.cursor, posts=counts.published

@@ -87,7 +87,7 @@ class FeedConnector:
             for name, header in (("etag", "etag"), ("modified", "last-modified"))
             if (value := fetched.headers.get(header))
         }
-        yield Page(page.rows, {**page.cursor, **validators}, max(hints, default=None))
+        yield Page(page.rows, {**page.cursor, **validators}, max(hints, default=None), page.deleted)
 
     async def _from_file(self, cursor: Cursor) -> Page:
         path = self.tools.file(unquote(urlsplit(self.settings.url).path))
@@ -118,7 +118,7 @@ async def _page(body: bytes, cursor: Cursor, *, url: str, content_type: str) -> 
         return Page(rows=(), cursor={"body": mark, "untrusted": sorted(untrusted)})
     document = await asyncio.to_thread(_parse, body, url, content_type, untrusted)
     kept = sorted(document.untrusted_ids)[:_MAX_UNTRUSTED]
-    return Page(document.rows, {"body": mark, "untrusted": kept}, document.ttl)
+    return Page(document.rows, {"body": mark, "untrusted": kept}, document.ttl, document.deleted)
 
 
 def _parse(body: bytes, url: str, content_type: str, untrusted: frozenset[str]) -> Document:

@@ -471,7 +471,7 @@ def read(fetched: Fetched, seen: Versions) -> _Answer:
         raise SourceBroken(f"{host} answers with what are no posts: {error}.") from error
     posts = _versions(values)
     stale = {version[0] for name, version in posts.items() if seen.get(name) == version}
-    new = [row for row in rows if isinstance(row, BadRow) or row.native_id not in stale]
+    new = [row for row in rows if not isinstance(row, ParsedPost) or row.native_id not in stale]
     links = _links(fetched.headers.get("link", ""))
     newer = links.get("prev") or max(posts, key=_order, default="")
     older = links.get("next") or min(posts, key=_order, default="")
@@ -527,7 +527,7 @@ def _is_open(status: object) -> bool:
 
 
 def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if isinstance(row, BadRow):
+    if not isinstance(row, ParsedPost):
         return True
     return row.created_at is not None and since <= row.created_at < until
 
