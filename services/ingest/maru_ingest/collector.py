@@ -227,8 +227,9 @@ class Collector:
         async with aclosing(self._open(source, kind, budget).pages(source.cursor)) as pages:
             async for page in pages:
                 hint = page.next_due
+                known = await self.publisher.known(origin, page.deleted_if_known)
                 await self.publisher.publish(
-                    origin, page.rows, deleted=page.deleted, cursor=page.cursor
+                    origin, page.rows, deleted=[*page.deleted, *known], cursor=page.cursor
                 )
                 if kind.stream:
                     await self._note_life(source, life)

@@ -72,12 +72,15 @@ class Page:
 
     `next_due` is how long the source asks to be left alone after its last page. `deleted` are the
     native ids of posts that it says are gone; one that is among the rows, too, is gone.
+    `deleted_if_known` are such of which most were never ours, as all deletions of a network are:
+    nothing is noted of those that nobody has brought.
     """
 
     rows: Sequence[Row]
     cursor: Cursor
     next_due: timedelta | None = None
     deleted: Sequence[str] = ()
+    deleted_if_known: Sequence[str] = ()
 
 
 class SourceSettings(BaseModel):

@@ -68,7 +68,7 @@ async def first(connector: BlueskyConnector, cursor: Cursor, number: int) -> lis
     found: list[Page] = []
     async with asyncio.timeout(10), aclosing(connector.pages(cursor)) as pages:
         async for page in pages:
-            if page.rows or page.deleted:
+            if page.rows or page.deleted_if_known:
                 found.append(page)
             if len(found) == number:
                 break
@@ -84,7 +84,7 @@ async def listened(
     async with asyncio.timeout(10), aclosing(connector.pages(cursor)) as pages:
         async for page in pages:
             found.append(page)
-            if sum(len(one.rows) + len(one.deleted) for one in found) >= wanted:
+            if sum(len(one.rows) + len(one.deleted_if_known) for one in found) >= wanted:
                 break
     return found
 
@@ -410,7 +410,7 @@ async def test_deletions_and_edits_come_with_the_stream_and_the_last_word_counts
     (page,) = await first(follow(), {"time_us": now() - 10_000_000}, 1)
 
     assert texts([page]) == ["kept, and better"]
-    assert sorted(page.deleted) == sorted([gone.native_id, brief.native_id])
+    assert sorted(page.deleted_if_known) == sorted([gone.native_id, brief.native_id])
     (post,) = posts([page])
     assert post.native_id == kept.native_id
     assert post.edited_at is not None
@@ -425,7 +425,7 @@ async def test_deletions_come_for_searches_too_whatever_was_said(
 
     (page,) = await first(follow(search=["오프라인"]), {"time_us": now() - 10_000_000}, 1)
 
-    assert page.deleted == (gone.native_id,)
+    assert page.deleted_if_known == (gone.native_id,)
 
 
 @pytest.mark.parametrize(
@@ -495,7 +495,7 @@ async def test_what_the_stream_says_beside_posts_is_passed_over(
     (page,) = await first(follow(), {"time_us": now() - 10_000_000}, 1)
 
     assert texts([page]) == ["hello"]
-    assert not page.deleted
+    assert not page.deleted_if_known
 
 
 async def test_one_bad_post_in_the_stream_is_a_bad_row(
@@ -801,4 +801,4 @@ def test_no_event_breaks_the_connector(messages: list[str | bytes], settings: An
 
     uris = {one.uri for one in heard if isinstance(one, bluesky._Event)}
     unread = [one for one in heard if isinstance(one, bluesky._Bad)]
-    assert len(page.rows) + len(page.deleted) == len(uris) + len(unread)
+    assert len(page.rows) + len(page.deleted_if_known) == len(uris) + len(unread)

@@ -700,7 +700,7 @@ class BlueskyConnector:
         return any(did in written for did in self._dids)
 
     def _concerns(self, event: _Event) -> bool:
-        """Whether an event is for us; a deletion does not say what it deletes, so it always is."""
+        """Whether an event is for us; a deletion does not say what was said, so it always is."""
         if event.operation == "delete" or event.did in self._dids:
             return True
         return any(search.holds(event.record) for search in self._searches)
@@ -722,9 +722,9 @@ class BlueskyConnector:
         for row in rows:
             if isinstance(row, ParsedPost) and row.native_id in edited:
                 row.edited_at = _moment(edited[row.native_id])
-        gone = [uri for uri, event in latest.items() if event.operation == "delete"]
+        gone = [event.uri for event in latest.values() if event.operation == "delete"]
         bad = [one.row for one in said if isinstance(one, _Bad)]
-        return Page([*rows, *bad], cursor, deleted=tuple(gone))
+        return Page([*rows, *bad], cursor, deleted_if_known=tuple(gone))
 
 
 _START: Place = {"list": 0, "window": 0, "cursor": ""}
