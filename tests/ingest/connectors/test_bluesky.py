@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from sqlalchemy import select
 
+from maru_ingest.collector import Collector
 from maru_ingest.connector import (
     Budget,
     CredentialsRefused,
@@ -27,7 +29,11 @@ from maru_ingest.connector import (
 from maru_ingest.connectors import bluesky
 from maru_ingest.connectors.bluesky import BlueskyConnector, BlueskySettings, Search, Sessions
 from maru_ingest.formats.parsed import BadRow, ParsedPost
+from maru_ingest.service.publishing import Publisher
+from maru_ingest.service.sources import NewSource, Sources
+from maru_ingest.tables import seen
 from maru_kit.outbound import Fetched, Outbound, open_outbound
+from maru_kit.vault import Vault, new_key
 from upstreams.bluesky import BlueskyUpstream
 
 Open = Callable[..., BlueskyConnector]
@@ -426,6 +432,38 @@ async def test_deletions_come_for_searches_too_whatever_was_said(
     (page,) = await first(follow(search=["오프라인"]), {"time_us": now() - 10_000_000}, 1)
 
     assert page.deleted_if_known == (gone.native_id,)
+
+
+async def test_nothing_is_noted_of_the_deletions_of_a_whole_network(
+    upstream: BlueskyUpstream, tools: Tools, publisher: Publisher
+) -> None:
+    ours = upstream.write("ours")
+    settings = upstream.settings() | {"search": ["ours"]}
+    kinds, vault = {"bluesky": bluesky.CONNECTOR}, Vault([new_key()])
+    sources = Sources(publisher.database, kinds, vault)
+    collector = Collector(publisher, kinds, tools, vault, "i1", tick_seconds=0.02)
+    source = await sources.add(NewSource("w", "p", "it", "bluesky", None, settings))
+    stop = asyncio.Event()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(collector.run(stop))
+        while not upstream.listeners:
+            await asyncio.sleep(0.02)
+        for number in range(5):
+            upstream.delete(upstream.write(f"another's {number}"))
+        upstream.delete(ours)
+        while await noted(publisher) != [True]:
+            await asyncio.sleep(0.02)
+        stop.set()
+
+    assert await noted(publisher) == [True]
+    assert (await sources.find("w", source.id)).posts == 1
+
+
+async def noted(publisher: Publisher) -> list[bool]:
+    """Of each post that is known, whether it is gone."""
+    async with publisher.database.reading() as connection:
+        found = await connection.scalars(select(seen.c.deleted_at))
+        return [time is not None for time in found]
 
 
 @pytest.mark.parametrize(
