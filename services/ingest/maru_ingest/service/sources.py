@@ -14,9 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.connector import Capability, ConnectorKind
-from maru_ingest.store import backfills, sources
+from maru_ingest.store import backfills, sources, subscriptions
 from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Day, Source
+from maru_ingest.store.subscriptions import Subscription
 from maru_kit.database import Database
 from maru_kit.errors import Conflict, NotFound, Unprocessable
 
@@ -55,10 +56,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How some sources stand beside what is stored of each: their last days and looks back."""
+    """How some sources stand beside what is stored of each.
+
+    Their last days and looks back, and what hubs were asked to push.
+    """
 
     days: Mapping[str, Sequence[Day]]
     backfills: Mapping[str, Backfill]
+    subscriptions: Mapping[str, Subscription]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,7 @@ class Sources:
             return Standing(
                 await sources.days(connection, ids, since=since),
                 await backfills.of_sources(connection, ids),
+                await subscriptions.of_sources(connection, ids),
             )
 
     async def change(self, workspace: str, source_id: str, wanted: Wanted) -> Source:
@@ -117,6 +123,8 @@ class Sources:
                 changed = self._changed(was, wanted)
                 due = domain.utc_now() if was.next_poll_at is not None else None
                 await sources.change_source(connection, changed, next_poll_at=due)
+                if changed.cursor != was.cursor:
+                    await subscriptions.leave(connection, source_id, now=domain.utc_now())
                 return _found(await sources.source_by_id(connection, source_id), source_id)
         except IntegrityError as error:
             raise Conflict(f"There is another source called {wanted.name!r}.") from error
@@ -165,6 +173,7 @@ class Sources:
         async with self.database.transaction() as connection:
             found = await sources.source_by_id(connection, source_id, workspace=workspace)
             await sources.remove_source(connection, _found(found, source_id).id)
+            await subscriptions.leave(connection, source_id, now=domain.utc_now())
 
     async def pause(self, workspace: str, source_id: str) -> Source:
         """Stop polling a source and taking its webhooks. Raises NotFound."""
@@ -184,6 +193,8 @@ class Sources:
             await sources.set_state(
                 connection, source_id, state, next_poll_at=due if polled else None
             )
+            if state == "paused":
+                await subscriptions.leave(connection, source_id, now=domain.utc_now())
             return _found(await sources.source_by_id(connection, source_id), source_id)
 
     def _changed(self, was: Source, wanted: Wanted) -> Source:

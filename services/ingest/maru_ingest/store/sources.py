@@ -384,6 +384,15 @@ async def poll_failed(
     )
 
 
+async def poll_soon(connection: AsyncConnection, ids: Collection[str], *, now: datetime) -> None:
+    """Have these sources polled now, where that was planned for later; paused ones stay paused."""
+    await connection.execute(
+        update(sources)
+        .where(sources.c.id.in_(ids), sources.c.next_poll_at > micros(now))
+        .values(next_poll_at=micros(now))
+    )
+
+
 async def release(connection: AsyncConnection, source_id: str, *, instance: str) -> None:
     """Give a source back without a verdict."""
     await connection.execute(
