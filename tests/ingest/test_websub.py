@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -294,6 +294,19 @@ async def test_an_edit_that_is_pushed_is_the_next_revision(stage: Stage) -> None
     assert (first.id, second.revision, second.text) == (second.id, 1, "dark mode, please")
 
 
+async def test_ids_that_a_feed_misuses_stay_untrusted_in_a_part_of_it(stage: Stage) -> None:
+    first, second = stage.blog.write("dark mode"), stage.blog.write("offline mode")
+    second.native_id = first.native_id
+    source = await stage.follow()
+    await stage.until_pushed(source)
+    assert len(await stage.collected()) == 2
+    stage.blog.delete(first)
+
+    (answer,) = await stage.hub.push(stage.blog.document())
+
+    assert (answer.told["accepted"], answer.told["duplicates"]) == (0, 1)
+
+
 async def test_a_hub_hears_503_while_the_log_is_away_and_sends_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -507,6 +520,41 @@ async def test_a_source_that_is_paused_or_removed_is_left(stage: Stage, action: 
     (answer,) = await stage.hub.push(stage.blog.document())
     assert answer.status == 410
     assert await stage.collected() == []
+
+
+async def test_a_hub_that_does_not_hear_that_it_is_left_brings_nothing_more(stage: Stage) -> None:
+    source = await stage.follow()
+    await stage.until_pushed(source)
+    stage.hub.behaviour = "forgetful"
+    await stage.act(source, "pause")
+    await stage.until_hub(lambda hub: bool(hub.forms("unsubscribe")))
+    await stage.act(source, "resume")
+    await stage.until_hub(lambda hub: len(hub.forms("subscribe")) == 2)
+    stage.blog.write("to the old address")
+
+    (answer,) = await stage.hub.push(stage.blog.document())
+
+    assert answer.status == 410
+    assert await stage.collected() == []
+
+
+@pytest.mark.parametrize("offer", ["headers", "elements", "json"])
+async def test_hubs_are_known_while_the_feed_does_not_change(stage: Stage, offer: Offer) -> None:
+    stage.blog.offer = offer
+    kind = connectors.kinds()["feed"]
+    assert kind.open is not None
+    settings = kind.settings.model_validate(stage.blog.settings())
+    connector = kind.open(settings, Tools(stage.pushing.outbound))
+    (first,) = [page async for page in connector.pages({})]
+    without_validator = {k: v for k, v in first.cursor.items() if k != "etag"}
+
+    (unchanged,) = [page async for page in connector.pages(first.cursor)]
+    (same,) = [page async for page in connector.pages(without_validator)]
+
+    wanted = Push([stage.blog.hub_url], stage.blog.topic, f"{stage.blog.url}/feed.xml")
+    for page in (first, unchanged, same):
+        assert page.push is not None
+        assert replace(page.push, hubs=list(page.push.hubs)) == wanted
 
 
 async def test_a_source_that_is_resumed_is_pushed_to_another_address(stage: Stage) -> None:
