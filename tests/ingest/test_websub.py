@@ -92,7 +92,9 @@ class Stage:
         """Have the source polled, and wait until it was."""
         before = (await self.shown(source))["last_success_at"]
         async with self.pushing.publisher.database.transaction() as connection:
-            await stored_sources.poll_soon(connection, [source["id"]], now=domain.utc_now())
+            await stored_sources.set_state(
+                connection, source["id"], "active", next_poll_at=domain.utc_now()
+            )
         await self.until(source, lambda it: it["last_success_at"] != before)
 
     async def subscription(self, source: dict[str, Any]) -> Subscription:
@@ -164,12 +166,11 @@ async def working(stage: Stage) -> AsyncIterator[None]:
             pushing=pushing,
         )
         group.create_task(collector.run(stop))
-        subscribing = group.create_task(Subscriber(pushing, tick_seconds=0.02).run())
+        group.create_task(Subscriber(pushing, tick_seconds=0.02).run(stop))
         try:
             yield
         finally:
             stop.set()
-            subscribing.cancel()
 
 
 @pytest.fixture
@@ -337,6 +338,18 @@ async def test_what_can_not_be_read_has_the_feed_polled(stage: Stage) -> None:
     await stage.until(source, lambda it: it["posts"] == 1)
 
 
+async def test_a_hub_can_not_have_a_feed_polled_again_and_again(stage: Stage) -> None:
+    source = await stage.follow()
+    await stage.until_pushed(source)
+    before = len(stage.blog.asked)
+
+    for _ in range(10):
+        await stage.hub.push(b"nothing")
+        await asyncio.sleep(0.05)
+
+    assert len(stage.blog.asked) == before
+
+
 async def test_nothing_is_confirmed_that_was_not_asked_for(stage: Stage) -> None:
     source = await stage.follow()
     await stage.until_pushed(source)
@@ -435,6 +448,7 @@ async def test_a_hub_may_deny_at_any_time_and_says_why(stage: Stage) -> None:
         ("down", "pending", "answers 500", timedelta(minutes=0.9)),
         ("busy", "pending", "answers 429", timedelta(minutes=59)),
         ("circles", "pending", "again and again", timedelta(minutes=0.9)),
+        ("hang", "pending", "did not finish within 8 s", timedelta(minutes=0.7)),
     ],
 )
 async def test_a_hub_that_does_not_push_is_told_of_and_left_alone(

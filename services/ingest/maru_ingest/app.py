@@ -94,9 +94,8 @@ async def _collecting(
             pushing=pushing,
         )
         group.create_task(collector.run(stop), name="collector")
-        subscribing = group.create_task(Subscriber(pushing).run(), name="subscriber")
+        group.create_task(Subscriber(pushing).run(stop), name="subscriber")
         try:
             yield
         finally:
             stop.set()
-            subscribing.cancel()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -21,10 +22,10 @@ class Subscriber:
     pushing: Pushing
     tick_seconds: float = 1.0
 
-    async def run(self) -> None:
-        """Work until cancelled; a hub that is being asked then is asked again later."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; hubs that are being asked then are heard out, which takes seconds."""
         gauges_due = 0.0
-        while True:
+        while not stop.is_set():
             try:
                 await self.pushing.tend()
                 if time.monotonic() >= gauges_due:
@@ -32,4 +33,6 @@ class Subscriber:
                     gauges_due = time.monotonic() + _GAUGES_EVERY
             except* Unavailable as errors:
                 log.warning("subscriber.waits", reason=str(errors.exceptions[0]))
-            await asyncio.sleep(self.tick_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.tick_seconds):
+                    await stop.wait()

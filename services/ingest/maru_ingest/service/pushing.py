@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import random
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -41,6 +42,7 @@ _SECRET_BYTES = 32
 _TOKEN_BYTES = 24
 _AT_ONCE = 20
 _MAX_HOPS = 3
+_DEADLINE = 8.0  # for all hops, so that a service that stops can hear a hub out
 _MAX_ANSWER = 64 * 1024
 _MAX_TOLD = 200
 _ANSWER_SECONDS = 5.0
@@ -115,13 +117,9 @@ class Pushing:
             if mode == "unsubscribe":
                 await subscriptions.forget(connection, token)
             elif mode == "denied":
-                told = (
-                    f"The hub denies it: {text.clean_line(reason, _MAX_TOLD)}"
-                    if reason
-                    else "The hub denies it."
-                )
+                told = ": ".join(filter(None, ["The hub denies it", _plain(reason)]))
                 await subscriptions.deny(connection, known, told, next_at=now + _DENIED)
-                await sources.poll_soon(connection, [source_id], now=now)
+                await sources.poll_soon(connection, source_id, now=now)
             else:
                 granted = domain.lease(lease)
                 await subscriptions.confirm(
@@ -223,7 +221,7 @@ class Pushing:
 
     async def _poll_soon(self, source_id: str) -> None:
         async with self.publisher.database.transaction() as connection:
-            await sources.poll_soon(connection, [source_id], now=domain.utc_now())
+            await sources.poll_soon(connection, source_id, now=domain.utc_now())
 
     async def _ask(self, was: Subscription) -> None:
         asked = await self._claimed(was)
@@ -258,7 +256,7 @@ class Pushing:
             if not await subscriptions.claim(connection, was, asked):
                 return None
             if lapsed:
-                await sources.poll_soon(connection, [was.source_id], now=now)
+                await sources.poll_soon(connection, was.source_id, now=now)
         return asked
 
     async def _send(self, asked: Subscription) -> None:
@@ -268,10 +266,11 @@ class Pushing:
         if mode == "subscribe":
             form["hub.secret"] = asked.secret
             form["hub.lease_seconds"] = str(int(domain.ASKED_LEASE.total_seconds()))
-        hub = asked.hub
+        hub, ends = asked.hub, time.monotonic() + _DEADLINE
         try:
             for _ in range(_MAX_HOPS):
-                answer = await self._posted(hub, urlencode(form).encode())
+                left = max(round(ends - time.monotonic(), 1), 0.1)
+                answer = await self._posted(hub, urlencode(form).encode(), left)
                 if answer.status not in _PASSED_ON:
                     _check(answer)
                     return
@@ -282,9 +281,11 @@ class Pushing:
             raise _NotTaken(f"{error}.") from error
         raise _NotTaken("The hub names another one again and again.")
 
-    async def _posted(self, hub: str, form: bytes) -> Fetched:
+    async def _posted(self, hub: str, form: bytes, seconds: float) -> Fetched:
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        return await self.outbound.post(hub, form, headers=kind, max_bytes=_MAX_ANSWER)
+        return await self.outbound.post(
+            hub, form, headers=kind, max_bytes=_MAX_ANSWER, deadline=seconds
+        )
 
     def _passed_on(self, hub: str, answer: Fetched) -> str:
         """Return the hub that this one names instead of itself, which may be no own one."""
@@ -345,10 +346,15 @@ def _check(answer: Fetched) -> None:
     status = answer.status
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
-    told = text.clean_line(answer.body.decode("utf-8", "replace"), _MAX_TOLD)
+    told = _plain(answer.body.decode("utf-8", "replace"))
     is_busy = status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     raise _NotTaken(
         f"The hub answers {status}{f': {told}' if told else '.'}",
         for_good=not is_busy,
         wait=answer.retry_after or 0.0,
     )
+
+
+def _plain(told: str) -> str:
+    """Return what a stranger says as one short line."""
+    return text.clean_line(told, _MAX_TOLD)

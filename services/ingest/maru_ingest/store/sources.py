@@ -34,6 +34,7 @@ from maru_ingest.tables import (
 )
 
 _MAX_REASON = 500
+_REST = 5_000_000  # microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,12 +385,17 @@ async def poll_failed(
     )
 
 
-async def poll_soon(connection: AsyncConnection, ids: Collection[str], *, now: datetime) -> None:
-    """Have these sources polled now, where that was planned for later; paused ones stay paused."""
+async def poll_soon(connection: AsyncConnection, source_id: str, *, now: datetime) -> None:
+    """Have a source polled now if that was planned for later; a paused one stays paused.
+
+    At least five seconds lie between two polls, whoever asks for them how often.
+    """
+    rested = sources.c.last_polled_at + _REST
+    soonest = case((rested > micros(now), rested), else_=micros(now))
     await connection.execute(
         update(sources)
-        .where(sources.c.id.in_(ids), sources.c.next_poll_at > micros(now))
-        .values(next_poll_at=micros(now))
+        .where(sources.c.id == source_id, sources.c.next_poll_at > soonest)
+        .values(next_poll_at=soonest)
     )
 
 
