@@ -3,10 +3,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+TORCH := .cache/torch
 DISTRIBUTIONS := libs/contracts libs/kit services/ingest services/sentiment services/ideas services/gateway maru
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test faults lint format types schemas bench eval learning docs kafka clean
+.PHONY: help setup run quick test test-torch faults lint format types schemas bench eval learning docs kafka clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -42,6 +43,16 @@ test: setup $(VENV)/.dev ## run all tests, on the embedded mode and on Kafka and
 	@tests/servers/install.sh
 	@$(BIN)/python services/gateway/web/build.py test
 	@$(BIN)/pytest -n 2 --dist loadgroup
+
+$(TORCH)/.ready: $(VENV)/bin/uv $(wildcard requirements/*.txt) $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+	@echo "Installing Maru with PyTorch into $(TORCH) …"
+	@test -x $(TORCH)/bin/python || "$(PYTHON)" -m venv $(TORCH)
+	@$(BIN)/uv pip install --quiet --python $(TORCH)/bin/python --require-hashes $(addprefix -r requirements/,build.txt runtime.txt dev.txt torch.txt)
+	@$(BIN)/uv pip install --quiet --python $(TORCH)/bin/python --no-deps --no-build-isolation $(addprefix -e ,$(DISTRIBUTIONS))
+	@touch $@
+
+test-torch: $(TORCH)/.ready ## test models that torch runs, in a virtual environment of their own (gigabytes)
+	@$(TORCH)/bin/python -m pytest -q tests/with_torch
 
 faults: setup $(VENV)/.dev ## run the long form of the fault tests, and the mutants that they must notice
 	@tests/servers/install.sh

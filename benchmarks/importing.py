@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import shutil
 import time
 from collections.abc import Sequence
 from itertools import chain
@@ -9,8 +10,8 @@ from itertools import chain
 from aiokafka import AIOKafkaProducer
 
 from benchmarks import material
-from benchmarks.figures import Figure, at_least, in_turns, median, ratio
-from benchmarks.stage import Stage
+from benchmarks.figures import Figure, at_least, below, in_turns, median, ratio
+from benchmarks.stage import Stage, peak_megabytes
 from maru_contracts.topics import POSTS_COLLECTED, TOPICS
 from maru_ingest.importer import import_file
 from maru_kit.bus import Bus, Record, open_bus
@@ -24,7 +25,34 @@ _BARE = "bare aiokafka producer (idempotent, acks=all, linger 10 ms), same bytes
 async def figures(stage: Stage, *, quick: bool) -> list[Figure]:
     """Posts a second, three ways."""
     with stage.kafka() as kafka_url:
-        return await _compared(stage, kafka_url, quick=quick)
+        compared = await _compared(stage, kafka_url, quick=quick)
+    return [*compared, *_in_flat_memory(stage, quick=quick)]
+
+
+def _in_flat_memory(stage: Stage, *, quick: bool) -> list[Figure]:
+    """The most memory that `maru import` ever holds, for a large file and for a tenth of it."""
+    count = 20_000 if quick else 1_000_000
+    peaks = {}
+    for number in (count // 10, count):
+        folder = stage.new_folder("memory")
+        file = material.import_file(folder / "posts.ndjson", number)
+        peaks[number] = peak_megabytes(
+            ["-m", "maru_cli", "import", str(file), "--source", "bench"],
+            {"MARU_HOME": str(folder / "home")},
+            folder / "import.log",
+        )
+        shutil.rmtree(folder)
+    return [
+        Figure(
+            f"Memory of `maru import`, {count:,} posts, embedded (peak)",
+            peaks[count],
+            "MB",
+            f"the same with {count // 10:,} posts",
+            peaks[count // 10],
+            None,
+            below(300, "MB"),
+        )
+    ]
 
 
 async def _compared(stage: Stage, kafka_url: str, *, quick: bool) -> list[Figure]:

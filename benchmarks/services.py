@@ -1,6 +1,7 @@
 """Maru's services as processes of their own, as in production."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ from benchmarks.stage import free_port, running
 from maru_gateway.service import Keys
 from maru_kit.database import open_database
 from maru_kit.migrate import migrate
+from maru_kit.vault import new_key
 
 WORKSPACE = "default"
 _TOKEN = secrets.token_hex(16)
@@ -36,6 +38,7 @@ def serving(
         "MARU_DATABASE_URL": database,
         "MARU_INSTANCE": secrets.token_hex(4),
         "MARU_SERVICE_TOKEN": _TOKEN,
+        "MARU_INGEST_SECRET_KEYS": json.dumps([new_key()]),
         "MARU_LOG_LEVEL": "warning",
         **{_PORTS[name]: str(port) for name, port in ports.items()},
         **{f"MARU_GATEWAY_{name.upper()}_URL": url for name, url in urls.items()},

@@ -123,6 +123,21 @@ class Process:
             return []
 
 
+def peak_megabytes(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> float:
+    """Run `python …` to its end; return the most resident memory that it ever had (Linux).
+
+    Raises RuntimeError with what it printed if it fails.
+    """
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, *arguments], env={**os.environ, **env}, stdout=output, stderr=output
+        )
+    _, status, used = os.wait4(child.pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        raise RuntimeError(f"{log.stem} failed:\n{log.read_text('utf-8', 'replace')[-3000:]}")
+    return used.ru_maxrss * 1024 / _MEGABYTE
+
+
 @contextmanager
 def running(
     name: str, arguments: Sequence[str], env: Mapping[str, str], folder: Path, *, ready: str

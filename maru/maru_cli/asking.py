@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maru_cli.output import out, print_json, print_table
+from maru_cli.output import Room, out, print_json, print_table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many to list.")]
@@ -38,12 +38,19 @@ def done(answer: Any, text: str, *, as_json: bool) -> None:
         out.print(text, markup=False)
 
 
-def show(rows: Any, columns: dict[str, str], empty: str, *, as_json: bool) -> None:
+def show(
+    rows: Any,
+    columns: dict[str, str],
+    empty: str,
+    *,
+    as_json: bool,
+    room: Room | None = None,
+) -> None:
     """List rows: a table for people, JSON for programs."""
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, columns, empty)
+        print_table(rows, columns, empty, room)
 
 
 def log_as(service: str, level: str | None = None) -> None:

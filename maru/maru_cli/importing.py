@@ -240,6 +240,7 @@ def _tell(summary: Summary, rejects: Rejects, *, as_json: bool) -> None:
                 "format": summary.format,
                 "published": counts.published,
                 "duplicates": counts.duplicates,
+                "deleted": counts.deleted,
                 "rejected": rejects.count,
                 "rejects_file": str(rejects.path) if rejects.count else None,
                 "bytes": summary.bytes,
@@ -254,5 +255,7 @@ def _tell(summary: Summary, rejects: Rejects, *, as_json: bool) -> None:
         f"{counts.published:,} posts imported, {counts.duplicates:,} known already, "
         f"{rejects.count:,} rejected, in {summary.seconds:.1f} s"
     )
+    if counts.deleted:
+        out.print(f"{counts.deleted:,} posts that were known are deleted.")
     if rejects.count:
         out.print(f"The rejected rows, with line and reason: {rejects.path}")

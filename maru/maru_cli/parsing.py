@@ -9,10 +9,11 @@ from typing import Any, BinaryIO
 
 from maru_cli.output import err, out, print_json, shown
 from maru_ingest.formats import documents
-from maru_ingest.formats.parsed import Attachment, BadRow, ParsedPost, Unreadable
+from maru_ingest.formats.parsed import Attachment, BadRow, Deletion, ParsedPost, Unreadable
 from maru_kit.errors import MaruError
 
-_FIELDS = tuple(field.name for field in fields(ParsedPost) if field.name != "offset")
+_INNER = {"offset", "is_row"}
+_FIELDS = tuple(field.name for field in fields(ParsedPost) if field.name not in _INNER)
 _MEDIA = tuple(field.name for field in fields(Attachment))
 
 
@@ -25,6 +26,11 @@ def run(file: str, *, url: str, as_json: bool) -> int:
                 if isinstance(row, BadRow):
                     bad += 1
                     err.print(f"{file}:{row.line}: {row.reason}", markup=False)
+                    continue
+                if isinstance(row, Deletion):
+                    err.print(
+                        f"{file}:{row.line}: deletes {', '.join(row.native_ids)}", markup=False
+                    )
                     continue
                 posts += 1
                 if as_json:

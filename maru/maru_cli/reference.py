@@ -48,8 +48,9 @@ platform's stream; a JSON Feed stays a feed, and so do answers in XML (Naver's, 
 - **Channels** are told where they can be. What not everybody may read (a private account or
   repository, a direct message, a hidden comment) has the channel `other`, which is never quoted on
   the public board.
-- **Deleted** posts and events that delete bring no post. Their ids are listed for whoever follows
-  the platform (`Document.deleted`), as the platform gives them.
+- **Deleted** posts, and events that delete, end the post that came under the same id; see
+  [edits and deletions](edits-and-deletions.md). A Mastodon server's own event names a post by that
+  server's number, which ends nothing.
 - **A company's own answer** below a review is no post. Stars are not kept.
 - **Errors** of an API, and objects that hold no posts (an account, a playlist, a list of ids), are
   refused as a whole, with the platform's own reason or the name of what it is. One object that

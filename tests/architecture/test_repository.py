@@ -23,6 +23,8 @@ DISTRIBUTIONS = {
 }
 DEVELOPMENT = {"sklearn", "scipy", "joblib", "onnx", "jax", "optax", "matplotlib"}
 """Training and evaluation use them, on a developer's machine."""
+EXTRAS = {"torch"}
+"""They are imported where somebody installed the extra of that name."""
 
 
 def git(*arguments: str) -> str:
@@ -77,7 +79,7 @@ def test_what_a_package_imports_is_installed_with_it(package: str) -> None:
 
     absent = {
         name
-        for name in imported - sys.stdlib_module_names - DEVELOPMENT
+        for name in imported - sys.stdlib_module_names - DEVELOPMENT - EXTRAS
         if not set(map(canonicalize_name, providers.get(name, ()))) & installed
     }
     assert absent == set()
@@ -89,6 +91,18 @@ def test_only_sentiment_is_installed_with_the_encoder(service: str) -> None:
 
     assert closure(service) & heavy == set()
     assert closure("maru-sentiment") & heavy
+
+
+@pytest.mark.parametrize("extra", sorted(EXTRAS))
+def test_an_extra_brings_what_it_is_named_after_and_nothing_brings_it_unasked(extra: str) -> None:
+    wanted = [Requirement(it) for it in requires("maru-sentiment") or ()]
+    offered = {it.name for it in wanted if it.marker and it.marker.evaluate({"extra": extra})}
+
+    assert offered == {extra}
+    assert all(extra not in closure(distribution) for distribution in DISTRIBUTIONS.values())
+    for pinned in ("runtime", "dev", "build"):
+        assert f"\n{extra}==" not in (ROOT / "requirements" / f"{pinned}.txt").read_text()
+    assert f"\n{extra}==" in (ROOT / "requirements" / f"{extra}.txt").read_text()
 
 
 def test_the_database_driver_comes_with_what_it_needs_at_run_time() -> None:

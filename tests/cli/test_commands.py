@@ -62,6 +62,25 @@ def test_a_topic_is_defined_and_removed(maru: Maru) -> None:
     assert "off road & rain" not in [it["name"] for it in maru.json("topics", "list")]
 
 
+def test_a_topic_is_described_and_renamed(maru: Maru) -> None:
+    maru.json("topics", "set", "refunds", "--description", "Money that goes back.")
+    maru.json("topics", "set", "refunds", "my money")
+    described = {it["name"]: it for it in maru.json("topics", "list")}["refunds"]
+    shown = maru.run("topics", "list").stdout.decode()
+    renamed = maru.json("topics", "rename", "refunds", "returns & refunds")
+    refused = maru.run("topics", "set", "empty")
+
+    assert (described["description"], described["examples"]) == (
+        "Money that goes back.",
+        ["my money"],
+    )
+    assert "Money that goes back." in shown
+    assert renamed["name"] == "returns & refunds"
+    assert renamed["formerly"] == ["refunds"]
+    assert refused.returncode == 1
+    assert b"a description or examples" in refused.stderr
+
+
 def test_what_posts_speak_of_is_discovered_adopted_and_dismissed(maru: Maru) -> None:
     with SUBJECTS.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -171,10 +190,49 @@ def test_people_see_posts_with_their_words_and_whole_ids(maru: Maru) -> None:
     narrow = Maru(maru.home, {"COLUMNS": "80"})
 
     posts = narrow.run("posts").stdout.decode()
+    ideas = narrow.run("ideas", "list").stdout.decode()
 
     assert "widget" in posts
     assert post["post"]["id"] in posts
-    assert idea["id"] in narrow.run("ideas", "list").stdout.decode()
+    assert idea["id"] in ideas
+    assert max(map(len, ideas.splitlines())) <= 80
+
+
+def test_titles_have_room_in_a_narrow_terminal(maru: Maru) -> None:
+    title = "Please let me sort the gallery by date and by size"
+    row = {"id": "1", "text": title, "author": "ann"}
+    maru.run("import", "-", "--source", "x", "--wait", stdin=json.dumps(row).encode())
+
+    for width, least in (("80", 24), ("200", len(title))):
+        printed = Maru(maru.home, {"COLUMNS": width})
+        for command in (("posts",), ("ideas", "list")):
+            lines = printed.run(*command).stdout.decode().splitlines()
+            first = next(line for line in lines if "Please" in line)
+            words = first[first.index("Please") :].split("  ")[0]
+            assert len(words) >= least - len("gallery"), (width, command, lines)
+
+
+def test_topics_of_posts_are_corrected_and_exported(maru: Maru, tmp_path: Path) -> None:
+    rows = b'{"id":"1","text":"I want my money"}\n{"id":"2","text":"hello there"}\n'
+    maru.run("import", "-", "--source", "x", "--wait", stdin=rows)
+    ids = {it["post"]["text"]: it["post"]["id"] for it in maru.json("posts")}
+
+    maru.json("posts", "correct", ids["I want my money"], "--topic", "price", "--topic", "payment")
+    maru.json("posts", "correct", ids["hello there"], "--no-topic")
+    both = maru.run("posts", "correct", ids["hello there"], "--no-topic", "--topic", "price")
+    maru.json("corrections", "export", str(tmp_path / "topics.tsv"), "--for", "topics")
+
+    lines = (tmp_path / "topics.tsv").read_text().splitlines()
+    assert sorted(lines) == ["I want my money\tprice|payment", "hello there\t", "text\tlabel"]
+    assert both.returncode == 1
+
+
+def test_topics_learn_or_do_not(maru: Maru) -> None:
+    off = maru.json("models", "learn", "topics", "no")
+    heads = {it["head"]: it["state"] for it in maru.json("models", "learnt")["heads"]}
+
+    assert off["learns"] is False
+    assert heads == {"sentiment": "too_few", "intent": "too_few", "topics": "off"}
 
 
 def test_a_filter_that_nothing_fits_is_not_an_empty_house(maru: Maru) -> None:

@@ -14,6 +14,7 @@ from maru_cli import doctor
 from maru_kit.database import open_database
 from maru_kit.migrate import migrate
 from servers.ports import free_ports
+from servers.postgres import SECRET_KEYS
 
 EVERYTHING = {"settings", "disk", "board", "port", "model", "log"} | {
     f"database: {schema}" for schema in ("ingest", "ideas", "gateway")
@@ -33,7 +34,14 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path) -> Maru:
             request.getfixturevalue("kafka_url"),
             request.getfixturevalue("postgres_database"),
         )
-    return Maru(home, {"MARU_BUS_URL": urls[0], "MARU_DATABASE_URL": urls[1]})
+    return Maru(
+        home,
+        {
+            "MARU_BUS_URL": urls[0],
+            "MARU_DATABASE_URL": urls[1],
+            "MARU_INGEST_SECRET_KEYS": SECRET_KEYS,
+        },
+    )
 
 
 def findings(maru: Maru, *, status: int) -> dict[str, dict[str, Any]]:

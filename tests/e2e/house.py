@@ -18,7 +18,7 @@ import psutil
 from cli.conftest import Maru, until
 from maru_kit.bus import Outgoing, open_bus
 from servers.kafka import Broker
-from servers.postgres import Server
+from servers.postgres import SECRET_KEYS, Server
 
 Mode = Literal["embedded", "production"]
 PATIENCE = 60.0
@@ -153,6 +153,7 @@ def open_house(
             settings |= {
                 "MARU_BUS_URL": bus_url,
                 "MARU_DATABASE_URL": f"{postgres.url}/postgres",
+                "MARU_INGEST_SECRET_KEYS": SECRET_KEYS,
             }
         maru = Maru(home, settings)
         client = stack.enter_context(maru.up())

@@ -75,6 +75,35 @@ def model_of(post: Any) -> str:
     return next(str(it["name"]) for it in post["models"] if it["head"] == "sentiment")
 
 
+def test_a_described_topic_is_found_in_posts_and_keeps_its_corrections_under_a_new_name(
+    house: House,
+) -> None:
+    path = "/api/v1/topics"
+    told = {"description": "When customers want their money back."}
+    house.client.put(f"{path}/refunds", json=told).raise_for_status()
+    number = 0
+
+    def topics_of_a_new_post() -> set[str]:
+        nonlocal number
+        number += 1
+        text = f"please give me my money back {'!' * number}"
+        collect(house, [a_post(number, text)])
+        until(lambda: text in tagged(house), seconds=PATIENCE)
+        return {it["name"] for it in tagged(house)[text]["topics"]}
+
+    until(lambda: "refunds" in topics_of_a_new_post(), seconds=PATIENCE)
+    post = post_id("default", "test", "1")
+    said = {"topics": ["refunds"]}
+    house.client.put(f"/api/v1/posts/{post}/correction", json=said).raise_for_status()
+    renamed = house.client.post(f"{path}/refunds/name", json={"name": "returns"})
+    until(lambda: "returns" in topics_of_a_new_post(), seconds=PATIENCE)
+    again = house.client.put(f"/api/v1/posts/{post}/correction", json=said | {"mood": "neutral"})
+
+    assert renamed.json()["formerly"] == ["refunds"]
+    assert [it["name"] for it in again.json()["topics"]] == ["returns"]
+    assert "refunds" not in topics_of_a_new_post()
+
+
 def test_forty_corrections_teach_maru_how_a_workspace_speaks(house: House) -> None:
     said = sick_posts()
     Random(1).shuffle(said)

@@ -21,6 +21,7 @@ from defusedxml import ElementTree
 
 ROOT = Path(__file__).parents[2]
 _CRASHES = ("tests/faults/test_kills.py", "named_place and embedded")
+_DELETED = ("tests/faults/test_deletions.py", "embedded")
 _TWICE = ("tests/faults/test_duplicates.py", "embedded")
 
 
@@ -73,16 +74,16 @@ MUTANTS = (
     Mutant(
         "cursor saved before acknowledgement",
         "services/ingest/maru_ingest/service/publishing.py",
-        "        await self._append(origin, decisions, now)\n        news",
+        "        await self._append(origin, news, now)\n        letters",
         """        async with self.database.transaction() as connection:
-            if announcement is not None:
-                await history.acknowledge(connection, announcement)
+            if news.number is not None:
+                await history.acknowledge(connection, news.number)
             await sources.save_progress(
                 connection, origin.source_id, Counts(), now=now, cursor=cursor
             )
         crash_point("after_cursor")
-        await self._append(origin, decisions, now)
-        news""",
+        await self._append(origin, news, now)
+        letters""",
         _CRASHES,
     ),
     Mutant(
@@ -98,6 +99,27 @@ MUTANTS = (
         '        sa.UniqueConstraint("id", name="uq_seen_id"),\n',
         "",
         ("tests/ingest/test_publishing.py", "two_publishers_at_once"),
+    ),
+    Mutant(
+        "deletion ignored",
+        "services/ingest/maru_ingest/domain.py",
+        "        return None if is_bound else Decision(named, _first(origin, named, now), was)",
+        "        return Decision(named, _first(origin, named, now), was)",
+        ("tests/ingest/test_publishing.py", "does_not_come_back"),
+    ),
+    Mutant(
+        "tombstones passed over",
+        "services/ideas/maru_ideas/service/intake.py",
+        "ended = await self._deleting.end(connection, held, tagged)",
+        "ended = 0",
+        _DELETED,
+    ),
+    Mutant(
+        "deleted posts let in again",
+        "services/ideas/maru_ideas/store/deletions.py",
+        "    return set(await connection.scalars(query))",
+        "    return set(await connection.scalars(query.limit(0)))",
+        ("tests/ideas/test_deletions.py", "comes_first"),
     ),
 )
 

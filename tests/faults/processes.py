@@ -15,6 +15,8 @@ from typing import Self
 import httpx
 import psutil
 
+from servers.postgres import SECRET_KEYS
+
 PACKAGES = {
     "ingest": "maru_ingest",
     "sentiment": "maru_sentiment",
@@ -42,6 +44,7 @@ class Stack:
             "MARU_HOME": str(home),
             "MARU_INSTANCE": "one",
             "MARU_SERVICE_TOKEN": TOKEN,
+            "MARU_INGEST_SECRET_KEYS": SECRET_KEYS,
             "MARU_LOG_FORMAT": "json",
             **{
                 f"MARU_{service.upper()}_PORT".replace("MARU_GATEWAY_PORT", "MARU_PORT"): str(port)

@@ -7,7 +7,7 @@ import pytest
 from defusedxml import ElementTree
 
 from gateway.conftest import Api, opened
-from ideas.factories import a_tagged
+from ideas.factories import a_tagged, a_tombstone
 from maru_contracts.posts import Channel
 from maru_gateway.live import Live
 from maru_gateway.streams import Streams
@@ -52,6 +52,19 @@ async def test_a_new_idea_is_told_to_those_who_listen(live_api: Api) -> None:
     (event,) = await listening
     assert event["event"] == "idea"
     assert json.loads(event["data"])["kind"] == "created"
+
+
+async def test_everybody_hears_that_an_idea_leaves_the_public_board(live_api: Api) -> None:
+    post = a_tagged("1")
+    listening = asyncio.create_task(events(live_api, 3, public=True))
+    await asyncio.sleep(0.1)
+
+    await live_api.take(post, a_tagged("2", channel=Channel.MAIL))
+    await live_api.take(a_tombstone(post))
+
+    told = [json.loads(event["data"]) for event in await listening]
+    assert [it["kind"] for it in told][-1] == "evidence_removed"
+    assert told[-1].keys() == {"id", "kind", "idea"}
 
 
 async def test_a_listener_who_goes_away_leaves_no_task_behind(live_api: Api) -> None:

@@ -105,6 +105,29 @@ def a_tagged(
     )
 
 
+def a_tombstone(tagged: TaggedPost) -> TaggedPost:
+    """The end of a post, as the tagger passes it on."""
+    post = tagged.post.model_copy(
+        update={
+            "revision": tagged.post.revision + 1,
+            "author": None,
+            "title": "",
+            "text": "",
+            "url": None,
+            "deleted": True,
+        }
+    )
+    return TaggedPost(
+        post=post,
+        language="und",
+        sentiment=Sentiment(label="neutral", score=0, probabilities={}),
+        intent=Intent(label="other", probabilities={}),
+        embedding=b64encode(bytes(512)).decode(),
+        models=(),
+        tagged_at=tagged.tagged_at,
+    )
+
+
 def _text(text: str | None, subject: int) -> str:
     return f"Please add thing{subject}" if text is None else text
 

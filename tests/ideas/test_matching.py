@@ -139,3 +139,24 @@ def test_the_search_stays_bounded_and_still_finds_the_idea() -> None:
 
     assert 0 < len(looked_at) <= matching.LOOKED_AT
     assert [match.place for match in found if match] == list(range(0, count, 97))
+
+
+def test_growing_beyond_what_is_looked_at_changes_nothing_that_is_near() -> None:
+    # One by one over the bound, and all at once from the database: the same cells, the same ideas.
+    count = matching.LOOKED_AT + 3
+    vectors = [a_vector(subject, noise=0.0) for subject in range(count)]
+    grown = a_shelf()
+    start = count - 8
+    sums = np.stack(vectors).astype(np.int16)
+    ones = [1] * count
+    scripts_of_all = [LATIN] * count
+    ids = [UUID(int=n) for n in range(count)]
+    grown.restore(ids[:start], sums[:start], ones[:start], scripts_of_all[:start])
+    for n in range(start, count):
+        grown.found(ids[n], vectors[n], LATIN)
+    whole = a_shelf()
+    whole.restore(ids, sums, ones, scripts_of_all)
+
+    for n in (0, 9, start, count - 1):
+        assert grown.nearest(vectors[n], LATIN) == whole.nearest(vectors[n], LATIN)
+        assert np.array_equal(grown.candidates(vectors[n]), whole.candidates(vectors[n]))

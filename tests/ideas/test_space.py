@@ -26,7 +26,8 @@ def test_a_vector_does_not_depend_on_the_batch() -> None:
 
 def test_every_product_is_exact_in_float32() -> None:
     space = trained()
-    largest_column = np.linalg.norm(space.map.astype(np.float64), axis=0).max()
+    maps = (space.ideas, space.topics, space.asking[:, None])
+    largest_column = max(np.linalg.norm(it.astype(np.float64), axis=0).max() for it in maps)
     longest = 8 * (UNIT + 512**0.5 / 2) + np.linalg.norm(space.mean)
 
     assert longest * largest_column < 2**24

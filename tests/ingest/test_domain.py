@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from maru_contracts.posts import MAX_TEXT, Author, Channel, Media, Metrics, Post, post_id
 from maru_ingest import domain
@@ -236,3 +237,63 @@ def test_a_healthy_source_is_asked_no_more_often_than_it_wishes() -> None:
 def test_an_import_has_the_same_source_everywhere() -> None:
     assert domain.import_source_id("w", "a") == domain.import_source_id("w", "a")
     assert domain.import_source_id("w", "a") != domain.import_source_id("v", "a")
+
+
+class Ends(RuleBasedStateMachine):
+    """Three sources and a push bring, edit and delete one post, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[str, Seen] = {}
+        self.revisions: list[int] = []
+        self.is_ended = False
+        self.silenced: set[str] = set()
+
+    def origin(self, source: str) -> Origin:
+        pushed = source == "push"
+        return Origin(source, source, "feed", "w", "p", Channel.BLOG, pushed=pushed)
+
+    @rule(source=st.sampled_from(["a", "b", "c", "push"]), text=st.sampled_from(["x", "y", "z"]))
+    def bring(self, source: str, text: str) -> None:
+        origin = self.origin(source)
+        post = domain.name_post(origin, ParsedPost("n", text))
+        (decision,) = domain.decide(origin, [post], self.known, now=_NOW) or [None]
+        assert decision is None or not (self.is_ended or source in self.silenced)
+        if decision is not None:
+            assert decision.seen.deleted_at is None
+            self.silenced.clear()
+            self.publish(decision.seen)
+
+    @rule(source=st.sampled_from(["a", "b", "c", "push"]))
+    def delete(self, source: str) -> None:
+        origin = self.origin(source)
+        gone = domain.name_gone(origin, "n")
+        was = self.known.get(gone.id)
+        (removal,) = domain.remove(origin, [gone], self.known, now=_NOW) or [None]
+        if was is None:
+            owner = None if origin.pushed else source
+            unseen = seen(named(), id=gone.id, fingerprint="", owner=owner)
+            self.known[gone.id] = unseen._replace(edited_at=None, deleted_at=_NOW)
+        elif removal is not None and removal.seen.fingerprint:
+            assert not self.is_ended
+            assert was.owner == source or origin.pushed
+            self.publish(removal.seen)
+        elif removal is not None:
+            self.known[gone.id] = removal.seen
+        self.note_end(source, self.known[gone.id])
+
+    def note_end(self, source: str, now: Seen) -> None:
+        self.is_ended = now.deleted_at is not None and (bool(now.fingerprint) or not now.owner)
+        if now.deleted_at is not None:
+            self.silenced.add(source)
+
+    def publish(self, seen: Seen) -> None:
+        self.known[seen.id] = seen._replace(published=True)
+        self.revisions.append(seen.revision)
+
+    @invariant()
+    def revisions_grow_by_one(self) -> None:
+        assert self.revisions == list(range(len(self.revisions)))
+
+
+TestEnds = Ends.TestCase

@@ -95,6 +95,26 @@ async def test_bad_rows_are_reported_with_their_lines_and_the_rest_goes_on(
     assert [row.line for row in bad] == [2, 3, 4]
 
 
+async def test_rows_and_answers_delete_what_was_imported(
+    tmp_path: Path, run_import: Import, collected: Read
+) -> None:
+    write_rows(tmp_path / "rows.ndjson", 3)
+    ends = tmp_path / "ends.ndjson"
+    ends.write_text('{"id":"r-1","deleted":true}\n{"id":"r-9","deleted":true}\n', "utf-8")
+    answer = tmp_path / "answer.json"
+    story = {"id": 8863, "type": "story", "by": "a", "time": 1_700_000_000, "title": "Dark mode"}
+
+    await run_import(tmp_path / "rows.ndjson")
+    rows = await run_import(ends)
+    for said in (story, {"id": 8863, "type": "story", "deleted": True}):
+        answer.write_text(json.dumps(said, indent=1), "utf-8")
+        last = await run_import(answer)
+
+    assert (rows.counts, last.counts) == (Counts(deleted=1), Counts(deleted=1))
+    ended = [post.native_id for post in await collected() if post.deleted]
+    assert ended == ["r-1", "hn/8863"]
+
+
 async def test_equal_rows_without_ids_are_two_voices_and_stay_two(
     tmp_path: Path, run_import: Import
 ) -> None:

@@ -31,8 +31,10 @@ from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Source
 from maru_kit.errors import Conflict, NotFound, Unprocessable
 from maru_kit.outbound import open_outbound
+from maru_kit.vault import Vault, new_key
 from upstreams.feed import feed_server
 
+VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -107,7 +109,7 @@ def archive() -> Archive:
 
 @pytest.fixture
 def sources(publisher: Publisher, archive: Archive) -> Sources:
-    return Sources(publisher.database, {**kinds(), "archive": archive.kind()})
+    return Sources(publisher.database, {**kinds(), "archive": archive.kind()}, VAULT)
 
 
 @asynccontextmanager
@@ -122,7 +124,7 @@ async def collecting(
         for name in names or ("i1",):
             tools = Tools(outbound)
             collector = Collector(
-                publisher, sources.kinds, tools, name, tick_seconds=0.02, lease_seconds=lease
+                publisher, sources.kinds, tools, VAULT, name, tick_seconds=0.02, lease_seconds=lease
             )
             group.create_task(collector.run(stop))
         try:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from gateway.conftest import opened
 from maru_contracts.posts import Post
@@ -26,6 +27,7 @@ from maru_ingest.collector import Collector
 from maru_ingest.connector import Push, Tools
 from maru_ingest.formats import documents, links
 from maru_ingest.service.pushing import METHODS, Pushing, is_signed
+from maru_ingest.service.sources import Sources
 from maru_ingest.settings import Settings
 from maru_ingest.store import sources as stored_sources
 from maru_ingest.store import subscriptions
@@ -161,6 +163,7 @@ async def working(stage: Stage) -> AsyncIterator[None]:
             pushing.publisher,
             connectors.kinds(),
             Tools(pushing.outbound),
+            pushing.vault,
             "i1",
             tick_seconds=0.02,
             pushing=pushing,
@@ -610,7 +613,7 @@ async def test_a_poll_from_before_a_change_subscribes_to_nothing(stage: Stage) -
     source = await stage.follow()
     await stage.until_pushed(source)
     async with stage.pushing.publisher.database.reading() as connection:
-        before = await stored_sources.source_by_id(connection, source["id"])
+        before = await stored_sources.source_by_id(connection, source["id"], stage.pushing.vault)
     assert before is not None
     page = {"settings": {"url": f"{stage.blog.url}/nowhere.xml"}}
     await stage.client.patch(f"/api/v1/sources/{source['id']}", json=page)
@@ -621,6 +624,26 @@ async def test_a_poll_from_before_a_change_subscribes_to_nothing(stage: Stage) -
     )
 
     assert (await stage.shown(source))["push"] is None
+
+
+async def test_the_secret_is_stored_sealed_and_sealed_anew_under_another_key(
+    stage: Stage,
+) -> None:
+    source = await stage.follow()
+    await stage.until_pushed(source)
+    secret = stage.hub.asked[0]["hub.secret"]
+    stored = await stage.subscription(source)
+    database, vault = stage.pushing.publisher.database, stage.pushing.vault
+    place = subscriptions.secret_place(stored.token)
+    clear = vault.open(stored.secret, place)
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE subscriptions SET secret = :clear"), {"clear": clear})
+
+    sealed = await Sources(database, connectors.kinds(), vault).seal()
+    again = await stage.subscription(source)
+
+    assert secret not in stored.secret + again.secret
+    assert (clear, sealed, vault.open(again.secret, place)) == (secret, 1, secret)
 
 
 async def test_two_processes_ask_a_hub_once(stage: Stage) -> None:
@@ -642,9 +665,9 @@ async def test_without_a_public_address_nobody_is_asked_and_who_was_is_left(
     async with staged(tmp_path, url, collected) as stage:
         source = await stage.follow()
         await stage.until_pushed(source)
-        silent = Pushing(stage.pushing.publisher, stage.pushing.outbound)
+        silent = Pushing(stage.pushing.publisher, stage.pushing.outbound, stage.pushing.vault)
         async with stage.pushing.publisher.database.reading() as connection:
-            found = await stored_sources.source_by_id(connection, source["id"])
+            found = await stored_sources.source_by_id(connection, source["id"], stage.pushing.vault)
         assert found is not None
         push = Push([stage.blog.hub_url], stage.blog.topic, stage.blog.url)
 
@@ -659,7 +682,7 @@ async def test_a_stranger_names_no_hub_of_the_own_network(stage: Stage) -> None:
     source = await stage.follow()
     await stage.until_pushed(source)
     async with stage.pushing.publisher.database.reading() as connection:
-        found = await stored_sources.source_by_id(connection, source["id"])
+        found = await stored_sources.source_by_id(connection, source["id"], stage.pushing.vault)
     assert found is not None
     before = len(stage.hub.forms("subscribe"))
 

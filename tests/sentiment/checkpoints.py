@@ -4,7 +4,7 @@ Each word has a row of logits; a text's logits are the mean over its tokens (or 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ def write_checkpoint(
 ) -> Path:
     """Write config.json, the tokenizer and a graph; a word that is not in `words` says nothing."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write_tokenizer(folder, words, max_length)
+    write_tokenizer(folder, words, max_length)
     config = {
         "model_type": "bert",
         "id2label": {str(at): label for at, label in enumerate(labels)},
@@ -40,7 +40,8 @@ def write_checkpoint(
     return folder
 
 
-def _write_tokenizer(folder: Path, words: Mapping[str, Sequence[float]], max_length: int) -> None:
+def write_tokenizer(folder: Path, words: Iterable[str], max_length: int) -> None:
+    """Write a tokenizer whose words have the numbers from 2 on; 0 fills up, 1 is unknown."""
     vocabulary = {word: at for at, word in enumerate(("[PAD]", "[UNK]", *words))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()

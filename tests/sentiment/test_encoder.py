@@ -90,6 +90,15 @@ def test_a_vector_is_the_same_to_the_last_bit_in_any_batch(
         assert vector.tobytes() == alone[text].tobytes()
 
 
+def test_a_vector_is_the_same_wherever_it_stands_in_a_long_batch(encoder: Encoder) -> None:
+    batch = [f"post number {number} of a long batch" for number in range(150)]
+
+    together = encoder.encode(batch)
+
+    for place in (0, 63, 64, 127, 128, 149):
+        assert np.array_equal(together[place], encoder.encode([batch[place]])[0])
+
+
 def test_no_texts_are_no_vectors(encoder: Encoder) -> None:
     assert encoder.encode([]).shape == (0, 512)
 

@@ -1,12 +1,14 @@
 """Models that a workspace chooses: loaded from a folder, tried first, run instead or beside."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import onnx
 import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +23,7 @@ from maru_kit.stream import publish
 from maru_sentiment.app import create_app
 from maru_sentiment.chosen import apply, open_head
 from maru_sentiment.domain import Choice, NamedModel
-from maru_sentiment.hugging_face import fetch, load
+from maru_sentiment.hugging_face import load
 from maru_sentiment.settings import Settings
 from maru_sentiment.tagger import Tagger
 from sentiment.checkpoints import write_checkpoint, write_graph
@@ -138,44 +140,92 @@ def test_a_graph_in_bytes_comes_first(tmp_path: Path) -> None:
 
 def broken(folder: Path, how: str) -> None:
     write_checkpoint(folder, MOODS, WORDS)
-    if how == "no config":
-        (folder / "config.json").unlink()
-    if how == "no graph":
-        (folder / "model.onnx").unlink()
-    if how == "no tokenizer":
-        for path in folder.glob("token*"):
+    for kind in REMOVED.get(how, ()):
+        for path in folder.glob(kind):
             path.unlink()
-    if how == "no ONNX":
-        (folder / "model.onnx").write_bytes(b"this is no graph")
-    if how == "other classes":
-        write_graph(folder / "model.onnx", [(0.0, 1.0)] * 5)
-    if how == "small table":
-        write_graph(folder / "model.onnx", [(0.0, 1.0, 2.0)])
+    for name, body in WRITTEN.get(how, {}).items():
+        (folder / name).write_bytes(body)
+    if how in GRAPHS:
+        write_graph(folder / "model.onnx", GRAPHS[how])
     if how == "a number":
         config = (folder / "config.json").read_text()
         (folder / "config.json").write_text(config.replace("null", '"regression"'))
-    if how == "broken config":
-        (folder / "config.json").write_text("{")
 
 
+REMOVED = {
+    "no config": ["config.json"],
+    "no graph": ["*.onnx"],
+    "no tokenizer": ["token*"],
+    "weights": ["*.onnx"],
+    "pickle": ["*.onnx"],
+}
+WRITTEN = {
+    "weights": {"model.safetensors": b"numbers"},
+    "pickle": {"pytorch_model.bin": b"\x80\x04."},
+    "no ONNX": {"model.onnx": b"this is no graph"},
+    "broken config": {"config.json": b"{"},
+    "a program": {
+        "config.json": b'{"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}',
+        "own.py": b"raise SystemExit('this was run')",
+    },
+}
+GRAPHS = {"other classes": [(0.0, 1.0)] * 5, "small table": [(0.0, 1.0, 2.0)]}
 BROKEN = {
     "no config": "config.json",
     "no graph": "optimum-cli",
+    "weights": r"can't be imported \(.*torch.*maru-sentiment\[torch\].*optimum-cli",
+    "pickle": r"pytorch_model\.bin is a pickle.*any program.*model\.safetensors.*optimum-cli",
     "no tokenizer": "tokenizer",
     "no ONNX": "ONNX Runtime",
     "other classes": "2 classes.*names 3",
     "small table": "does not run",
     "a number": "number",
     "broken config": "can't be read",
+    "a program": "custom code",
 }
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_what_is_broken_is_explained(tmp_path: Path, how: str) -> None:
+def test_what_is_broken_is_explained(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # wherever the tests run, it can't be imported
     broken(tmp_path / "own", how)
 
     with pytest.raises(ConfigError, match=BROKEN[how]):
         mood_of(tmp_path, "own", "awful")
+
+
+def test_weights_beside_a_graph_need_no_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    folder = write_checkpoint(tmp_path / "own", MOODS, WORDS)
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        (folder / name).write_bytes(b"not read")
+
+    assert mood_of(tmp_path, "own", "awful").label == "negative"
+
+
+def test_a_text_without_a_token_says_nothing(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "own", MOODS, WORDS)
+    write_checkpoint(tmp_path / "terms", MOODS, WORDS, of_tokens=True)
+
+    assert mood_of(tmp_path, "own", " ").probabilities == dict.fromkeys(
+        ("negative", "neutral", "positive"), 0.3333
+    )
+    assert open_head(tmp_path, "aspects", NamedModel("terms")).tag([" "]) == [()]
+
+
+def test_weights_beside_a_graph_are_a_part_of_its_version(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "own", MOODS, WORDS, of_tokens=True)
+    beside = {"save_as_external_data": True, "location": "model.onnx_data", "size_threshold": 0}
+    onnx.save(onnx.load(folder / "model.onnx"), folder / "model.onnx", **beside)
+    before = load(folder).version
+    data = (folder / "model.onnx_data").read_bytes()
+    (folder / "model.onnx_data").write_bytes(data[::-1])
+
+    assert load(folder).version != before
 
 
 def test_a_model_for_another_head_is_refused(tmp_path: Path) -> None:
@@ -184,19 +234,6 @@ def test_a_model_for_another_head_is_refused(tmp_path: Path) -> None:
         open_head(tmp_path, "aspects", NamedModel("own"))
     with pytest.raises(ConfigError, match="no model absent"):
         open_head(tmp_path, "aspects", NamedModel("absent"))
-
-
-def test_a_hub_that_does_not_answer_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-
-    with pytest.raises(ConfigError, match="by hand"):
-        fetch("somebody/model", tmp_path)
-    with pytest.raises(ConfigError, match="can't be fetched"):
-        fetch("no such/na me", tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +323,7 @@ async def test_a_model_is_chosen_tags_and_is_compared(tmp_path: Path) -> None:
         back = await until_compared(bus, client)
 
     assert listed["available"] == ["own"]
-    assert [it["model"] for it in listed["heads"]] == [None] * 3
+    assert [it["model"] for it in listed["heads"]] == [None] * 4
     assert put.json() == {
         "head": "sentiment",
         "model": {"name": "own", "labels": {}},
@@ -325,7 +362,7 @@ async def until_compared(bus: Any, client: Any) -> dict[str, Any]:
         ("aspects", {"model": {"name": "own"}}, "whole texts"),
         ("intent", {"model": {"name": "own"}}, "Say what the labels"),
         ("sentiment", {"model": {"name": "../own"}}, None),
-        ("topics", {"model": {"name": "own"}}, None),
+        ("topics", {"model": {"name": "own"}}, "no model but"),
     ],
 )
 async def test_a_choice_that_cannot_be_is_a_problem_and_changes_nothing(
@@ -340,3 +377,42 @@ async def test_a_choice_that_cannot_be_is_a_problem_and_changes_nothing(
         assert answer.headers["content-type"] == "application/problem+json"
         assert said is None or said in answer.json()["detail"]
         assert app.state.parts.definitions.choices("default") == ()
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("weights", "the extra maru-sentiment[torch]"), ("pickle", "is a pickle")]
+)
+async def test_without_torch_weights_are_refused_when_they_are_chosen(
+    tmp_path: Path, how: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "absent").mkdir()
+    (tmp_path / "absent" / "torch.py").write_text("raise ImportError(\"No module named 'torch'\")")
+    monkeypatch.syspath_prepend(tmp_path / "absent")  # the workers', too
+    broken(tmp_path / "models" / "own", how)
+    async with running(tmp_path, work=False) as (app, _, client):
+        answers = [
+            await client.put("/api/v1/models/sentiment", json={role: {"name": "own"}})
+            for role in ("model", "shadow")
+        ]
+        await app.state.parts.definitions.load()
+
+        for answer in answers:
+            assert answer.status_code == 422
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert said in answer.json()["detail"]
+        assert app.state.parts.definitions.choices("default") == ()
+
+
+def test_weights_that_torch_is_missing_for_leave_marus_own_tags(
+    tmp_path: Path, tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    broken(tmp_path / "own", "weights")
+    own = tagger.tag(["awful"], ())
+
+    (tags,) = apply(own, ["awful"], [Choice("sentiment", NamedModel("own"))], tmp_path)
+
+    assert tags.sentiment == own[0].sentiment
+    ((model, reason),) = tags.chosen.failures
+    assert model == "sentiment: own"
+    assert "maru-sentiment[torch]" in reason

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import os
 import signal
+from base64 import b64decode
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -78,6 +79,24 @@ async def test_posts_come_out_tagged_in_the_order_they_came_in(
 
     assert begin is not None
     assert list(dict.fromkeys(tags.post.id for tags in found)) == [post.id for post in posts]
+
+
+async def test_a_deleted_post_passes_in_its_turn_with_the_tags_of_nothing(
+    bus_url: str, tmp_path: Path
+) -> None:
+    posts = [a_post(number, f"Please add thing {number}") for number in range(60, 63)]
+    gone = posts[0].model_copy(update={"revision": 1, "text": "", "deleted": True})
+    ids = {post.id for post in posts}
+    async with open_bus(bus_url) as bus:
+        await bus.create(TOPICS)
+        async with running(bus_url, tmp_path):
+            await publish(bus, POSTS_COLLECTED, [posts[0], posts[1], gone, posts[2]])
+            found = await tagged(bus, 3, of=ids)
+
+    assert [it.post.id for it in found] == [it.id for it in (posts[0], posts[1], gone, posts[2])]
+    (end,) = [it for it in found if it.post.deleted]
+    assert (end.models, end.language, end.intent.label) == ((), "und", "other")
+    assert not any(b64decode(end.embedding))
 
 
 async def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:

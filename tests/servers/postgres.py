@@ -1,5 +1,7 @@
 """A real PostgreSQL server as a child process, and the databases of both kinds."""
 
+import base64
+import json
 import os
 import shutil
 import signal
@@ -15,6 +17,9 @@ import pytest
 
 from servers.ports import free_ports
 from servers.shared import shared_server, start_detached, stop
+
+SECRET_KEYS = json.dumps([base64.b64encode(bytes(range(32))).decode()])
+"""What `MARU_INGEST_SECRET_KEYS` is for services that tests start on a server."""
 
 _STARTUP = 30.0
 _SETTINGS = ("max_connections=200", "fsync=off", "full_page_writes=off", "timezone=UTC")
@@ -88,8 +93,9 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_database(postgres_url: str) -> Iterator[str]:
-    """The URL of a new, empty database."""
+def postgres_database(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a new, empty database; services that use it find the key that seals secrets."""
+    monkeypatch.setenv("MARU_INGEST_SECRET_KEYS", SECRET_KEYS)
     name = f"maru_{uuid4().hex}"
     _run("createdb", "--maintenance-db", f"{postgres_url}/postgres", name)
     yield f"{postgres_url}/{name}"

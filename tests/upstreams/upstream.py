@@ -121,6 +121,11 @@ class Upstream(ABC):
         """How many streams are open."""
         return len(self._listening)
 
+    @property
+    def quiet_for(self) -> float:
+        """Seconds since the last request."""
+        return time.monotonic() - max(self.asked, default=0.0)
+
     def _tell(self, written: Written) -> None:
         for queue in self._listening:
             queue.put_nowait(written)

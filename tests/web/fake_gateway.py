@@ -9,12 +9,13 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
-from web.sample_ideas import IDEAS, MORE_IDEAS, POSTS, TOPICS, Json
+from web.sample_ideas import DEFINED, IDEAS, LEARNT, MORE_IDEAS, POSTS, TOPICS, Json
 
 KEY = "maru_" + "k" * 43
 POLICY = (
@@ -30,9 +31,11 @@ class State:
     ideas: list[Json] = field(default_factory=lambda: [dict(it) for it in IDEAS + MORE_IDEAS])
     posts: list[Json] = field(default_factory=lambda: list(POSTS))
     topics: list[Json] = field(default_factory=lambda: [dict(it) for it in TOPICS])
+    defined: list[Json] = field(default_factory=lambda: [dict(it) for it in DEFINED])
     closed: bool = False
     failing: bool = False
     changed: list[str] = field(default_factory=list)
+    kind: str = "evidence_added"
 
 
 def problem(status: int, title: str, detail: str) -> Response:
@@ -47,6 +50,7 @@ def create_app(static: Path, state: State) -> FastAPI:
     _serve_ideas(app, state, "/api/v1")
     _serve_owner(app, state)
     _serve_topics(app, state)
+    _serve_own_topics(app, state)
 
     @app.middleware("http")
     async def policy(request: Request, call_next):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
@@ -162,13 +166,33 @@ def _serve_topics(app: FastAPI, state: State) -> None:
         return Response(status_code=204)
 
 
+def _serve_own_topics(app: FastAPI, state: State) -> None:
+    @app.get("/api/v1/topics")
+    async def defined(request: Request) -> Response:
+        return _refused(request, state) or JSONResponse(state.defined)
+
+    @app.put("/api/v1/topics/{name}")
+    async def describe(request: Request, name: str, told: dict[str, str]) -> Response:
+        if refused := _refused(request, state):
+            return refused
+        topic = next(it for it in state.defined if it["name"] == name)
+        if not (told["description"] or topic["examples"]):
+            return problem(422, "Unprocessable", "Give the topic a description or examples.")
+        topic |= told
+        return JSONResponse(topic)
+
+    @app.get("/api/v1/models/learnt")
+    async def learnt(request: Request) -> Response:
+        return _refused(request, state) or JSONResponse({"heads": LEARNT})
+
+
 async def _changes(request: Request, state: State) -> AsyncIterator[str]:
     told = 0
     yield ": open\n\n"
     while not await request.is_disconnected():
         for idea in state.changed[told:]:
             told += 1
-            event = {"id": f"event-{told}", "kind": "evidence_added", "idea": {"id": idea}}
+            event = {"id": f"event-{told}", "kind": state.kind, "idea": {"id": idea}}
             yield f"id: {told}\nevent: idea\ndata: {json.dumps(event)}\n\n"
         await asyncio.sleep(0.05)
 
@@ -180,17 +204,31 @@ def _serve_owner(app: FastAPI, state: State) -> None:
         return refused or JSONResponse({"workspace": "default", "actor": "key", "role": "owner"})
 
     @app.put("/api/v1/posts/{id}/correction", openapi_extra={"x-maru-role": "contributor"})
-    async def correct(request: Request, id: str, said: dict[str, str]) -> Response:
+    async def correct(request: Request, id: str, said: dict[str, Any]) -> Response:
         if refused := _refused(request, state):
             return refused
         at = next(at for at, it in enumerate(state.posts) if it["post_id"] == id)
         post = state.posts[at]
-        own = {"sentiment": {"label": post["sentiment"]}, "intent": {"label": post["intent"]}}
-        correction = {"by": "key:5f0c6c0e-6a52-4c0b-9d55-6d6172750009", "own": own}
-        told = {"sentiment": said["mood"], "intent": said["intent"], "correction": correction}
+        own = {
+            "sentiment": {"label": post["sentiment"]},
+            "intent": {"label": post["intent"]},
+            "topics": [{"name": it} for it in post["topics"]],
+        }
+        correction = {
+            "by": "key:5f0c6c0e-6a52-4c0b-9d55-6d6172750009",
+            "topics": said.get("topics"),
+            "own": own,
+        }
+        told = {
+            "sentiment": said["mood"],
+            "intent": said["intent"],
+            "topics": said.get("topics", post["topics"]),
+            "correction": correction,
+        }
         state.posts[at] = post | told
         labels = {name: {"label": told[name]} for name in ("sentiment", "intent")}
-        return JSONResponse({**labels, "correction": correction})
+        topics = [{"name": it} for it in told["topics"]]
+        return JSONResponse({**labels, "topics": topics, "correction": correction})
 
     @app.delete("/api/v1/posts/{id}/correction", openapi_extra={"x-maru-role": "contributor"})
     async def take_back(request: Request, id: str) -> Response:
@@ -198,7 +236,8 @@ def _serve_owner(app: FastAPI, state: State) -> None:
             return refused
         at = next(at for at, it in enumerate(state.posts) if it["post_id"] == id)
         own = state.posts[at]["correction"]["own"]
-        labels = {name: tag["label"] for name, tag in own.items()}
+        labels = {name: own[name]["label"] for name in ("sentiment", "intent")}
+        labels |= {"topics": [it["name"] for it in own["topics"]]}
         state.posts[at] = state.posts[at] | labels | {"correction": None}
         return Response(status_code=204)
 

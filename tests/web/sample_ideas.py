@@ -230,4 +230,24 @@ def a_topic(name: str, posts: int, **other: Any) -> Json:
     return topic | other
 
 
-TOPICS = [a_topic("battery · 배터리", 12), a_topic("배송 · delivery", 5, rising=True)]
+TOPICS = [
+    a_topic("battery · 배터리", 12, product="Maru Notes"),
+    a_topic("배송 · delivery", 5, rising=True),
+]
+
+DEFINED = [
+    {"name": "battery", "description": "", "examples": ["drains the battery"], "formerly": []},
+    {"name": "delivery", "description": HOSTILE, "examples": [], "formerly": []},
+    {"name": "looks", "description": "", "examples": ["dark mode"], "formerly": ["design"]},
+]
+
+LEARNT = [
+    {
+        "head": "sentiment",
+        "state": "too_few",
+        "corrections": 3,
+        "base_accuracy": None,
+        "accuracy": None,
+    },
+    {"head": "topics", "state": "used", "corrections": 120, "base_accuracy": 0.6, "accuracy": 0.85},
+]

@@ -42,7 +42,10 @@ async def test_correcting_a_post_is_accessible_too(visit: Visitor, options: dict
     post = seen.page.get_by_role("article").first
     await post.get_by_role("button").first.click()
     await post.get_by_role("combobox").last.select_option("other")
-    await post.get_by_role("group").get_by_role("button").click()
+    form = post.get_by_role("group").first
+    await form.get_by_role("button").first.click()
+    await expect(form.get_by_role("checkbox").first).to_be_visible()
+    await form.get_by_role("button").click()
     await expect(post.get_by_role("status")).not_to_be_empty()
     await post.get_by_role("button").first.click()
 

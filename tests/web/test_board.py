@@ -103,6 +103,23 @@ async def test_changes_are_offered_and_never_jump_in(visit: Visitor, board: Boar
     await expect(offer).to_have_count(0)
 
 
+async def test_the_words_of_a_deleted_post_go_at_once(visit: Visitor, board: Board) -> None:
+    listed, read = await visit(), await visit(f"/ideas/{DARK_MODE['id']}")
+    gone = board.state.ideas.pop(1)
+    words = DARK_MODE["title"]
+    await expect(listed.page.get_by_text(gone["title"])).to_be_visible()
+    await expect(read.page.get_by_role("heading", name=words)).to_be_visible()
+
+    board.state.ideas[0] |= {"title": "Night theme, please"}
+    board.state.kind = "evidence_removed"
+    board.state.changed += [DARK_MODE["id"], gone["id"]]
+
+    await expect(listed.page.get_by_text("Night theme, please")).to_be_visible()
+    await expect(listed.page.get_by_text(gone["title"])).to_have_count(0)
+    await expect(listed.page.get_by_text(words)).to_have_count(0)
+    await expect(read.page.get_by_role("heading", name="Night theme, please")).to_be_visible()
+
+
 async def test_an_empty_board_fills_by_itself(visit: Visitor, board: Board) -> None:
     ideas, board.state.ideas = board.state.ideas, []
     seen = await visit()
@@ -204,6 +221,51 @@ async def test_topics_are_reordered_and_need_a_key(visit: Visitor) -> None:
     await expect(seen.page.get_by_role("article")).to_have_count(0)
 
 
+async def test_topics_name_their_product(visit: Visitor) -> None:
+    seen = await visit(f"/topics#key={KEY}")
+    battery, delivery = (seen.page.get_by_role("article").nth(at) for at in (0, 1))
+
+    await expect(battery.get_by_text("Product: Maru Notes")).to_be_visible()
+    await expect(delivery.get_by_text("Product:")).to_have_count(0)
+
+
+async def test_own_topics_are_read_and_described_and_what_was_learnt_is_told(
+    visit: Visitor, board: Board
+) -> None:
+    seen = await visit(f"/topics#key={KEY}")
+    battery = seen.page.get_by_role("listitem").filter(has_text="drains the battery")
+    await expect(battery.get_by_role("heading", name="battery")).to_be_visible()
+
+    await battery.get_by_role("button", name="Change description").click()
+    await battery.get_by_label("Description: battery").fill("How long it runs.")
+    await battery.get_by_role("button", name="Save").click()
+    await expect(battery.get_by_text("How long it runs.")).to_be_visible()
+    assert board.state.defined[0]["description"] == "How long it runs."
+
+    delivery = seen.page.get_by_role("listitem").filter(has_text="delivery").last
+    await delivery.get_by_role("button", name="Change description").click()
+    await delivery.get_by_label("Description").fill("")
+    await delivery.get_by_role("button", name="Save").click()
+    await expect(seen.page.get_by_role("alert")).to_contain_text("description or examples")
+
+    row = seen.page.get_by_role("row").filter(has_text="Topics")
+    await expect(row).to_contain_text("120")
+    await expect(row).to_contain_text("85%")
+    await expect(row).to_contain_text("Used")
+    assert await seen.page.evaluate("() => window.pwned") is None
+    assert seen.errors == []
+
+
+async def test_a_declined_idea_is_not_said_to_be_on_hold_in_korean(
+    visit: Visitor, board: Board
+) -> None:
+    board.state.ideas[0]["status"] = "declined"
+    seen = await visit(f"/ideas/{DARK_MODE['id']}", locale="ko-KR")
+
+    await expect(seen.page.get_by_text("채택하지 않음").first).to_be_visible()
+    await expect(seen.page.get_by_text("보류")).to_have_count(0)
+
+
 async def test_the_public_sees_no_status_buttons(visit: Visitor) -> None:
     seen = await visit(f"/ideas/{DARK_MODE['id']}")
 
@@ -238,6 +300,32 @@ async def test_a_contributor_corrects_a_post_by_keyboard_and_takes_it_back(
     await expect(post.get_by_text("Corrected by")).to_have_count(0)
     await expect(post.locator(".tags")).to_contain_text("Negative")
     assert board.state.posts[0]["correction"] is None
+    assert seen.errors == []
+
+
+async def test_topics_are_corrected_only_when_they_were_opened(
+    visit: Visitor, board: Board
+) -> None:
+    assert board.state.posts[0]["topics"] == ["design"]
+    seen = await visit(f"/ideas/{DARK_MODE['id']}#key={KEY}")
+    post = seen.page.get_by_role("article").first
+
+    await post.get_by_role("button", name="Correct tags").click()
+    await post.get_by_role("button", name="Save").click()
+    await expect(post.get_by_role("status")).to_contain_text("Saved")
+    assert board.state.posts[0]["correction"]["topics"] is None
+
+    await post.get_by_role("button", name="Correct tags").click()
+    await post.get_by_role("button", name="Topics").click()
+    await expect(post.get_by_label("looks")).to_be_checked()  # the name of `design` today
+    await post.get_by_label("battery").check()
+    await post.get_by_label("looks").uncheck()
+    await post.get_by_role("button", name="Save").click()
+    await expect(post.locator(".tags")).to_contain_text("#battery")
+    assert board.state.posts[0]["topics"] == ["battery"]
+
+    await post.get_by_role("button", name="Correct tags").click()
+    await expect(post.get_by_label("battery")).to_be_checked()
     assert seen.errors == []
 
 

@@ -62,7 +62,8 @@ class Idea(Message):
 class IdeaChanged(Message):
     """Something happened to an idea; `idea` is the idea after it.
 
-    `id` is `event_id(idea.id, idea.version)`: published twice, it is still one event.
+    `id` is `event_id(idea.id, idea.version)`: published twice, it is still one event. `left_public`
+    says that the idea was public until now.
     """
 
     id: UUID
@@ -71,6 +72,7 @@ class IdeaChanged(Message):
     at: Moment
     idea: Idea
     post_id: UUID | None = None
+    left_public: bool = False
 
 
 def event_id(idea: UUID, version: int) -> UUID:

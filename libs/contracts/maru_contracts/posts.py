@@ -82,6 +82,9 @@ class Post(Message):
     `id` is `post_id(workspace, kind, native_id)`, so the same post always has the same id.
     `revision` starts at 0 and grows by one with each edit that Maru has seen. `created_at` is the
     author's time as the source states it (the time of collection where it states none).
+
+    `deleted` says that the source took the post away at `collected_at`: the post is a tombstone,
+    without words and author, and nothing else under its id counts, whenever it comes.
     """
 
     id: UUID
@@ -103,6 +106,7 @@ class Post(Message):
     in_reply_to: Short | None = None
     reshared_from: Short | None = None
     metrics: Metrics = Metrics()
+    deleted: bool = False
 
 
 def post_id(workspace: str, kind: str, native_id: str) -> UUID:

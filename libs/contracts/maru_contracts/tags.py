@@ -154,6 +154,8 @@ class TaggedPost(Message):
 
     `spam` and `toxicity` are probabilities, None from taggers that did not know them; `toxic` says
     which sentences of a toxic post are.
+
+    A deleted post passes with the tags of nothing, and its embedding is all zeros.
     """
 
     post: Post
@@ -174,18 +176,35 @@ class TaggedPost(Message):
     tagged_at: Moment
 
 
+MAX_DESCRIPTION = 500
+"""Characters of the description of a topic."""
+MAX_FORMERLY = 20
+"""Former names of a topic that are remembered, the last ones."""
+
+
 class TopicDefined(Message):
-    """A workspace's own subject: a name and a few phrases that speak of it; `removed` ends it."""
+    """A workspace's own subject: a name, what it is, and a few phrases that speak of it.
+
+    `formerly` are the names that it had before, `since` is when the workspace defined it first:
+    what people said of a post's topics before then says nothing of this one (None: `at`).
+    `removed` ends it.
+    """
 
     workspace: Annotated[str, Field(min_length=1, max_length=100)]
     name: Annotated[str, Field(min_length=1, max_length=100)]
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] = ""
     examples: Annotated[tuple[str, ...], Field(max_length=50)] = ()
+    formerly: Annotated[tuple[str, ...], Field(max_length=MAX_FORMERLY)] = ()
+    since: Moment | None = None
     removed: bool = False
     at: Moment
 
 
-ChosenHead = Literal["sentiment", "intent", "aspects"]
-"""What a workspace may have tagged by a model of its choice."""
+ChosenHead = Literal["sentiment", "intent", "aspects", "topics"]
+"""What a workspace decides about: which model tags it, and whether it learns from corrections.
+
+Topics have no model but Maru's own, and aspects do not learn.
+"""
 
 
 class ChosenModel(Message):

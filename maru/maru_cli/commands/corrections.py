@@ -48,16 +48,20 @@ def corrections_remove(term: str, as_json: Json = False) -> None:
 def corrections_export(
     file: Path,
     kind: Annotated[
-        str, typer.Option("--for", help="sentiment, intent, problem, question or praise")
+        str,
+        typer.Option("--for", help="sentiment, intent, problem, question, praise or topics"),
     ] = "sentiment",
     as_json: Json = False,
 ) -> None:
-    """Write the posts whose tags people corrected, as `maru eval KIND FILE` reads them."""
+    """Write the posts whose tags people corrected, as `maru eval KIND FILE` reads them.
+
+    Topics are for `maru eval learnt-topics`.
+    """
     if kind not in _EXPORTED:
         raise ConfigError(f"--for takes one of {', '.join(_EXPORTED)}, not {kind!r}")
     posts = ask(lambda client: client.items("/api/v1/posts", most=_MOST, corrected=True))
     labelled = [(_text(post["post"]), _label(post["correction"], kind)) for post in posts]
-    rows = [f"{text}\t{label}\n" for text, label in labelled if label]
+    rows = [f"{text}\t{label}\n" for text, label in labelled if label is not None]
     try:
         file.write_text("".join(["text\tlabel\n", *rows]), "utf-8")
     except OSError as error:
@@ -66,7 +70,7 @@ def corrections_export(
     done(said, f"Posts in {file}: {len(rows)}.", as_json=as_json)
 
 
-_EXPORTED = ("sentiment", "intent", "problem", "question", "praise")
+_EXPORTED = ("sentiment", "intent", "problem", "question", "praise", "topics")
 _MOST = 10_000
 
 
@@ -74,6 +78,9 @@ def _label(correction: dict[str, Any], kind: str) -> str | None:
     if kind == "sentiment":
         mood: str | None = correction["mood"]
         return mood
+    if kind == "topics":
+        named: list[str] | None = correction["topics"]
+        return None if named is None else "|".join(named)
     if correction["intent"] is None:
         return None
     wanted = "suggestion" if kind == "intent" else kind

@@ -93,6 +93,26 @@ def eval_topics(
     print_json(evaluate_topics(file, examples))
 
 
+@app.command("learnt-topics")
+def eval_learnt_topics(
+    file: Path,
+    corrections: Annotated[Path, typer.Option(help="Corrected posts: text and label.")],
+    topics: Annotated[Path, typer.Option(help="A TSV file: label, and text that describes it.")],
+    draw: Annotated[
+        int | None, typer.Option(help="Draw that many corrections, half of them of the topics.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the drawing.")] = 1,
+) -> None:
+    """Measure what topics learn from corrections: on texts and labels, before and after.
+
+    The files have the columns text and label (names joined by |), or are JSON Lines of text and
+    topic.
+    """
+    from maru_sentiment.topics_evaluation import evaluate_learnt_topics
+
+    print_json(evaluate_learnt_topics(file, corrections, topics, draw=draw, seed=seed))
+
+
 @app.command("pii")
 def eval_pii(file: Path) -> None:
     """Measure what is found of personal data: a TSV file with a column text that has marks."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from maru_cli.asking import ROWS, Json, Limit, ask, show
-from maru_cli.output import out, print_json, print_table
+from maru_cli.output import Room, minute, out, print_json, print_table
 
 app = typer.Typer(help="The ideas that customers ask for.", no_args_is_help=True)
 
@@ -47,6 +47,7 @@ def ideas_list(
         },
         "No idea fits that." if params.keys() - {"sort"} else _NONE,
         as_json=as_json,
+        room=Room("title", ("languages", "evidence_count", "status", "voices")),
     )
 
 
@@ -67,7 +68,8 @@ def ideas_show(idea_id: str, limit: Limit = ROWS, as_json: Json = False) -> None
     out.print(f"Score {idea['score']:.1f} = {terms}", markup=False)
     out.print(f"{idea['voices']} voices, {idea['evidence_count']} posts, {idea['status']}\n")
     print_table(
-        evidence,
+        [{**it, "created_at": minute(it["created_at"])} for it in evidence],
         {"created_at": "When", "language": "Language", "sentiment": "Mood", "text": "Text"},
         "No posts.",
+        Room("text", ("language",)),
     )

@@ -11,6 +11,7 @@ app = typer.Typer(help="Models of your own for posts' tags.", no_args_is_help=Tr
 
 OWN = "default"
 Head = Annotated[str, typer.Argument(help="sentiment, intent or aspects")]
+Learner = Annotated[str, typer.Argument(help="sentiment, intent or topics")]
 Name = Annotated[str, typer.Argument(help="A folder of models; `default` is Maru's own.")]
 Label = Annotated[
     list[str] | None,
@@ -51,7 +52,7 @@ def models_shadow(head: Head, name: Name, label: Label = None, as_json: Json = F
 
 @app.command("learn")
 def models_learn(
-    head: Head,
+    head: Learner,
     on: Annotated[bool, typer.Argument(metavar="ON", help="yes or no")],
     as_json: Json = False,
 ) -> None:
@@ -105,13 +106,28 @@ def models_compare(head: Head, as_json: Json = False) -> None:
 
 
 @app.command("fetch")
-def models_fetch(repository: str, as_json: Json = False) -> None:
+def models_fetch(
+    repository: str,
+    revision: Annotated[str, typer.Option(help="A branch, a tag or a commit.")] = "main",
+    as_json: Json = False,
+) -> None:
     """Fetch a model from the Hugging Face hub into the folder of models, as OWNER--NAME."""
-    from maru_sentiment.hugging_face import fetch
+    from maru_sentiment.hub import fetch
     from maru_sentiment.settings import Settings
 
-    folder = fetch(repository, Settings().models_folder)
-    done({"model": folder.name}, f"{folder.name} is there: {folder}", as_json=as_json)
+    found = fetch(repository, Settings().models_folder, revision)
+    said = f"{found.folder.name} is there, as of {found.revision[:12]}: {found.folder}"
+    if found.needs_torch:
+        said += (
+            "\nIt has no ONNX graph. Where posts are tagged, it needs maru-sentiment[torch]; "
+            "or export it: docs/models.md."
+        )
+    told = {
+        "model": found.folder.name,
+        "revision": found.revision,
+        "needs_torch": found.needs_torch,
+    }
+    done(told, said, as_json=as_json)
 
 
 async def _choose(client: Any, head: str, changed: dict[str, Any]) -> Any:

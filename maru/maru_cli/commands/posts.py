@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from maru_cli.asking import ROWS, Json, Limit, ask, change, done, show
+from maru_cli.output import Room, minute
 from maru_kit.errors import ConfigError
 
 app = typer.Typer(help="Posts with their tags; without a command, the newest ones.")
@@ -37,8 +38,9 @@ def posts(
         params["corrected"] = True
     rows = ask(lambda client: client.items("/api/v1/posts", most=limit, **params))
     if not as_json:
-        rows = [{**row["post"], "language": row["language"]} for row in rows]
-    show(rows, _POST_COLUMNS, "No post fits that." if params else "No posts yet.", as_json=as_json)
+        rows = [_row(row) for row in rows]
+    empty = "No post fits that." if params else "No posts yet."
+    show(rows, _POST_COLUMNS, empty, as_json=as_json, room=_ROOM)
 
 
 @app.command("correct")
@@ -53,13 +55,18 @@ def posts_correct(
     topic: Annotated[
         list[str] | None, typer.Option("--topic", help="What it is about; repeatable.")
     ] = None,
+    no_topic: Annotated[
+        bool, typer.Option("--no-topic", help="It is about none of the topics.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say what a post's tags are, or that they are right; the rest is left to the models."""
-    said = {"mood": mood, "intent": intent, "topics": topic}
+    if topic and no_topic:
+        raise ConfigError("Say --topic or --no-topic, not both")
+    said = {"mood": mood, "intent": intent, "topics": [] if no_topic else topic}
     body = {name: value for name, value in said.items() if value is not None}
     if not body:
-        raise ConfigError("Say what the post's tags are: --mood, --intent or --topic")
+        raise ConfigError("Say what the post's tags are: --mood, --intent, --topic or --no-topic")
     found = ask(lambda client: client.call("PUT", _path(post), json=body))
     done(found, "Corrected.", as_json=as_json)
 
@@ -68,6 +75,11 @@ def posts_correct(
 def posts_uncorrect(post: str, as_json: Json = False) -> None:
     """Give a post the models' own tags again."""
     change("DELETE", _path(post), "The models' own tags are back.", as_json=as_json)
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:  # JSON as it comes
+    post = row["post"]
+    return {**post, "language": row["language"], "created_at": minute(post["created_at"])}
 
 
 def _path(post: str) -> str:
@@ -81,3 +93,4 @@ _POST_COLUMNS = {
     "text": "Text",
     "id": "ID",
 }
+_ROOM = Room("text", ("language", "channel", "created_at"))

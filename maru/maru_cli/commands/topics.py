@@ -6,6 +6,7 @@ from urllib.parse import quote
 import typer
 
 from maru_cli.asking import Json, Limit, ask, change, done, show
+from maru_cli.output import Room
 
 app = typer.Typer(
     help="The subjects of posts: those that they are tagged with, and those discovered.",
@@ -19,15 +20,36 @@ Day = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")]
 def topics_list(as_json: Json = False) -> None:
     """List the topics that posts are tagged with."""
     rows = ask(lambda client: client.call("GET", "/api/v1/topics"))
-    show(rows, {"name": "Name", "examples": "Examples"}, "No topics.", as_json=as_json)
+    columns = {"name": "Name", "description": "Description", "examples": "Examples"}
+    show(rows, columns, "No topics.", as_json=as_json)
 
 
 @app.command("set")
-def topics_set(name: str, examples: list[str], as_json: Json = False) -> None:
-    """Define a topic by example phrases, in any language."""
-    body = {"examples": examples}
+def topics_set(
+    name: str,
+    examples: Annotated[
+        list[str] | None, typer.Argument(help="Phrases that speak of it; the others are forgotten.")
+    ] = None,
+    description: Annotated[
+        str | None, typer.Option(help="What it is, in a sentence; an empty one removes it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Define a topic by a description, example phrases or both, in any language.
+
+    Of a topic that is there, what is not said stays.
+    """
+    said = {"examples": examples or None, "description": description}
+    body = {name: value for name, value in said.items() if value is not None}
     defined = ask(lambda client: client.call("PUT", _path(name), json=body))
     done(defined, f"New posts are tagged with {name} from now on.", as_json=as_json)
+
+
+@app.command("rename")
+def topics_rename(name: str, to: str, as_json: Json = False) -> None:
+    """Call a topic otherwise; what it learnt from corrected posts goes with it."""
+    renamed = ask(lambda client: client.call("POST", f"{_path(name)}/name", json={"name": to}))
+    done(renamed, f"New posts are tagged with {renamed['name']} from now on.", as_json=as_json)
 
 
 @app.command("remove")
@@ -59,7 +81,7 @@ def topics_discovered(
     found = ask(lambda client: client.call("GET", _DISCOVERED, params=params))
     rows = [_row(topic) for topic in found["topics"]]
     empty = f"Nothing is spoken of by enough people from {found['first']} to {found['last']}."
-    show(found if as_json else rows, _COLUMNS, empty, as_json=as_json)
+    show(found if as_json else rows, _COLUMNS, empty, as_json=as_json, room=_ROOM)
 
 
 @app.command("adopt")
@@ -108,6 +130,7 @@ _COLUMNS = {
     "languages": "Languages",
     "id": "ID",
 }
+_ROOM = Room("name", ("languages", "before", "share", "positive", "negative"))
 
 
 def _path(name: str) -> str:

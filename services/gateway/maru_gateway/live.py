@@ -31,7 +31,7 @@ _RESET = b"event: reset\ndata: {}\n\n"
 
 @dataclass(frozen=True)
 class Change:
-    """One IdeaChanged as it stands in the log."""
+    """One IdeaChanged as it stands in the log; `is_public` until it or until the change before."""
 
     partition: int
     next: int
@@ -186,7 +186,7 @@ def read_change(record: Record) -> Change | None:
             partition=record.partition,
             next=record.offset + 1,
             workspace=idea["workspace"],
-            is_public=idea["is_public"],
+            is_public=idea["is_public"] or changed.get("left_public", False),
             event=record.value,
             public_event=orjson.dumps(
                 {"id": changed["id"], "kind": changed["kind"], "idea": {"id": idea["id"]}}

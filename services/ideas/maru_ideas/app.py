@@ -20,11 +20,13 @@ from maru_ideas.handlers import Posts
 from maru_ideas.outbox import Outbox, Relay
 from maru_ideas.routes import board, discovered, ideas, posts, topics, watch
 from maru_ideas.service.correcting import Correcting
+from maru_ideas.service.deleting import Deleting
 from maru_ideas.service.desk import Desk
 from maru_ideas.service.discovering import Discovering
 from maru_ideas.service.finds import Finds
 from maru_ideas.service.index import Index
 from maru_ideas.service.intake import Intake, Rules
+from maru_ideas.service.removing import Removing
 from maru_ideas.settings import Settings
 from maru_ideas.store.ideas import IdeaStore
 from maru_ideas.store.positions import StoredPositions
@@ -111,13 +113,24 @@ def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth
         min_suggestion=settings.min_suggestion,
         min_problem=settings.min_problem,
     )
+    discovering = Discovering(database, rules.space, settings.grain)
+    removing = Removing(store=store, outbox=outbox, weights=settings.weights)
     intake = Intake(
         database=database,
         positions=positions,
         store=store,
         outbox=outbox,
         index=Index(store, rules.space, settings.closeness),
-        discovering=Discovering(database, rules.space, settings.grain),
+        discovering=discovering,
+        removing=removing,
+        deleting=Deleting(
+            database=database,
+            store=store,
+            outbox=outbox,
+            discovering=discovering,
+            removing=removing,
+            weights=settings.weights,
+        ),
         rules=rules,
     )
     return Parts(
@@ -125,7 +138,9 @@ def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth
         bus=bus,
         desk=Desk(database, store, outbox, settings.weights),
         finds=Finds(database, outbox),
-        correcting=Correcting(database=database, store=store, outbox=outbox, intake=intake),
+        correcting=Correcting(
+            database=database, store=store, outbox=outbox, intake=intake, removing=removing
+        ),
         intake=intake,
         relay=Relay(outbox, bus, settings.common.instance),
         positions=positions,

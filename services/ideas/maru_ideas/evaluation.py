@@ -30,7 +30,7 @@ from maru_kit.errors import ConfigError
 Encode = Callable[[Sequence[str]], Vectors]
 """Texts to sentence vectors: 512 signed bytes each, as `TaggedPost.embedding` holds them."""
 
-SAME = 0.29
+SAME = 0.3
 """The similarity from which on two texts count as alike: it parts the training pairs best."""
 
 _GOLD = ("cluster", "gold", "gold cluster", "gold_cluster", "topic", "label")

@@ -14,6 +14,10 @@ SPAM_POSTS = Counter(
 POSTS_REPEATED = Counter(
     "maru_ideas_posts_repeated_total", "Posts that came again and said nothing new."
 )
+POSTS_DELETED = Counter(
+    "maru_ideas_posts_deleted_total",
+    "Posts that their sources took away, with all that was theirs.",
+)
 POST_TO_IDEA = Histogram(
     "maru_ideas_post_to_idea_seconds",
     "Time from a post's creation to its idea.",

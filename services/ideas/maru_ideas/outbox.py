@@ -11,8 +11,20 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from uuid import UUID
 
+import orjson
 import structlog
-from sqlalchemy import RowMapping, func, insert, or_, select, true, update
+from sqlalchemy import (
+    RowMapping,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +36,7 @@ from maru_contracts.topics import (
     TERMS_DEFINED,
     TOPICS_DEFINED,
 )
+from maru_ideas.domain.ideas import NO_QUOTE
 from maru_ideas.domain.times import micros
 from maru_ideas.metrics import OUTBOX_AGE, OUTBOX_DEPTH
 from maru_ideas.tables import events, relays
@@ -38,6 +51,7 @@ LEASE = timedelta(seconds=15)
 """How long a relay may stay silent before another takes over. Clocks of replicas must agree
 within this; if they do not, an event may be published twice, which its id tells."""
 
+_NOBODY = UUID(int=0)
 _BATCH = 500
 _IDLE = 0.2
 _BACKOFF = 1.0
@@ -66,9 +80,12 @@ class Outbox:
         self._database = database
 
     async def add_changes(
-        self, connection: AsyncConnection, changes: Sequence[IdeaChanged]
+        self,
+        connection: AsyncConnection,
+        changes: Sequence[IdeaChanged],
+        quoted: Sequence[UUID | None],
     ) -> None:
-        """Write changes of ideas, in order."""
+        """Write changes of ideas, in order; `quoted` are the posts whose words they have."""
         rows = [
             {
                 "topic": IDEAS_CHANGED.name,
@@ -77,11 +94,32 @@ class Outbox:
                 "version": change.idea.version,
                 "at": micros(change.at),
                 "body": change.model_dump_json(),
+                "quoted": post or _NOBODY,
             }
-            for change in changes
+            for change, post in zip(changes, quoted, strict=True)
         ]
         if rows:
             await connection.execute(insert(events), rows)
+
+    async def unquote(
+        self, connection: AsyncConnection, post: UUID, behind: UUID | None
+    ) -> set[UUID]:
+        """Take the words of a post that is gone out of what was told; return of which ideas.
+
+        Of an idea that the post was `behind`, what was told before anyone noted whose words it has
+        loses them, too.
+        """
+        theirs = events.c.quoted == post
+        if behind is not None:
+            unknown = and_(events.c.idea_id == behind, events.c.quoted.is_(None))
+            theirs = or_(theirs, unknown)
+        query = select(events.c.sequence, events.c.idea_id, events.c.body).where(theirs)
+        told = (await connection.execute(query.order_by(events.c.sequence))).all()
+        rows = [{"told": row.sequence, "without": _unquoted(row.body)} for row in told]
+        if rows:
+            change = update(events).where(events.c.sequence == bindparam("told"))
+            await connection.execute(change.values(body=bindparam("without"), quoted=_NOBODY), rows)
+        return {row.idea_id for row in told}
 
     async def add_definition(
         self, connection: AsyncConnection, defined: TopicDefined | TermDefined | TagsCorrected
@@ -133,11 +171,14 @@ class Outbox:
         return count, oldest
 
     async def mark(self, published: Sequence[Waiting]) -> None:
-        """Remember that the log has acknowledged these events."""
-        sequences = [event.sequence for event in published]
-        change = update(events).where(events.c.sequence.in_(sequences)).values(published=true())
+        """Remember that the log has acknowledged these events; changes of ideas are kept.
+
+        Definitions are no history of an idea, and one of a correction has its post's words.
+        """
+        theirs = events.c.sequence.in_([event.sequence for event in published])
         async with self._database.transaction() as connection:
-            await connection.execute(change)
+            await connection.execute(delete(events).where(theirs, events.c.idea_id.is_(None)))
+            await connection.execute(update(events).where(theirs).values(published=true()))
 
     async def lease(self, holder: str, now: datetime) -> bool:
         """Whether `holder` may publish until LEASE from now: one at a time, so order holds."""
@@ -154,6 +195,12 @@ class Outbox:
         )
         async with self._database.transaction() as connection:
             return (await connection.execute(claim)).first() is not None
+
+
+def _unquoted(body: str) -> str:
+    changed = orjson.loads(body)
+    changed["idea"] |= {"title": NO_QUOTE.title, "summary": NO_QUOTE.summary}
+    return orjson.dumps(changed).decode()
 
 
 class Relay:

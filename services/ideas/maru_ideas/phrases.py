@@ -147,15 +147,31 @@ _COMPLAINTS = (
 def groups() -> Iterator[list[str]]:
     """All wordings of one wish or one fault, group by group."""
     for subjects, frames in ((_WISHES, _ASKS), (_FAULTS, _COMPLAINTS)):
-        for subject in subjects:
-            yield [
-                frame.format(name)
-                for name, worded in zip(subject, frames, strict=True)
-                for frame in worded
-            ]
+        yield from _worded(subjects, frames)
+
+
+def wishes() -> Sequence[str]:
+    """All wordings of all wishes."""
+    return [text for group in _worded(_WISHES, _ASKS) for text in group]
+
+
+def faults() -> Sequence[str]:
+    """All wordings of all faults."""
+    return [text for group in _worded(_FAULTS, _COMPLAINTS) for text in group]
 
 
 def frames() -> Sequence[str]:
     """What surrounds the subject, alone."""
     every = (*_ASKS, *_COMPLAINTS)
     return [frame.format("").strip() for worded in every for frame in worded]
+
+
+def _worded(
+    subjects: Sequence[tuple[str, ...]], frames: Sequence[tuple[str, ...]]
+) -> Iterator[list[str]]:
+    for subject in subjects:
+        yield [
+            frame.format(name)
+            for name, worded in zip(subject, frames, strict=True)
+            for frame in worded
+        ]

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
         0.5, description="Probability of a problem from which a post becomes evidence."
     )
     threshold: Share = Field(
-        0.33, description="Similarity that a post needs to join an idea of one post."
+        0.37, description="Similarity that a post needs to join an idea of one post."
     )
     across: Share = Field(
         0.3, description="The same for an idea that has no words in the post's scripts."

@@ -58,6 +58,15 @@ Index(
     postgresql_where=posts.c.corrected_at.is_not(None),
 )
 
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("post_id", Uuid, primary_key=True),
+    Column("workspace", String(100), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""Posts that are gone, so that none comes back: nothing is kept of them but that."""
+
 ideas = Table(
     "ideas",
     metadata,
@@ -148,8 +157,15 @@ events = Table(
     Column("at", BigInteger, nullable=False),
     Column("body", Text, nullable=False, comment="the message, JSON"),
     Column("published", Boolean, nullable=False, server_default=false()),
+    Column(
+        "quoted",
+        Uuid,
+        nullable=True,
+        comment="the post whose words the body has; zeros: nobody's; null: not known",
+    ),
     UniqueConstraint("idea_id", "version", name="events_version"),
 )
+Index("events_quoted", events.c.quoted)
 Index(
     "events_waiting",
     events.c.sequence,
@@ -172,6 +188,9 @@ topics = Table(
     Column("name", String(100), primary_key=True),
     Column("examples", Text, nullable=False, comment="JSON list"),
     Column("updated_at", BigInteger, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("formerly", Text, nullable=False, server_default="[]", comment="JSON list"),
+    Column("since", BigInteger, nullable=True, comment="null: not known, or always there"),
 )
 
 terms = Table(

@@ -25,6 +25,7 @@ from maru_kit.http import Check, answers
 from maru_kit.http import create_app as create_http_app
 from maru_kit.migrate import migrate
 from maru_kit.outbound import open_outbound
+from maru_kit.vault import Vault
 
 SCHEMA = "ingest"
 
@@ -45,15 +46,17 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             app.state.bus, app.state.database = bus, database
             allowed = settings.allow_hosts
             outbound = await stack.enter_async_context(open_outbound(allow=allowed))
-            app.state.sources = Sources(database, kinds)
+            vault = Vault(settings.keys())
+            app.state.sources = Sources(database, kinds, vault)
+            await app.state.sources.seal()
             app.state.lists = Lists(app.state.sources)
             app.state.discovery = Discovery(
                 outbound, settings.max_body_bytes, settings.page_delay_seconds
             )
-            app.state.receiver = Receiver(publisher)
+            app.state.receiver = Receiver(publisher, vault)
             tools = Tools(outbound, settings.files_root, settings.max_body_bytes)
             app.state.trying = Trying(kinds, tools)
-            app.state.pushing = Pushing(publisher, outbound, settings.public_url)
+            app.state.pushing = Pushing(publisher, outbound, vault, settings.public_url)
             if work:
                 await stack.enter_async_context(
                     _collecting(settings, app.state.pushing, kinds, tools)
@@ -86,6 +89,7 @@ async def _collecting(
             publisher=pushing.publisher,
             kinds=kinds,
             tools=tools,
+            vault=pushing.vault,
             instance=settings.common.instance,
             concurrency=settings.concurrency,
             tick_seconds=settings.tick_seconds,

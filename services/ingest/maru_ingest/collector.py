@@ -30,6 +30,7 @@ from maru_ingest.store import backfills, sources, subscriptions
 from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Source
 from maru_kit.errors import Unavailable
+from maru_kit.vault import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +39,17 @@ _Key = tuple[Literal["poll", "backfill"], str]
 
 _GAUGES_EVERY = 10.0
 _HOLD_SECONDS = 2.0
+_LIFE_SECONDS = 60.0
 _MAX_DUE = 100
 _MAX_LOOKS = 10
+
+
+@dataclass(slots=True)
+class _Life:
+    """When it was noted last that a stream works, and whether it has for a while."""
+
+    noted: float | None = None
+    lasts: bool = False
 
 
 @dataclass
@@ -56,6 +66,7 @@ class Collector:
     publisher: Publisher
     kinds: Mapping[str, ConnectorKind]
     tools: Tools
+    vault: Vault
     instance: str
     concurrency: int = 8
     tick_seconds: float = 0.5
@@ -92,6 +103,7 @@ class Collector:
             due = await sources.due_sources(
                 connection,
                 self._followed.keys(),
+                self.vault,
                 now=now,
                 instance=self.instance,
                 limit=_MAX_DUE,
@@ -139,13 +151,13 @@ class Collector:
     async def _poll(self, source: Source, kind: ConnectorKind, seconds: float | None) -> None:
         if not await self._lease(source):
             return
-        begun = time.monotonic()
+        begun, life = time.monotonic(), _Life()
         budget = await self._budget(source)
         try:
             async with self._kept(partial(self._renew, source)), asyncio.timeout(seconds):
-                hint = await self._take_pages(source, kind, budget)
+                hint = await self._take_pages(source, kind, budget, life)
         except (SourceBusy, SourceBroken) as error:
-            await self._note_failure(source, error, budget)
+            await self._note_failure(source, error, budget, lasted=life.lasts)
         except Unavailable:
             raise
         except TimeoutError:
@@ -155,7 +167,7 @@ class Collector:
             # The edge of a plug-in: whatever is wrong in it stays with its source.
             log.exception("poll.broke", source_id=source.id, kind=source.kind)
             bug = SourceBroken(f"An error in the connector: {error!r}")
-            await self._note_failure(source, bug, budget)
+            await self._note_failure(source, bug, budget, lasted=life.lasts)
         else:
             await self._note_success(source, kind, hint, budget)
         POLL_SECONDS.labels(source.kind).observe(time.monotonic() - begun)
@@ -210,7 +222,7 @@ class Collector:
         return kind.open(settings, replace(self.tools, budget=budget))
 
     async def _take_pages(
-        self, source: Source, kind: ConnectorKind, budget: Budget
+        self, source: Source, kind: ConnectorKind, budget: Budget, life: _Life
     ) -> timedelta | None:
         """Publish page by page; return how long the source asks to be left alone."""
         origin = source.origin()
@@ -218,10 +230,25 @@ class Collector:
         async with aclosing(self._open(source, kind, budget).pages(source.cursor)) as pages:
             async for page in pages:
                 hint = page.next_due
-                await self.publisher.publish(origin, page.rows, cursor=page.cursor)
+                await self.publisher.publish(
+                    origin, page.rows, deleted=page.deleted, cursor=page.cursor
+                )
                 if self.pushing is not None and page.push is not None:
                     await self.pushing.offered(source, page.push)
+                if kind.stream:
+                    await self._note_life(source, life)
         return hint
+
+    async def _note_life(self, source: Source, life: _Life) -> None:
+        """Note once a minute that a stream works, since its poll goes on and never ends well."""
+        now = time.monotonic()
+        if life.noted is None or now >= life.noted + _LIFE_SECONDS:
+            life.lasts = life.noted is not None
+            life.noted = now
+            async with self.publisher.database.transaction() as connection:
+                await sources.stream_works(
+                    connection, source, lasts=life.lasts, now=domain.utc_now()
+                )
 
     async def _note_success(
         self, source: Source, kind: ConnectorKind, hint: timedelta | None, budget: Budget
@@ -237,10 +264,16 @@ class Collector:
         POLLS.labels(source.kind, "ok").inc()
 
     async def _note_failure(
-        self, source: Source, error: SourceBusy | SourceBroken, budget: Budget
+        self,
+        source: Source,
+        error: SourceBusy | SourceBroken,
+        budget: Budget,
+        *,
+        lasted: bool = False,
     ) -> None:
         now = domain.utc_now()
-        wait = self._wait(source.failures + 1, error)
+        failures = 0 if lasted else source.failures
+        wait = self._wait(failures + 1, error)
         async with self.publisher.database.transaction() as connection:
             await sources.poll_failed(
                 connection,
@@ -270,7 +303,7 @@ class Collector:
     async def _take_history(self, look: Backfill) -> None:
         database = self.publisher.database
         async with database.reading() as connection:
-            source = await sources.source_by_id(connection, look.source_id)
+            source = await sources.source_by_id(connection, look.source_id, self.vault)
         if source is None or not await self._lease_look(look):
             return
         kind = self._followed[source.kind]
@@ -312,7 +345,7 @@ class Collector:
         connector = cast("Backfilling", self._open(source, kind, budget))
         async with aclosing(connector.history(look.since, look.until, look.cursor)) as pages:
             async for page in pages:
-                counts = await self.publisher.publish(origin, page.rows)
+                counts = await self.publisher.publish(origin, page.rows, deleted=page.deleted)
                 async with self.publisher.database.transaction() as connection:
                     await backfills.turn_page(
                         connection, look, cursor=page.cursor, posts=counts.published

@@ -28,6 +28,7 @@ Cursor = Mapping[str, Any]  # JSON: what a connector needs to go on; {} is the b
 
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
 class SourceBroken(MaruError):
@@ -36,6 +37,10 @@ class SourceBroken(MaruError):
 
 class CredentialsRefused(SourceBroken):
     """The source does not accept who we say we are; asking again soon would not help."""
+
+
+class SourceGone(SourceBroken):
+    """The source knows nothing of what was asked for, or no more (404, 410)."""
 
 
 class SourceBusy(Unavailable):
@@ -89,9 +94,9 @@ class Page:
 
 
 class SourceSettings(BaseModel):
-    """What every kind's settings inherit; secrets are SecretStr fields."""
+    """What every kind's settings inherit; secrets are SecretStr fields, and in no error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 @dataclass(slots=True)
@@ -128,7 +133,8 @@ class Tools:
         """Ask a source, and return an answer of its that is good (200 to 299, or 304).
 
         Raises SourceBusy when it is to be asked again later, CredentialsRefused for 401 and 403,
-        SourceBroken for anything else, with the reason that the source itself gives.
+        SourceGone for 404 and 410, SourceBroken for anything else, with the reason that the source
+        itself gives.
         """
         if self.budget is not None:
             self.budget.spend()
@@ -221,7 +227,9 @@ def check_status(fetched: Fetched) -> None:
     reason = f"{host} answers {status}{_phrase(status)}{f': {told}' if told else '.'}"
     if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise SourceBusy(reason, retry_after=fetched.retry_after or 0.0)
-    raise (CredentialsRefused if status in _REFUSED else SourceBroken)(reason)
+    if status in _REFUSED:
+        raise CredentialsRefused(reason)
+    raise (SourceGone if status in _GONE else SourceBroken)(reason)
 
 
 def _told(body: bytes) -> str:

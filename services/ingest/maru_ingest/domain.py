@@ -7,6 +7,7 @@ revision and a second look becomes nothing.
 
 import hashlib
 import random
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +27,11 @@ Health = Literal["healthy", "late", "throttled", "broken", "paused"]
 _SOURCES = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750003")
 _SEPARATOR = "\x1f"
 _MIN_NUMBER_OF_THE_WORLD = 15
+_NAME_OF_THE_WORLD = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*:.*|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\d{15,}",
+    re.DOTALL,
+)
+"""An address or another URI (RFC 3986), a UUID (RFC 9562), or the number of a big platform."""
 _FIRST_BACKOFF = timedelta(seconds=5)
 MAX_BACKOFF = timedelta(hours=1)
 """A broken source is tried again at least this often."""
@@ -74,7 +80,9 @@ class Named(NamedTuple):
 class Seen(NamedTuple):
     """What is known of a post. `published` is false until the log has acknowledged it.
 
-    `owner` is the source whose edits count, None once that source was removed.
+    `owner` is the source whose edits count, None once that source was removed. A post that is
+    deleted stays so. If it has no fingerprint, nobody has brought it yet; then its deletion binds
+    its owner only, or every source where there is none.
     """
 
     id: str
@@ -84,6 +92,22 @@ class Seen(NamedTuple):
     published: bool
     collected_at: datetime
     edited_at: datetime | None
+    deleted_at: datetime | None = None
+
+
+class Gone(NamedTuple):
+    """A post that its source says is gone: its id and its final native id."""
+
+    id: str
+    native_id: str
+
+
+class Removal(NamedTuple):
+    """The end of a post that was known; `seen` is what will be known of it, `was` what was."""
+
+    gone: Gone
+    seen: Seen
+    was: Seen
 
 
 class Decision(NamedTuple):
@@ -115,6 +139,39 @@ def name_post(origin: Origin, post: ParsedPost, *, occurrence: int = 0) -> Named
     native_id = _in_the_world(origin, native_id)
     name = post_name(origin.workspace, origin.kind, native_id)
     return Named(id=name, native_id=native_id, fingerprint=fingerprint(post), post=post)
+
+
+def name_gone(origin: Origin, native_id: str) -> Gone:
+    """Give a post that is gone the id that it had."""
+    name = _in_the_world(origin, native_id)
+    return Gone(post_name(origin.workspace, origin.kind, name), name)
+
+
+def is_anothers(origin: Origin, named: Named, known: Seen | None) -> bool:
+    """Whether a row has the id of something else, which a row of another source said.
+
+    `R-17` of one file is not `R-17` of another. If both say the same, they are one post.
+    """
+    return (
+        known is not None
+        and named.post.is_row
+        and bool(named.post.native_id)
+        and not _NAME_OF_THE_WORLD.fullmatch(named.native_id)
+        and known.owner not in (None, origin.source_id)
+        and known.fingerprint not in ("", named.fingerprint)
+    )
+
+
+def apart(origin: Origin, named: Named) -> Named:
+    """Give a post a name that no other source gives."""
+    gone = apart_gone(origin, Gone(named.id, named.native_id))
+    return named._replace(id=gone.id, native_id=gone.native_id)
+
+
+def apart_gone(origin: Origin, gone: Gone) -> Gone:
+    """The post that is gone, should it have needed a name that no other source gives."""
+    name = f"{origin.name}/{gone.native_id}"
+    return Gone(post_name(origin.workspace, origin.kind, name), name)
 
 
 def _in_the_world(origin: Origin, native_id: str) -> str:
@@ -167,6 +224,9 @@ def decide(
 def _decide(origin: Origin, named: Named, was: Seen | None, now: datetime) -> Decision | None:
     if was is None:
         return Decision(named, _first(origin, named, now), None)
+    if was.deleted_at is not None:
+        is_bound = bool(was.fingerprint) or was.owner in (None, origin.source_id)
+        return None if is_bound else Decision(named, _first(origin, named, now), was)
     if was.fingerprint == named.fingerprint:
         return None if was.published else Decision(named, was, was)
     if was.owner not in (None, origin.source_id) and not origin.pushed:
@@ -184,6 +244,32 @@ def _decide(origin: Origin, named: Named, was: Seen | None, now: datetime) -> De
         edited_at=edited or was.edited_at,
     )
     return Decision(named, after, was)
+
+
+def remove(
+    origin: Origin, gone: Iterable[Gone], seen: Mapping[str, Seen], *, now: datetime
+) -> list[Removal]:
+    """Return which of the known posts end, in order; only their owner or a push may end them.
+
+    One whose end the log has not acknowledged yet comes out with the revision that it had. Of one
+    that nobody has brought yet, a second source makes the deletion bind everyone.
+    """
+    found = (_remove(origin, one, seen.get(one.id), now) for one in gone)
+    return [removal for removal in found if removal is not None]
+
+
+def _remove(origin: Origin, gone: Gone, was: Seen | None, now: datetime) -> Removal | None:
+    if was is None:
+        return None
+    if was.deleted_at is not None:
+        if not was.fingerprint and was.owner not in (None, origin.source_id):
+            return Removal(gone, was._replace(owner=None), was)
+        return Removal(gone, was, was) if was.fingerprint and not was.published else None
+    if was.owner not in (None, origin.source_id) and not origin.pushed:
+        return None
+    return Removal(
+        gone, was._replace(revision=was.revision + 1, published=False, deleted_at=now), was
+    )
 
 
 def _is_older(edited: datetime | None, known: datetime | None) -> bool:
@@ -242,6 +328,24 @@ def wire(origin: Origin, decision: Decision, *, now: datetime) -> bytes:
             {"kind": one.kind, "url": one.url, "alt": one.alt, "transcript": one.transcript}
             for one in post.media
         ]
+    return orjson.dumps(message, option=orjson.OPT_UTC_Z)
+
+
+def tombstone(origin: Origin, product: str, removal: Removal, *, now: datetime) -> bytes:
+    """Return the `Post` that ends a post, as JSON; `product` is that of the posts before it."""
+    message: dict[str, object] = {
+        "id": removal.gone.id,
+        "revision": removal.seen.revision,
+        "workspace": origin.workspace,
+        "product": product,
+        "source_id": origin.source_id,
+        "channel": origin.channel,
+        "native_id": removal.gone.native_id,
+        "text": "",
+        "created_at": removal.seen.collected_at,
+        "collected_at": now,
+        "deleted": True,
+    }
     return orjson.dumps(message, option=orjson.OPT_UTC_Z)
 
 

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -21,19 +21,22 @@ from sqlalchemy.exc import IntegrityError
 
 from maru_contracts.posts import Channel
 from maru_ingest import domain
-from maru_ingest.domain import Named, Origin
+from maru_ingest.domain import Gone, Named, Origin
 from maru_ingest.formats import csv, documents, lines, ndjson
 from maru_ingest.formats.detect import HEAD, WHOLE, Format, detect
 from maru_ingest.formats.ids import content_hash
 from maru_ingest.formats.lines import Line
-from maru_ingest.formats.parsed import BadRow, ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import BadRow, Deletion, ParsedPost, Row, Unreadable
 from maru_ingest.service.publishing import BATCH, Publisher
 from maru_ingest.store import sources
 from maru_ingest.store.sources import Counts, Source
 from maru_kit.bus import Bus
 from maru_kit.database import Database
+from maru_kit.vault import Vault
 
 KIND = "import"
+_NO_SECRETS = Vault()
+"""An import's source has no settings, so there is nothing to seal."""
 _HASHED = 1024 * 1024
 _BATCH_BYTES = 8 * 1024 * 1024
 """Bytes of rows after which a batch is full, however few they are."""
@@ -99,7 +102,7 @@ async def import_file(
         created_at=domain.utc_now(),
     )
     async with database.reading() as connection:
-        known = await sources.source_by_id(connection, new.id)
+        known = await sources.source_by_id(connection, new.id, _NO_SECRETS)
     cursor = known.cursor if known else {}
     reading = await asyncio.to_thread(_Reading.open, source, new.origin(pushed=True), cursor)
     try:
@@ -134,6 +137,7 @@ class _Parsed:
     bad: list[BadRow]
     cursor: Mapping[str, Any]
     place: int
+    gone: Sequence[Gone] = ()
 
 
 async def _publish_all(
@@ -167,7 +171,12 @@ async def _publish(
             on_reject(row)
         bad = []
     return await publisher.publish_named(
-        origin, batch.posts, bad=bad, rejected=len(batch.bad) - len(bad), cursor=batch.cursor
+        origin,
+        batch.posts,
+        gone=batch.gone,
+        bad=bad,
+        rejected=len(batch.bad) - len(bad),
+        cursor=batch.cursor,
     )
 
 
@@ -225,17 +234,20 @@ class _Reading:
         again: Counter[str] = Counter()
         posts: list[Named] = []
         bad: list[BadRow] = []
+        gone: list[Gone] = []
         begin = self.place
         for row, line in self._rows():
             if isinstance(row, ParsedPost):
                 posts.append(self._named(row, again))
+            elif isinstance(row, Deletion):
+                gone += [domain.name_gone(self.origin, name) for name in row.native_ids]
             elif row is not None:
                 bad.append(row)
             self.place, self.line = line.end, line.number
-            if len(posts) + len(bad) >= BATCH or line.end - begin >= _BATCH_BYTES:
-                yield self._batch(posts, bad)
-                posts, bad, begin = [], [], line.end
-        yield self._batch(posts, bad)
+            if len(posts) + len(bad) + len(gone) >= BATCH or line.end - begin >= _BATCH_BYTES:
+                yield self._batch(posts, bad, gone)
+                posts, bad, gone, begin = [], [], [], line.end
+        yield self._batch(posts, bad, gone)
 
     def _named(self, post: ParsedPost, again: Counter[str]) -> Named:
         """Name a post; equal rows without an id of their own are told apart by their number."""
@@ -267,21 +279,20 @@ class _Reading:
     def _document(self) -> Iterator[_Parsed]:
         body = self.stream.read(documents.MAX_DOCUMENT + 1)
         self.place = len(body)
-        rows = [
-            domain.as_row(row) if isinstance(row, ParsedPost) else row
-            for row in documents.parse(body, format=self.format).rows
-        ]
+        document = documents.parse(body, format=self.format)
+        rows = [domain.as_row(row) if isinstance(row, ParsedPost) else row for row in document.rows]
         named = [domain.name_post(self.origin, row) for row in rows if isinstance(row, ParsedPost)]
         bad = [row for row in rows if isinstance(row, BadRow)]
+        gone = [domain.name_gone(self.origin, name) for name in document.deleted]
         for start in range(0, len(named), BATCH):
             yield _Parsed(named[start : start + BATCH], [], {}, 0)
-        yield _Parsed([], bad, {}, self.place)
+        yield _Parsed([], bad, {}, self.place, gone)
 
-    def _batch(self, posts: list[Named], bad: list[BadRow]) -> _Parsed:
+    def _batch(self, posts: list[Named], bad: list[BadRow], gone: list[Gone]) -> _Parsed:
         cursor: dict[str, Any] = {}
         if not self.nameless:
             cursor = {"offset": self.place, "line": self.line, "sha256": self.hash.hexdigest()}
-        return _Parsed(posts, bad, cursor, self.place)
+        return _Parsed(posts, bad, cursor, self.place, gone)
 
     def _resume(self, cursor: Mapping[str, Any]) -> None:
         """Go to the cursor's place if all that lies before it is what was imported."""
@@ -302,5 +313,5 @@ async def _store(database: Database, new: Source) -> None:
     """Add the source that stands for all imports under that name, unless it is there."""
     with suppress(IntegrityError):  # another import under that name began in this moment
         async with database.transaction() as connection:
-            if await sources.source_by_id(connection, new.id) is None:
-                await sources.add_source(connection, new)
+            if await sources.source_by_id(connection, new.id, _NO_SECRETS) is None:
+                await sources.add_source(connection, new, _NO_SECRETS)

@@ -20,6 +20,7 @@ class Received(BaseModel):
     accepted: int = Field(description="Posts that the log has acknowledged")
     duplicates: int = Field(description="Posts that were known already")
     rejected: int = Field(description="Rows that are no posts; they are in the dead letters")
+    deleted: int = Field(description="Posts that were known and are gone now")
 
 
 class HubSaid(BaseModel):
@@ -50,6 +51,7 @@ async def receive(
 ) -> Received:
     """Take one signed message (https://www.standardwebhooks.com): a post or an array of posts.
 
+    An object with an id whose `deleted` is true ends the post of that id.
     202 means that the log has acknowledged them; 503 asks to send the message again.
     """
     counts = await receiver.receive(source_id, dict(request.headers), await request.body())
@@ -102,5 +104,8 @@ async def receive_push(
 
 def _received(counts: Counts) -> Received:
     return Received(
-        accepted=counts.published, duplicates=counts.duplicates, rejected=counts.rejected
+        accepted=counts.published,
+        duplicates=counts.duplicates,
+        rejected=counts.rejected,
+        deleted=counts.deleted,
     )

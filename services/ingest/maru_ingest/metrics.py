@@ -7,7 +7,8 @@ SOURCES = Gauge(
 )
 POSTS = Counter(
     "maru_ingest_posts_total",
-    "Posts by the kind of their source and what became of them: published, duplicate, rejected.",
+    "Posts by the kind of their source and what became of them: published, duplicate, rejected, "
+    "deleted.",
     ["kind", "outcome"],
 )
 POLLS = Counter(

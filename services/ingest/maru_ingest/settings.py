@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from maru_kit.errors import ConfigError
 from maru_kit.settings import Common
+from maru_kit.vault import key_in
 
 
 class Settings(BaseSettings):
@@ -30,6 +32,11 @@ class Settings(BaseSettings):
         default=30.0,
         ge=1,
         description="Seconds after which another process follows the sources of one that died",
+    )
+    secret_keys: list[SecretStr] = Field(
+        default_factory=list,
+        description="JSON list of keys (32 bytes in base64) that seal the secrets of sources: the "
+        "first seals, all open. With SQLite the default is a key in MARU_HOME.",
     )
     files_root: Path | None = Field(
         default=None,
@@ -58,3 +65,18 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest feed (decoded) or webhook body that is accepted, in bytes",
     )
+
+    def keys(self) -> list[str]:
+        """Return the keys that seal secrets; on a laptop, the one that its folder keeps.
+
+        Raises ConfigError for a server database without keys: a key in the folder of one replica
+        would be lost with it.
+        """
+        if self.secret_keys:
+            return [key.get_secret_value() for key in self.secret_keys]
+        if not self.common.database_url.startswith("sqlite"):
+            raise ConfigError(
+                "MARU_INGEST_SECRET_KEYS is not set: it seals what sources keep secret. Make a key "
+                "with `openssl rand -base64 32`, keep it safe, and set it as a JSON list"
+            )
+        return [key_in(self.common.home / "ingest.key")]

@@ -124,6 +124,7 @@ seen = Table(
     Column("collected_at", BigInteger, nullable=False),
     Column("edited_at", BigInteger),
     Column("announcement", BigInteger),
+    Column("deleted_at", BigInteger),
     UniqueConstraint("id", name="uq_seen_id"),
 )
 """What is known of every post that was ever announced; `domain.Seen` is a row.

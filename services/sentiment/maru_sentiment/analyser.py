@@ -1,5 +1,6 @@
 """What an analyser is: a batch of texts in, one tag for each out. A head is one file."""
 
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -71,6 +72,12 @@ class Tags:
     toxic: tuple[ToxicPart, ...]
     embedding: str
     chosen: Chosen = Chosen()
+
+
+def vectors_of(tags: Sequence[Tags]) -> npt.NDArray[np.int8]:
+    """Return (n, 512), the vectors that the tags carry."""
+    packed = b"".join(b64decode(it.embedding) for it in tags)
+    return np.frombuffer(packed, np.int8).reshape(len(tags), -1)
 
 
 class Analyser(Protocol, Generic[Tag_co]):

@@ -23,6 +23,7 @@ KNOWN: Mapping[ChosenHead, tuple[str, ...]] = {
     "sentiment": MOODS,
     "intent": INTENTS,
     "aspects": MOODS,
+    "topics": (),
 }
 """What the labels of a model for a head may mean."""
 

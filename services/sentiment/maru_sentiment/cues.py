@@ -41,7 +41,7 @@ _WEAKER = frozenset(
     fairly 조금 좀 약간 살짝 다소
     """.split()  # noqa: SIM905 - as above
 )
-_CONTRASTS = ("but", "however", "though", "근데", "그런데", "하지만")
+_CONTRASTS = frozenset(("but", "however", "though", "근데", "그런데", "하지만"))
 _TURNED = -0.74
 _CLOSE = (1.0, 0.95, 0.9)
 """How much the word before counts, the one before that, and the third."""
@@ -86,7 +86,9 @@ def _of_stem(word: str, lexicon: Lexicon) -> float:
 
 
 def _summed(tokens: Sequence[str], valences: Sequence[tuple[int, float]]) -> list[float]:
-    contrast = max((at for at, token in enumerate(tokens) if token in _CONTRASTS), default=-1)
+    contrast = -1
+    if not _CONTRASTS.isdisjoint(tokens):
+        contrast = max(at for at, token in enumerate(tokens) if token in _CONTRASTS)
     total = pleasing = displeasing = plain = best = worst = 0.0
     for at, valence in valences:
         turned = valence * _factor(tokens, at)

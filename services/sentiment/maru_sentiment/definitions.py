@@ -65,7 +65,7 @@ class Definitions:
         return self._choices.get(workspace, ())
 
     def corrected(self, workspace: str) -> tuple[CorrectedText, ...]:
-        """Return the texts whose mood or intent people of the workspace corrected, newest last."""
+        """Return the texts whose tags people of the workspace corrected, newest last."""
         return self._corrected.get(workspace, ())
 
     async def load(self) -> None:

@@ -1,7 +1,10 @@
 """What workspaces want of the tagger: subjects, models of their choice, tags that are theirs."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from maru_contracts.default_topics import DEFAULT_TOPICS
 from maru_contracts.tags import (
@@ -9,6 +12,7 @@ from maru_contracts.tags import (
     ChosenModel,
     IntentLabel,
     ModelSelected,
+    ModelVersion,
     Mood,
     TagsCorrected,
     TopicDefined,
@@ -17,10 +21,23 @@ from maru_contracts.tags import (
 
 @dataclass(frozen=True)
 class Subject:
-    """Something that posts speak of: a name, and phrases that speak of it in any language."""
+    """Something that posts speak of: a name, what it is, and phrases that speak of it.
+
+    `formerly` and `since` are as in `TopicDefined`; None is always.
+    """
 
     name: str
     examples: tuple[str, ...]
+    description: str = ""
+    formerly: tuple[str, ...] = ()
+    since: datetime | None = None
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """What a post about it lies near: a description speaks of it, and with it the name."""
+        if not self.description:
+            return self.examples
+        return (self.name, self.description, *self.examples)
 
 
 @dataclass(frozen=True)
@@ -48,15 +65,18 @@ class CorrectedText:
     text: str
     mood: Mood | None
     intent: IntentLabel | None
+    topics: tuple[str, ...] | None
+    at: datetime
 
 
 def corrected_of(told: Iterable[TagsCorrected]) -> Mapping[str, tuple[CorrectedText, ...]]:
-    """Sort what people said of moods and intents by workspace, in the order they said it."""
+    """Sort what people said of posts' tags by workspace, in the order they said it."""
     spaces: dict[str, list[CorrectedText]] = {}
     for it in told:
-        if not it.removed and (it.mood or it.intent):
-            text = CorrectedText(joined(it.title, it.text), it.mood, it.intent)
-            spaces.setdefault(it.workspace, []).append(text)
+        if not it.removed:
+            text = joined(it.title, it.text)
+            said = CorrectedText(text, it.mood, it.intent, it.topics, it.at)
+            spaces.setdefault(it.workspace, []).append(said)
     return {workspace: tuple(texts) for workspace, texts in spaces.items()}
 
 
@@ -101,5 +121,44 @@ def subjects_of(definitions: Iterable[TopicDefined]) -> Mapping[str, Sequence[Su
         )
         own.pop(definition.name, None)
         if not definition.removed:
-            own[definition.name] = Subject(definition.name, definition.examples)
+            own[definition.name] = _subject(definition)
     return {workspace: tuple(own.values()) for workspace, own in spaces.items()}
+
+
+def of_subjects(
+    models: Sequence[ModelVersion], subjects: tuple[Subject, ...]
+) -> tuple[ModelVersion, ...]:
+    """Name in the topics' version the subjects that a workspace defined.
+
+    Posts that come again get new tags only from another version.
+    """
+    if subjects == DEFAULT_SUBJECTS:
+        return tuple(models)
+    told = json.dumps([[it.name, it.phrases] for it in subjects])
+    version = hashlib.sha256(told.encode()).hexdigest()[:8]
+    return tuple(
+        model.model_copy(update={"version": f"{model.version}+{version}"})
+        if model.head == "topics"
+        else model
+        for model in models
+    )
+
+
+def _subject(defined: TopicDefined) -> Subject:
+    # A default subject that a workspace words anew has been there always.
+    known_since = None if defined.name in DEFAULT_TOPICS else defined.at
+    return Subject(
+        name=defined.name,
+        examples=defined.examples,
+        description=defined.description,
+        formerly=defined.formerly,
+        since=defined.since or known_since,
+    )
+
+
+def current_names(subjects: Sequence[Subject]) -> Mapping[str, str]:
+    """Say which subject each name is of; one that has the name now goes before one that had it."""
+    names: dict[str, str] = {}
+    for subject in subjects:
+        names.update(dict.fromkeys(subject.formerly, subject.name))
+    return names | {subject.name: subject.name for subject in subjects}

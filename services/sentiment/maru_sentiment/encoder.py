@@ -74,8 +74,8 @@ _READ = 8 * MAX_TOKENS
 """Characters of a text that are read: no text can hold the time of a batch for itself."""
 _AMBIGUOUS = re.compile(r"(\S)\1{3}")
 """A run such as !!!! falls apart in several equally likely ways, of which C++ takes another one."""
-SENTENCES = 32
-"""Sentences that the last layers take at once."""
+_SENTENCES = 64
+"""Sentences that the last layers take at once, at most: their products are exact in any number."""
 _FEATURES = DIMENSIONS + len(BRANCHES) * CHANNELS
 _CHUNKS = 17
 _CAPACITY = 6_144
@@ -111,9 +111,9 @@ class Encoder:
 
         Reads the first `MAX_TOKENS` tokens of the first 2,048 characters of each.
         """
-        sums = np.zeros((-(-len(texts) // SENTENCES) * SENTENCES, _FEATURES), np.float32)
-        roots = np.ones((len(sums), 1), np.float32)
-        out = np.empty((len(sums), DIMENSIONS), np.float32)
+        sums = np.empty((len(texts), _FEATURES), np.float32)
+        roots = np.empty((len(texts), 1), np.float32)
+        out = np.empty((len(texts), DIMENSIONS), np.float32)
         with self._threads.limit(limits=1, user_api="blas"):
             tokens = self._tokenize(texts)
             for places in _blocks([len(ids) for ids in tokens]):
@@ -121,11 +121,11 @@ class Encoder:
                 roots[places, 0] = np.sqrt([len(ids) for ids in group])
                 sums[places] = self._sum_of_features(group)
         sums /= roots
-        for start in range(0, len(sums), SENTENCES):
-            rows = slice(start, start + SENTENCES)
+        for start in range(0, len(texts), _SENTENCES):
+            rows = slice(start, start + _SENTENCES)
             inputs = {"sums": sums[rows], "roots": roots[rows]}
             (out[rows],) = self._last.run(None, inputs)
-        return out[: len(texts)]
+        return out
 
     def first_layer(self, texts: Sequence[str]) -> dict[int, Floats]:
         """Return what the first layer gives for every token, for each branch's width.

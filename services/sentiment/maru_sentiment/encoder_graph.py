@@ -17,6 +17,7 @@ large weights (https://onnxruntime.ai/docs/performance/model-optimizations/quant
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,6 @@ from maru_sentiment.encoder import (
     NEAR,
     PARTS,
     ROWS,
-    SENTENCES,
     Encoder,
     Weights,
     package_weights,
@@ -102,7 +102,7 @@ def _parted(channels: npt.NDArray[np.int64], largest: npt.NDArray[np.float32]) -
 
 
 def _graphs(branches: Sequence[_Branch], *, measured: bool = False) -> tuple[bytes, bytes, bytes]:
-    """Make the graphs of new tokens, of a block of tokens, and of a few sentences."""
+    """Make the graphs of new tokens, of a block of tokens, and of sentences."""
     weights = _in_order(package_weights(), branches)
     first, block, last = _Graph(weights), _Graph(weights), _Graph(weights)
     first.new_tokens()
@@ -177,7 +177,7 @@ class _Graph:
         """Add both layers and return the second; `measured` gives out the first."""
         width = branch.width
         inner, *products = islice(kept, 1 + width)
-        summed = self._node("Relu", [self._node("Sum", products)])
+        summed = self._node("Relu", [reduce(self._add, products)])
         first = self._node("Add", [summed, inner], f"first_{width}")
         if measured:
             self._out(first, [ROWS + 1, CHANNELS])
@@ -208,7 +208,7 @@ class _Graph:
 
     def sentences(self) -> None:
         """Add the layers over a sentence; `sums` of features are over the root of its length."""
-        rows, w = SENTENCES, self._weights
+        rows, w = "sentences", self._weights
         roots = self._input("roots", TensorProto.FLOAT, [rows, 1])
         sums = self._input("sums", TensorProto.FLOAT, [rows, len(w["cnn_W"])])
         shift = self._node("Mul", [roots, self._constant(w["ln_b"])])
@@ -278,6 +278,10 @@ class _Graph:
         self._nodes.append(helper.make_node("Split", [value], [left, right], axis=1))
         return left, right
 
+    def _add(self, left: str, right: str) -> str:
+        # ONNX Runtime adds in place; `Sum` would make new rows for each of the values it adds.
+        return self._node("Add", [left, right])
+
     def _slice(self, value: str, start: int, end: int) -> str:
         """Take some columns."""
         bounds = (self._constant(np.array([at])) for at in (start, end, 1))
@@ -297,7 +301,7 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def _out(self, name: str, shape: Sequence[int], kind: int = TensorProto.FLOAT) -> None:
+    def _out(self, name: str, shape: Sequence[int | str], kind: int = TensorProto.FLOAT) -> None:
         self._outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
 

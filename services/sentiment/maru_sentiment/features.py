@@ -27,7 +27,6 @@ _HANDLE = re.compile(r"(?<!\w)@\w+")
 _DIGITS = re.compile(r"\d+")
 _STANDING_FOR = frozenset(("", "link", "@", "0"))
 _LONG_RUN = re.compile(r"(.)\1{3,}", re.DOTALL)
-_WHITE = re.compile(r"\s+")
 
 Ints = npt.NDArray[np.int64]
 
@@ -44,11 +43,13 @@ class Bags:
 def normalise(text: str) -> str:
     """Fold what does not change the meaning: case, width, links, handles, digits, long runs."""
     text = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).lower()
-    text = _LINK.sub(" link ", text)
-    text = _HANDLE.sub(" @ ", text)
+    if "://" in text or "www." in text:
+        text = _LINK.sub(" link ", text)
+    if "@" in text:
+        text = _HANDLE.sub(" @ ", text)
     text = _DIGITS.sub("0", text)
     text = _LONG_RUN.sub(r"\1\1\1", text)
-    return _WHITE.sub(" ", text).strip()[:MAX_CHARACTERS]
+    return " ".join(text.split())[:MAX_CHARACTERS]
 
 
 def is_silent(normalised: str) -> bool:

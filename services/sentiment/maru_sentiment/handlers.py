@@ -1,6 +1,7 @@
 """Collected posts in, tagged posts out, in the same order."""
 
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -8,14 +9,22 @@ from itertools import groupby
 import structlog
 
 from maru_contracts.posts import Post
-from maru_contracts.tags import Aspect, ModelVersion, Pii, TaggedPost, ToxicPart
+from maru_contracts.tags import (
+    Aspect,
+    Intent,
+    ModelVersion,
+    Pii,
+    Sentiment,
+    TaggedPost,
+    ToxicPart,
+)
 from maru_contracts.topics import POSTS_TAGGED
 from maru_kit.bus import Bus
 from maru_kit.stream import Batch, publish
 from maru_sentiment import corrections, metrics
 from maru_sentiment.analyser import Tags
 from maru_sentiment.definitions import Definitions
-from maru_sentiment.domain import joined
+from maru_sentiment.domain import joined, of_subjects
 from maru_sentiment.inference import Inference
 from maru_sentiment.marking import NO_MARKS, marked, model_of
 from maru_sentiment.redaction import redacted
@@ -23,6 +32,9 @@ from maru_sentiment.retraining import Retraining
 from maru_sentiment.shadow import Shadows
 
 log = structlog.get_logger(__name__)
+
+_NOWHERE = b64encode(bytes(512)).decode()
+"""The embedding of a post without words, which is near to nothing."""
 
 
 class Posts:
@@ -49,10 +61,16 @@ class Posts:
     async def on_posts(self, batch: Batch[Post]) -> None:
         """Tag a batch; returns when the log has acknowledged all of it."""
         tagged: list[TaggedPost] = []
-        for workspace, posts in groupby(batch.messages, key=lambda post: post.workspace):
-            tagged += await self._tagged(workspace, list(posts))
+        kinds = groupby(batch.messages, key=lambda post: (post.deleted, post.workspace))
+        for (deleted, workspace), posts in kinds:
+            if deleted:
+                tagged += map(_ended, posts)
+            else:
+                tagged += await self._tagged(workspace, list(posts))
         await publish(self._bus, POSTS_TAGGED, tagged)
         for post in tagged:
+            if post.post.deleted:
+                continue
             metrics.POSTS_TAGGED.labels(
                 post.language, post.sentiment.label, post.intent.label
             ).inc()
@@ -78,7 +96,10 @@ class Posts:
         self._shadows.take(workspace, choices, texts, all_tags)
         self._tell_failures(all_tags)
         marks = [marked(finder, post) if finder else NO_MARKS for post, _ in cleaned]
-        own = (*self._inference.models, *([model_of(finder)] if finder else []))
+        own = (
+            *of_subjects(self._inference.models, subjects),
+            *([model_of(finder)] if finder else []),
+        )
         metrics.INFERENCE_SECONDS.observe(time.perf_counter() - began)
         now = datetime.now(UTC)
         return [
@@ -109,6 +130,19 @@ class Posts:
             if (model, reason) not in self._failing:
                 self._failing.add((model, reason))
                 log.warning("models.unusable", model=model, reason=reason, tagged_by="Maru's own")
+
+
+def _ended(post: Post) -> TaggedPost:
+    """A post that is gone, with the tags of nothing: it passes in its turn, past the models."""
+    return TaggedPost(
+        post=post,
+        language="und",
+        sentiment=Sentiment(label="neutral", score=0, probabilities={}),
+        intent=Intent(label="other", probabilities={}),
+        embedding=_NOWHERE,
+        models=(),
+        tagged_at=datetime.now(UTC),
+    )
 
 
 def _models(

@@ -1,37 +1,31 @@
-"""Runs a classifier of Hugging Face from a folder: config.json, a tokenizer, and an ONNX graph.
+"""A classifier of Hugging Face in a folder: config.json, a tokenizer, and a network.
 
-`transformers` reads the configuration and the tokenizer, ONNX Runtime runs the graph on one thread.
-The files are those that `optimum-cli export onnx` writes; of several graphs one in bytes is taken.
+The network is an ONNX graph, or else weights for torch; what is read of a text and what becomes of
+the logits is the same. `transformers` reads the configuration and the tokenizer.
 https://huggingface.co/docs/transformers/main_classes/configuration names the fields.
 """
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from maru_kit.errors import ConfigError
+from maru_sentiment import onnx_graph, torch_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Floats = npt.NDArray[np.float32]
 
-GRAPHS = ("model_quantized.onnx", "model_int8.onnx", "model.onnx")
-"""Names of graphs, those in bytes first; in the folder itself or below `onnx/`."""
-
 _READ = 10_000
 """Characters of a text that are read: more than any model takes."""
 _LONGEST = 512
 """Tokens of a text, unless the model takes fewer."""
-_CLASSES_OF_TOKENS = 3
-"""Dimensions of the logits of a model that classifies tokens: text, token, class."""
 
 
 @dataclass(frozen=True)
@@ -46,29 +40,40 @@ class Classified:
     spans: tuple[tuple[int, int], ...] = ()
 
 
+class Runner(Protocol):
+    """What runs a network: one text at a time, by the numbers of its tokens.
+
+    `of_tokens` is whether it classifies each token; its `version` changes with its weights.
+    """
+
+    of_tokens: bool
+    version: str
+
+    def logits(self, encoded: Mapping[str, Sequence[int]]) -> Floats:
+        """Give the logits of a text: (classes,), or (tokens, classes)."""
+
+
 class Classifier:
     """A loaded model; a text's answer depends on that text alone, since each is run by itself."""
 
     def __init__(
         self,
-        session: onnxruntime.InferenceSession,
+        runner: Runner,
         tokenizer: "PreTrainedTokenizerBase",
         config: Any,  # one class for each kind of model
-        version: str,
     ) -> None:
-        self._session = session
+        self._runner = runner
         self._tokenizer = tokenizer
-        self._inputs = [wanted.name for wanted in session.get_inputs()]
         self._longest = min(
             _LONGEST,
             tokenizer.model_max_length,
             getattr(config, "max_position_embeddings", None) or _LONGEST,
         )
-        self.version = version
+        self.version = runner.version
         self.labels: tuple[str, ...] = tuple(
             label for _, label in sorted((int(at), str(it)) for at, it in config.id2label.items())
         )
-        self.of_tokens = len(session.get_outputs()[0].shape) == _CLASSES_OF_TOKENS
+        self.of_tokens = runner.of_tokens
         self.exclusive = self.of_tokens or config.problem_type != "multi_label_classification"
 
     def classify(self, texts: Sequence[str]) -> list[Classified]:
@@ -78,57 +83,65 @@ class Classifier:
     def _one(self, text: str) -> Classified:
         # Tokenizers refuse lone surrogates. "?" takes the place of each, so places stay.
         readable = text[:_READ].encode("utf-8", "replace").decode()
-        encoded = self._tokenizer(
-            readable,
-            truncation=True,
-            max_length=self._longest,
-            return_offsets_mapping=self.of_tokens,
+        encoded = dict(
+            self._tokenizer(
+                readable,
+                truncation=True,
+                max_length=self._longest,
+                return_offsets_mapping=self.of_tokens,
+            )
         )
-        feeds = {
-            name: np.array([encoded.get(name, [0] * len(encoded["input_ids"]))], np.int64)
-            for name in self._inputs
-        }
-        (logits,) = self._session.run(None, feeds)[:1]
-        # A mean over no tokens is no number; nothing said is all alike.
-        known = np.nan_to_num(np.asarray(logits[0], np.float32))
-        chances = _chances(known, exclusive=self.exclusive)
-        spans = encoded["offset_mapping"] if self.of_tokens else ()
+        spans = encoded.pop("offset_mapping", ())
+        chances = _chances(self._logits(encoded), exclusive=self.exclusive)
         return Classified(chances, tuple((int(start), int(end)) for start, end in spans))
+
+    def _logits(self, encoded: Mapping[str, Sequence[int]]) -> Floats:
+        """Run the network, unless there is no token; nothing said is all alike."""
+        if not encoded["input_ids"]:
+            classes = len(self.labels)
+            return np.zeros((0, classes) if self.of_tokens else classes, np.float32)
+        return np.nan_to_num(self._runner.logits(encoded))
 
 
 def load(folder: Path) -> Classifier:
-    """Load the model of a folder.
+    """Load the model of a folder; an ONNX graph comes before weights for torch.
 
     Raises ConfigError, which says what to change, when something is missing or does not fit.
     """
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{folder} is no model: it has no config.json")
-    graph = _graph(folder)
+    graph = onnx_graph.find(folder)
+    if graph is None:
+        torch_weights.check(folder)
+    config, tokenizer = _described(folder)
+    runner: Runner = (
+        torch_weights.open_weights(folder, config)
+        if graph is None
+        else onnx_graph.open_graph(graph)
+    )
+    found = Classifier(runner, tokenizer, config)
+    _check(found, config, folder)
+    return found
+
+
+def _described(folder: Path) -> tuple[Any, "PreTrainedTokenizerBase"]:
+    """Read the configuration and the tokenizer; no program of the folder is run."""
     # A second to import, and only for those who have such a model. It misses PyTorch aloud.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import AutoConfig, AutoTokenizer
 
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{folder}: the configuration or tokenizer can't be read: {error}"
         ) from error
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
         raise ConfigError(f"{folder}: the tokenizer's vocabulary (tokenizer.json) is missing")
-    try:
-        session = onnxruntime.InferenceSession(
-            graph, _one_thread(), providers=["CPUExecutionProvider"]
-        )
-    except (
-        Exception
-    ) as error:  # ONNX Runtime raises a dozen kinds of its own, without a common root
-        raise ConfigError(f"{graph} is no graph that ONNX Runtime can run: {error}") from error
-    version = hashlib.sha256(graph.read_bytes()).hexdigest()[:12]
-    found = Classifier(session, tokenizer, config, version)
-    _check(found, config, folder)
-    return found
+    return config, tokenizer
 
 
 def _check(model: Classifier, config: Any, folder: Path) -> None:
@@ -139,31 +152,14 @@ def _check(model: Classifier, config: Any, folder: Path) -> None:
             f"{folder}: its tokenizer does not tell where tokens stand; a fast one does"
         )
     try:
-        (answer,) = model.classify(["a test of the model"])
+        answer, _ = model.classify(["a test of the model", "as long as it takes " * _LONGEST])
     except Exception as error:  # whatever a stranger's graph raises, it can't be used
         raise ConfigError(f"{folder}: the model does not run: {error}") from error
     if answer.chances.shape[-1] != len(model.labels):
         raise ConfigError(
-            f"{folder}: the graph has {answer.chances.shape[-1]} classes, "
+            f"{folder}: the network has {answer.chances.shape[-1]} classes, "
             f"config.json names {len(model.labels)}"
         )
-
-
-def _graph(folder: Path) -> Path:
-    for place in (folder, folder / "onnx"):
-        for name in GRAPHS:
-            if (place / name).is_file():
-                return place / name
-    raise ConfigError(
-        f"{folder} has no ONNX graph ({', '.join(GRAPHS)}, there or below onnx/): "
-        "`optimum-cli export onnx --model NAME FOLDER` makes one from PyTorch weights"
-    )
-
-
-def _one_thread() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return options
 
 
 def _chances(logits: Floats, *, exclusive: bool) -> Floats:
@@ -213,25 +209,3 @@ def _common(label: str, known: Sequence[str]) -> str | None:
         if name in _NAMES.get(means, ()):
             return means
     return None
-
-
-def fetch(repository: str, folder: Path) -> Path:
-    """Fetch what a model needs to run from the Hugging Face hub into a folder below `folder`.
-
-    Returns that folder, OWNER--NAME. Raises ConfigError when the hub does not give it.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    place = folder / repository.replace("/", "--")
-    try:
-        snapshot_download(repository, local_dir=place, allow_patterns=_FETCHED)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ConfigError(
-            f"{repository} can't be fetched from the hub: {error}. A folder that you put into "
-            f"{folder} by hand will do as well."
-        ) from error
-    return place
-
-
-_FETCHED = ["*.json", "*.txt", "*.model", "*.onnx", "*.onnx_data"]

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from maru_contracts.tags import ChosenHead, ModelVersion
 from maru_kit.errors import Unavailable
-from maru_sentiment.domain import Choice, NamedModel, Subject
+from maru_sentiment.domain import Choice, CorrectedText, NamedModel, Subject
 
 if TYPE_CHECKING:
     from maru_sentiment.analyser import Tags
-    from maru_sentiment.learning import Learning, LearntHead
+    from maru_sentiment.learning import Labelled, LearntHead
     from maru_sentiment.tagger import Tagger
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class Inference:
 
     async def learn(
         self,
-        head: "Learning",
+        head: "Labelled",
         texts: Sequence[str],
         labels: Sequence[str],
         choices: tuple[Choice, ...],
@@ -90,6 +90,12 @@ class Inference:
         """Learn a head from corrected texts; raises Unavailable when the worker dies."""
         additions = _Additions(choices, self._folder)
         return await self._run(_learn, head, list(texts), list(labels), additions)
+
+    async def learn_topics(
+        self, corrected: Sequence[CorrectedText], subjects: tuple[Subject, ...]
+    ) -> "LearntHead":
+        """Learn a workspace's topics; raises Unavailable when the worker dies."""
+        return await self._run(_learn_topics, list(corrected), subjects)
 
     async def check(self, head: ChosenHead, model: NamedModel) -> ModelVersion:
         """Load a model that may be chosen, and run it; raises ConfigError when it can't be used."""
@@ -175,23 +181,50 @@ def _tag(
         from maru_sentiment import learnt
 
         tags = learnt.apply(tags, texts, additions.learnt, _models())
+    return _with_topics(tags, texts, subjects, additions.learnt)
+
+
+def _with_topics(
+    tags: "list[Tags]",
+    texts: Sequence[str],
+    subjects: tuple[Subject, ...],
+    heads: "Sequence[LearntHead]",
+) -> "list[Tags]":
+    for head in heads:
+        if head.head == "topics":
+            from maru_sentiment import learnt_topics
+
+            tags = learnt_topics.apply(tags, texts, head, _loaded().topics(subjects))
     return tags
 
 
 def _learn(
-    head: "Learning",
+    head: "Labelled",
     texts: Sequence[str],
     labels: Sequence[str],
     additions: _Additions,
 ) -> "LearntHead":
     from maru_sentiment.learnt import learn_head
 
-    tags = [
+    return learn_head(head, texts, labels, _read(texts, additions), _models())
+
+
+def _learn_topics(
+    corrected: Sequence[CorrectedText], subjects: tuple[Subject, ...]
+) -> "LearntHead":
+    from maru_sentiment.analyser import vectors_of
+    from maru_sentiment.learnt_topics import learn_topics
+
+    tags = _read([it.text for it in corrected], _Additions((), Path()))
+    return learn_topics(corrected, vectors_of(tags), subjects, _loaded().topics(subjects))
+
+
+def _read(texts: Sequence[str], additions: _Additions) -> "list[Tags]":
+    return [
         tag
         for at in range(0, len(texts), _TOGETHER)
         for tag in _tag(texts[at : at + _TOGETHER], (), (), additions)
     ]
-    return learn_head(head, texts, labels, tags, _models())
 
 
 def _check(folder: Path, head: ChosenHead, model: NamedModel) -> ModelVersion:

@@ -32,8 +32,10 @@ from maru_sentiment.features import BUCKETS, Bags, bags, normalise
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 
-Learning = Literal["sentiment", "intent"]
-HEADS: tuple[Learning, ...] = ("sentiment", "intent")
+Labelled = Literal["sentiment", "intent"]
+"""The heads that learn and have the same labels in all workspaces."""
+Learning = Labelled | Literal["topics"]
+HEADS: tuple[Learning, ...] = ("sentiment", "intent", "topics")
 """The heads that learn."""
 
 NEEDED = 30
@@ -58,13 +60,16 @@ _STEPS = 100
 _ROWS = 32
 """Rows in one matrix product, always: BLAS then computes each row the same way."""
 
-Decide = Callable[[Floats], list[str]]
-"""From logits to labels."""
+Decide = Callable[[Floats, npt.NDArray[np.int64]], list[str]]
+"""From logits of texts, and the texts' rows in the lesson, to labels."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What was learnt: `rarity` (columns), `words` (columns, k), `vector` (512, k)."""
+    """What was learnt: `rarity` (columns), `words` (columns, k), `vector` (512, k).
+
+    There are no columns where n-grams were not looked at.
+    """
 
     rarity: Singles
     words: Singles
@@ -76,7 +81,9 @@ class Lesson:
     """n corrected texts: what the head that is there says of them, and what people say.
 
     `vectors` (n, 512) are signed bytes; `logits` and `wanted` (n, k), `wanted` 0 or 1. `exclusive`
-    is whether one of the k holds (softmax) or each of them may (sigmoid).
+    is whether one of the k holds (softmax) or each of them may (sigmoid). `of_words` and
+    `of_vector` say how freely n-grams and the sentence vector may speak: the variances of their
+    weights; n-grams are not looked at if theirs is 0.
     """
 
     texts: Sequence[str]
@@ -84,6 +91,8 @@ class Lesson:
     logits: Floats
     wanted: Floats
     exclusive: bool
+    of_words: float = _OF_WORDS
+    of_vector: float = _OF_VECTOR
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ class LearntHead:
     """What came of a workspace's corrections of one head.
 
     `base` is the model that it stands on and was compared with; `weights` are None if it is not
-    better.
+    better. `columns` names what the weights' columns are of, where that is the workspace's own.
     """
 
     head: Learning
@@ -119,6 +128,7 @@ class LearntHead:
     model: ModelVersion
     measured: Measured
     weights: Weights | None
+    columns: tuple[str, ...] = ()
 
 
 def learn(
@@ -128,10 +138,10 @@ def learn(
 
     `gold` and `base` are the labels that people and the head that is there give.
     """
-    rarity, hashed = _hashed(lesson.texts)
+    rarity, hashed = _hashed(lesson.texts) if lesson.of_words else _no_words(len(lesson.texts))
     units = _units(lesson.vectors)
-    kernel = _OF_WORDS * (hashed @ hashed.T).astype(np.float64)
-    kernel += _OF_VECTOR * (units @ units.T)
+    kernel = lesson.of_words * (hashed @ hashed.T).astype(np.float64)
+    kernel += lesson.of_vector * (units @ units.T)
     folds = np.array([_fold(text) for text in lesson.texts])
     own, exchanged = list(base), list(base)
     for fold in range(FOLDS):
@@ -139,15 +149,15 @@ def learn(
         if not len(out) or not len(rest):
             continue
         part = _coefficients(kernel[np.ix_(rest, rest)], lesson, rest)
-        said = decide(lesson.logits[out] + kernel[np.ix_(out, rest)] @ part)
+        said = decide(lesson.logits[out] + kernel[np.ix_(out, rest)] @ part, out)
         rule = _exchange([(base[at], gold[at]) for at in rest.tolist()])
         for at, label in zip(out.tolist(), said, strict=True):
             own[at], exchanged[at] = label, rule.get(base[at], base[at])
     coefficients = _coefficients(kernel, lesson, np.arange(len(kernel)))
     weights = Weights(
         rarity=rarity,
-        words=np.float32(_OF_WORDS) * (hashed.T @ coefficients.astype(np.float32)),
-        vector=(_OF_VECTOR * (units.T @ coefficients)).astype(np.float32),
+        words=np.float32(lesson.of_words) * (hashed.T @ coefficients.astype(np.float32)),
+        vector=(lesson.of_vector * (units.T @ coefficients)).astype(np.float32),
     )
     return _measured(gold, base, exchanged, own), weights
 
@@ -156,6 +166,8 @@ def change(weights: Weights, texts: Sequence[str], vectors: npt.NDArray[np.int8]
     """Return (n, k), what is added to the logits; each row a function of its text alone."""
     if not texts:
         return np.empty((0, weights.words.shape[1]))
+    if not len(weights.rarity):
+        return _of_vectors(weights, vectors)
     owners, columns, values = _columns(bags([normalise(text) for text in texts]))
     values *= weights.rarity[columns]
     lengths = np.sqrt(np.bincount(owners, values**2, minlength=len(texts)))
@@ -254,6 +266,10 @@ def _hashed(texts: Sequence[str]) -> tuple[Singles, Singles]:
     lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
     found /= np.maximum(lengths, np.float32(1e-9))[:, None]
     return rarity, found
+
+
+def _no_words(count: int) -> tuple[Singles, Singles]:
+    return np.zeros(0, np.float32), np.zeros((count, 0), np.float32)
 
 
 def _columns(

@@ -1,19 +1,20 @@
-"""Heads that learn from the tags that a workspace's people corrected: in a worker process."""
+"""Mood and intent as a workspace's people correct them: in a worker process.
+
+Topics, which are the workspace's own, are in `learnt_topics`.
+"""
 
 import hashlib
 import json
-from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from maru_contracts.tags import Intent, IntentLabel, ModelVersion, Sentiment
-from maru_sentiment.analyser import Tags
-from maru_sentiment.analysers.intent import intent_of
-from maru_sentiment.learning import Floats, Learning, LearntHead, Lesson, change, learn
+from maru_sentiment.analyser import Tags, vectors_of
+from maru_sentiment.analysers.intent import intents
+from maru_sentiment.learning import Floats, Labelled, LearntHead, Lesson, change, learn
 from maru_sentiment.network import MOODS
 
 _RULES = 1
@@ -24,7 +25,7 @@ _LEAST = 1e-4
 
 
 def learn_head(
-    head: Learning,
+    head: Labelled,
     texts: Sequence[str],
     labels: Sequence[str],
     tags: Sequence[Tags],
@@ -42,7 +43,7 @@ def learn_head(
             _lesson(head, texts, labels, tags),
             labels,
             [_label(head, it) for it in tags],
-            lambda logits: [it.label for it in _made(head, logits)],
+            lambda logits, _: [it.label for it in _made(head, logits)],
         )
     return LearntHead(
         head=head,
@@ -67,39 +68,37 @@ def apply(
     """
     found = list(tags)
     for learnt in heads:
-        if learnt.weights is None or not found or _base(learnt.head, tags, models) != learnt.base:
+        head = learnt.head
+        if head == "topics" or learnt.weights is None or not found:
+            continue
+        if _base(head, tags, models) != learnt.base:
             continue
         with threadpool_limits(1, user_api="blas"):
-            moved = change(learnt.weights, texts, _vectors(found))
-        said = _made(learnt.head, _logits(learnt.head, found) + moved)
+            moved = change(learnt.weights, texts, vectors_of(found))
+        said = _made(head, _logits(head, found) + moved)
         found = [_with(it, learnt, tag) for it, tag in zip(found, said, strict=True)]
     return found
 
 
-def _base(head: Learning, tags: Sequence[Tags], models: Sequence[ModelVersion]) -> ModelVersion:
+def _base(head: Labelled, tags: Sequence[Tags], models: Sequence[ModelVersion]) -> ModelVersion:
     chosen = tags[0].chosen.models if tags else ()
     return next(model for model in (*reversed(chosen), *models) if model.head == head)
 
 
 def _lesson(
-    head: Learning, texts: Sequence[str], labels: Sequence[str], tags: Sequence[Tags]
+    head: Labelled, texts: Sequence[str], labels: Sequence[str], tags: Sequence[Tags]
 ) -> Lesson:
     columns: Sequence[str] = MOODS if head == "sentiment" else _WANTS
     return Lesson(
         texts=texts,
-        vectors=_vectors(tags),
+        vectors=vectors_of(tags),
         logits=_logits(head, tags),
         wanted=np.array([[float(label == it) for it in columns] for label in labels]),
         exclusive=head == "sentiment",
     )
 
 
-def _vectors(tags: Sequence[Tags]) -> npt.NDArray[np.int8]:
-    packed = b"".join(b64decode(it.embedding) for it in tags)
-    return np.frombuffer(packed, np.int8).reshape(len(tags), -1)
-
-
-def _logits(head: Learning, tags: Sequence[Tags]) -> Floats:
+def _logits(head: Labelled, tags: Sequence[Tags]) -> Floats:
     if head == "sentiment":
         rows = [[it.sentiment.probabilities[mood] for mood in MOODS] for it in tags]
         shares: Floats = np.log(np.clip(rows, _LEAST, 1))
@@ -113,7 +112,7 @@ def _logits(head: Learning, tags: Sequence[Tags]) -> Floats:
     return odds
 
 
-def _label(head: Learning, tags: Tags) -> str:
+def _label(head: Labelled, tags: Tags) -> str:
     return tags.sentiment.label if head == "sentiment" else tags.intent.label
 
 
@@ -124,11 +123,10 @@ def _with(tags: Tags, learnt: LearntHead, tag: Sentiment | Intent) -> Tags:
     return replace(tags, intent=tag, chosen=chosen)
 
 
-def _made(head: Learning, logits: Floats) -> list[Sentiment | Intent]:
-    make: Callable[[Sequence[float]], Sentiment | Intent] = (
-        _sentiment if head == "sentiment" else _intent
-    )
-    return [make(row) for row in logits.tolist()]
+def _made(head: Labelled, logits: Floats) -> list[Sentiment | Intent]:
+    if head == "sentiment":
+        return [_sentiment(row) for row in logits.tolist()]
+    return [*intents(1 / (1 + np.exp(-logits)))]
 
 
 def _sentiment(logits: Sequence[float]) -> Sentiment:
@@ -139,8 +137,3 @@ def _sentiment(logits: Sequence[float]) -> Sentiment:
         score=round(positive - negative, 4),
         probabilities={"negative": negative, "neutral": neutral, "positive": positive},
     )
-
-
-def _intent(logits: Sequence[float]) -> Intent:
-    chances = 1 / (1 + np.exp(-np.array(logits)))
-    return intent_of(dict(zip(_WANTS, chances.tolist(), strict=True)))

@@ -1,8 +1,8 @@
 """Keeps the heads that learn from corrections: which workspace has which, and when they are learnt.
 
 A head is learnt before the first post of its workspace is tagged, and again some seconds after the
-corrections, the terms or the chosen models have changed. So what a post is tagged with depends on
-what the log holds and on nothing that this process went through.
+corrections, the terms, the topics or the chosen models have changed. So what a post is tagged with
+depends on what the log holds and on nothing that this process went through.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal
 
 import structlog
@@ -18,7 +19,7 @@ from maru_contracts.tags import ModelVersion
 from maru_kit.errors import Unavailable
 from maru_sentiment import metrics
 from maru_sentiment.definitions import Definitions
-from maru_sentiment.domain import Choice, CorrectedText
+from maru_sentiment.domain import Choice, CorrectedText, Subject
 from maru_sentiment.inference import Inference
 from maru_sentiment.learning import HEADS, MOST, NEEDED, Learning, LearntHead
 from maru_sentiment.terms import Finder
@@ -52,25 +53,23 @@ class _Given:
 
     corrected: tuple[CorrectedText, ...]
     choices: tuple[Choice, ...]
+    subjects: tuple[Subject, ...]
     finder: Finder | None
 
     def is_off(self, head: Learning) -> bool:
         return any(choice.head == head and not choice.learns for choice in self.choices)
 
-    def lessons(self, head: Learning) -> tuple[list[str], list[str]]:
-        """Texts and labels, the newest `MOST` of them.
+    def lessons(self, head: Learning) -> list[CorrectedText]:
+        """What a head learns from, the newest `MOST` of them."""
+        return list(islice((it for it in reversed(self.corrected) if self._says(it, head)), MOST))
 
-        Where a term has a mood of its own, the term's correction speaks, not a head.
-        """
-        pairs: list[tuple[str, str]] = []
-        for it in reversed(self.corrected):
-            label = it.mood if head == "sentiment" else it.intent
-            if label is None or (head == "sentiment" and self._has_term(it.text)):
-                continue
-            pairs.append((it.text, label))
-            if len(pairs) == MOST:
-                break
-        return [text for text, _ in pairs], [label for _, label in pairs]
+    def _says(self, it: CorrectedText, head: Learning) -> bool:
+        """Whether a person said it; where a term has a mood of its own, the term speaks."""
+        if head == "topics":
+            return it.topics is not None
+        if head == "intent":
+            return it.intent is not None
+        return it.mood is not None and not self._has_term(it.text)
 
     def _has_term(self, text: str) -> bool:
         return self.finder is not None and bool(self.finder.find(text)[1])
@@ -136,7 +135,12 @@ class Retraining:
     def _given(self, workspace: str) -> _Given:
         of = self._definitions
         alone = tuple(replace(choice, shadow=None) for choice in of.choices(workspace))
-        return _Given(of.corrected(workspace), alone, of.finder(workspace))
+        return _Given(
+            corrected=of.corrected(workspace),
+            choices=alone,
+            subjects=of.subjects(workspace),
+            finder=of.finder(workspace),
+        )
 
     def _is_due(self, workspace: str, now: float) -> bool:
         kept, given = self._kept[workspace], self._given(workspace)
@@ -159,14 +163,23 @@ class Retraining:
         self._tell(workspace, standings, took)
 
     async def _standing(self, given: _Given, head: Learning) -> Standing:
-        texts, labels = await asyncio.to_thread(given.lessons, head)
+        lessons = await asyncio.to_thread(given.lessons, head)
         if given.is_off(head):
-            return Standing(head, "off", len(texts))
-        if len(texts) < NEEDED:
-            return Standing(head, "too_few", len(texts))
-        learnt = await self._inference.learn(head, texts, labels, given.choices)
+            return Standing(head, "off", len(lessons))
+        if len(lessons) < NEEDED:
+            return Standing(head, "too_few", len(lessons))
+        learnt = await self._learnt(given, head, lessons)
         state: State = "used" if learnt.weights is not None else "not_better"
-        return Standing(head, state, len(texts), learnt)
+        return Standing(head, state, len(lessons), learnt)
+
+    async def _learnt(
+        self, given: _Given, head: Learning, lessons: Sequence[CorrectedText]
+    ) -> LearntHead:
+        if head == "topics":
+            return await self._inference.learn_topics(lessons, given.subjects)
+        labels = [it.mood if head == "sentiment" else it.intent for it in lessons]
+        known = [label for label in labels if label is not None]
+        return await self._inference.learn(head, [it.text for it in lessons], known, given.choices)
 
     def _tell(self, workspace: str, standings: Sequence[Standing], took: float) -> None:
         counts = Counter(

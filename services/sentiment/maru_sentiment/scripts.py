@@ -11,6 +11,7 @@ SCRIPTS = {
     "Arabic": re.compile(r"[\u0620-\u064a\u066e-\u06d3\u0750-\u077f]"),
     "Cyrillic": re.compile(r"[\u0400-\u04ff]"),
 }
+_HANGUL = re.compile(f"{SCRIPTS['Hangul'].pattern}+")
 _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = re.compile(r"[A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff]")
 _NEIGHBOURS = {
@@ -39,6 +40,8 @@ def script(text: str) -> str | None:
         return None
     if text.isascii():
         return "Latin"
+    if len(_HANGUL.sub("", text)) * 2 < len(text):
+        return "Hangul"  # whatever the rest is: most Korean posts need no more counting
     letters = len(_LETTER.findall(text))
     counts = {name: len(pattern.findall(text)) for name, pattern in SCRIPTS.items()}
     if counts["Kana"] >= _KANA * (counts["Kana"] + counts["Han"]):

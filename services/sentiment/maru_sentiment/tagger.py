@@ -103,5 +103,9 @@ class Tagger:
         logits[[is_silent(text) for text in normalised]] = SILENCE
         return embeddings, logits
 
+    def topics(self, subjects: tuple[Subject, ...]) -> TopicsHead:
+        """Return the head of a workspace's subjects."""
+        return self._topics(subjects)
+
     def _make_topics(self, subjects: tuple[Subject, ...]) -> TopicsHead:
         return head_for(subjects, lambda phrases: quantise(self._encoder.encode(phrases)))

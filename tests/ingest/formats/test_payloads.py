@@ -20,7 +20,7 @@ from maru_ingest import domain
 from maru_ingest.domain import Origin
 from maru_ingest.formats import documents, payloads, platforms
 from maru_ingest.formats.detect import HEAD
-from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import BadRow, Deletion, Document, ParsedPost, Row, Unreadable
 
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURES = Path(os.environ.get("MARU_SHARED", ROOT.parent / "shared")) / "fixtures"
@@ -204,8 +204,8 @@ def test_an_event_without_a_post_says_that_it_is_one() -> None:
 
     rows = list(documents.read(io.BytesIO("\n".join(lines).encode())))
 
+    assert rows[2] == Deletion(("3",), line=3, offset=rows[2].offset)
     assert [row.reason for row in rows[1:] if isinstance(row, BadRow)] == [
-        "a platform's event that brings no post",
         "a platform's event that brings no post",
         "a Mastodon account holds no posts",
     ]
@@ -225,7 +225,7 @@ def test_a_stream_that_was_kept_as_lines_is_read_line_by_line() -> None:
         (2, "ParsedPost"),
         (3, "ParsedPost"),
         (4, "ParsedPost"),
-        (5, "BadRow"),
+        (5, "Deletion"),
     ]
     posts = [row for row in rows if isinstance(row, ParsedPost)]
     assert [post.native_id for post in posts] == [

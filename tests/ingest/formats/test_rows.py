@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from maru_contracts.posts import MAX_TEXT, Channel
 from maru_ingest.formats import csv, documents, lines, ndjson
-from maru_ingest.formats.parsed import BadRow, ParsedPost, Row
+from maru_ingest.formats.parsed import BadRow, Deletion, ParsedPost, Row
 
 
 def from_ndjson(data: bytes) -> list[Row]:
@@ -61,6 +61,37 @@ def test_an_author_may_be_an_object() -> None:
     post = one(b'{"text":"x","user":{"username":"a","name":"A","followers_count":7}}')
 
     assert (post.author, post.author_name, post.followers) == ("a", "A", 7)
+
+
+@pytest.mark.parametrize("yes", ["true", '"TRUE"', "1", '" yes "'])
+def test_a_row_that_is_deleted_ends_its_post_whatever_it_says(yes: str) -> None:
+    wordless, worded = from_ndjson(
+        f'{{"id":"a","deleted":{yes}}}\n{{"review_id":7,"isDeleted":{yes},"text":"x"}}'.encode()
+    )
+    (row,) = from_csv(f"id,text,deleted\nb,x,{json.loads(yes)}\n".encode())
+
+    assert wordless == Deletion(("a",), line=1)
+    assert worded == Deletion(("7",), line=2, offset=worded.offset)
+    assert row == Deletion(("b",), line=2, offset=row.offset)
+
+
+@pytest.mark.parametrize("no", ["false", "0", '""', "null", '"no"'])
+def test_a_row_that_is_not_deleted_is_a_post(no: str) -> None:
+    assert one(f'{{"id":"a","text":"x","deleted":{no}}}'.encode()).text == "x"
+
+
+def test_a_deletion_must_name_its_post() -> None:
+    (row,) = from_ndjson(b'{"deleted":true,"text":"x"}')
+
+    assert isinstance(row, BadRow)
+    assert row.reason.startswith("a deletion without an id")
+
+
+def test_a_platforms_own_object_goes_by_the_platforms_name() -> None:
+    (row,) = from_ndjson(b'{"id":8863,"type":"story","deleted":true,"time":1}')
+
+    assert isinstance(row, Deletion)
+    assert row.native_ids == ("hn/8863",)
 
 
 def test_the_likeliest_of_several_fields_wins() -> None:

@@ -53,7 +53,22 @@ def arrivals(new: Sequence[TaggedPost], stored: Mapping[UUID, TaggedPost]) -> li
     """Each new post beside the one that it replaces."""
     latest = dict(stored)
     found = []
-    for tagged in new:
-        found.append(Arrival(tagged=tagged, before=latest.get(tagged.post.id)))
-        latest[tagged.post.id] = tagged
+    for one in new:
+        before = latest.get(one.post.id)
+        tagged = one if before is None else in_place(one, before)
+        found.append(Arrival(tagged=tagged, before=before))
+        latest[one.post.id] = tagged
     return found
+
+
+def in_place(tagged: TaggedPost, before: TaggedPost) -> TaggedPost:
+    """A post that was edited, in the product, the source and the channel that it first came in.
+
+    It is counted there, whoever brings its edits.
+    """
+    first, post = before.post, tagged.post
+    place = (first.product, first.source_id, first.channel)
+    if (post.product, post.source_id, post.channel) == place:
+        return tagged
+    update = dict(zip(("product", "source_id", "channel"), place, strict=True))
+    return tagged.model_copy(update={"post": post.model_copy(update=update)})

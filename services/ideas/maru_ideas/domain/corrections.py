@@ -105,7 +105,7 @@ def told(kept: KeptPost, *, by: str, at: Moment) -> TagsCorrected:
     """The message that tells what is said of a post now; without a correction that none is left."""
     post, correction = kept.post, kept.correction
     if correction is None:
-        return TagsCorrected(workspace=post.workspace, post_id=post.id, removed=True, by=by, at=at)
+        return ended(kept, by=by, at=at)
     return TagsCorrected(
         workspace=post.workspace,
         post_id=post.id,
@@ -117,6 +117,12 @@ def told(kept: KeptPost, *, by: str, at: Moment) -> TagsCorrected:
         by=by,
         at=at,
     )
+
+
+def ended(kept: KeptPost, *, by: str, at: Moment) -> TagsCorrected:
+    """The message that nobody's correction of a post is left."""
+    post = kept.post
+    return TagsCorrected(workspace=post.workspace, post_id=post.id, removed=True, by=by, at=at)
 
 
 def _kept(tagged: TaggedPost, changed: dict[str, Any]) -> KeptPost:

@@ -12,7 +12,7 @@ whatever the batches, restarts and machines.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import log2
 from uuid import UUID, uuid5
@@ -125,6 +125,20 @@ class Discovery:
     def waiting(self) -> Sequence[Waiter]:
         """The posts that wait, the oldest first."""
         return self._waiting
+
+    def forget(self, gone: Collection[UUID]) -> list[Topic]:
+        """Let posts that are gone wait no more, and be nobody's example.
+
+        Returns the topics that have fewer examples. What the posts taught stays.
+        """
+        waits = [it.said.post not in gone for it in self._waiting]
+        known = len(self._waiting_vectors)
+        self._waiting_vectors = self._waiting_vectors[np.array(waits[:known], bool)]
+        self._waiting = [it for it, stays in zip(self._waiting, waits, strict=True) if stays]
+        poorer = [topic for topic in self.topics if any(it.post in gone for it in topic.samples)]
+        for topic in poorer:
+            topic.samples = [it for it in topic.samples if it.post not in gone]
+        return poorer
 
     def take(self, said: Sequence[Said], vectors: Vectors) -> Turn:
         """Place posts, in order; `vectors` are their meanings (see `Space.meaning`)."""

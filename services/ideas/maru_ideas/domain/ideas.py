@@ -13,7 +13,8 @@ from maru_ideas.domain.summarising import Quote, quote
 from maru_ideas.domain.tally import MOODS, Heard, Span, Tally, is_public, ranked
 
 _NOTHING = Tally()
-_NO_QUOTE = Quote(post=None, title="…", summary="…", worth=-1_000.0)
+NO_QUOTE = Quote(post=None, title="…", summary="…", worth=-1_000.0)
+"""The words of an idea that has none."""
 MATCHER = "maru"
 """The actor of changes that no person made."""
 
@@ -23,7 +24,7 @@ class Face:
     """One side of an idea: its counts and its words."""
 
     tally: Tally = _NOTHING
-    quote: Quote = _NO_QUOTE
+    quote: Quote = NO_QUOTE
 
 
 _NOBODY = Face()
@@ -116,8 +117,8 @@ def _without(face: Face, before: Heard, rest: Rest, half_life: float) -> Face:
     tally = face.tally.minus(
         before, lost_voice=rest.lost_voice, span=rest.span, half_life=half_life
     )
-    words = rest.quote or face.quote
-    return Face(tally=tally, quote=words if tally.posts else replace(words, worth=_NO_QUOTE.worth))
+    said = rest.quote or face.quote
+    return Face(tally=tally, quote=said if tally.posts else replace(said, worth=NO_QUOTE.worth))
 
 
 def moved(idea: Backed, wanted: Status) -> Backed:
@@ -126,10 +127,24 @@ def moved(idea: Backed, wanted: Status) -> Backed:
     return replace(idea, version=idea.version + 1, status=status)
 
 
+def unquoted(idea: Backed, post: UUID) -> Backed:
+    """The idea without the words of a post that is gone."""
+    faces = (
+        replace(face, quote=NO_QUOTE) if face.quote.post == post else face
+        for face in (idea.whole, idea.public)
+    )
+    whole, public = faces
+    return replace(idea, whole=whole, public=public)
+
+
+def words(idea: Backed) -> Quote:
+    """What signed-in readers see; quoted from public posts if there are any."""
+    return idea.public.quote if idea.is_public else idea.whole.quote
+
+
 def seen(idea: Backed, weights: Weights) -> Idea:
-    """The idea as signed-in readers see it; words are quoted from public posts if there are any."""
-    words = idea.public.quote if idea.is_public else idea.whole.quote
-    return _face(idea, idea.whole.tally, words, weights)
+    """The idea as signed-in readers see it."""
+    return _face(idea, idea.whole.tally, words(idea), weights)
 
 
 def seen_in_public(idea: Backed, weights: Weights) -> Idea | None:
@@ -163,7 +178,7 @@ def _corrected(
     )
 
 
-def _face(idea: Backed, tally: Tally, words: Quote, weights: Weights) -> Idea:
+def _face(idea: Backed, tally: Tally, said: Quote, weights: Weights) -> Idea:
     if tally.first_seen is None or tally.last_seen is None:
         raise ValueError(f"idea {idea.id} has no evidence")
     parts = terms(tally, weights)
@@ -172,8 +187,8 @@ def _face(idea: Backed, tally: Tally, words: Quote, weights: Weights) -> Idea:
         version=idea.version,
         workspace=idea.workspace,
         product=idea.product,
-        title=words.title,
-        summary=words.summary,
+        title=said.title,
+        summary=said.summary,
         status=idea.status,
         score=score(parts),
         terms=parts,

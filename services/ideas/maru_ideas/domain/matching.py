@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 import numpy as np
 import numpy.typing as npt
 
-from maru_ideas.domain.space import SIZE, UNIT, Space, Vectors, scaled
+from maru_ideas.domain.space import SIZE, UNIT, Floats, Space, Vectors, scaled
 
 _IDEAS = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750003")
 
@@ -72,11 +72,14 @@ class Shelf:
     """All ideas of one product, oldest first, ready to be searched."""
 
     def __init__(self, space: Space, closeness: Closeness) -> None:
+        # `_ready` is `_vectors` as the search multiplies them, and there while it looks at all of
+        # them (8 MB at most); `_cells` hold from then on.
         self._anchors = space.cells.astype(np.float32)
         self._needed = closeness.needed()
         self.ids: list[UUID] = []
         self._sums = np.zeros((64, SIZE), np.int16)
         self._vectors = np.zeros((64, SIZE), np.int8)
+        self._ready: Floats = np.zeros((64, SIZE), np.float32)
         self._shapers = np.zeros(64, np.int16)
         self._scripts = np.zeros(64, np.int16)
         self._cells = np.zeros(64, np.int16)
@@ -89,18 +92,19 @@ class Shelf:
 
         `scripts` are those of the post, as `terms.scripts` tells them.
         """
-        places = self.candidates(vector)
-        if not len(places):
+        if not self.ids:
             return None
-        every = len(places) == len(self.ids)
-        known = self._vectors[: len(self.ids)] if every else self._vectors[places]
-        dots = known.astype(np.float32) @ vector.astype(np.float32)
+        every = len(self.ids) <= LOOKED_AT
+        places = slice(len(self.ids)) if every else self.candidates(vector)
+        known = self._ready[places] if every else self._vectors[places].astype(np.float32)
+        dots = known @ vector.astype(np.float32)
         foreign = (self._scripts[places] & scripts) == 0
         margins = dots - self._needed[foreign.astype(np.intp), self._shapers[places]]
         best = int(np.argmax(margins))
         if margins[best] < 0:
             return None
-        return Match(int(places[best]), min(1.0, max(0.0, float(dots[best]) / _SAME)))
+        place = best if isinstance(places, slice) else int(places[best])
+        return Match(place, min(1.0, max(0.0, float(dots[best]) / _SAME)))
 
     def candidates(self, vector: Vectors) -> npt.NDArray[np.intp]:
         """The places that `nearest` compares: all, or those in the cells nearest to the vector."""
@@ -140,7 +144,8 @@ class Shelf:
         self._sums[start:end] = sums
         self._shapers[start:end] = shapers
         self._scripts[start:end] = scripts
-        self._settle(slice(start, end))
+        # The first time that not all are looked at, all of them get their cells.
+        self._settle(slice(0 if start <= LOOKED_AT < end else start, end))
 
     def sum_of(self, place: int) -> Sum:
         """The sum of the vectors of the posts that shaped the idea."""
@@ -163,7 +168,10 @@ class Shelf:
     def _settle(self, where: slice) -> None:
         self._vectors[where] = scaled(self._sums[where], UNIT)
         vectors = self._vectors[where].astype(np.float32)
-        self._cells[where] = np.argmax(vectors @ self._anchors.T, axis=1)
+        if len(self.ids) <= LOOKED_AT:
+            self._ready[where] = vectors
+        else:
+            self._cells[where] = np.argmax(vectors @ self._anchors.T, axis=1)
 
     def _grow(self, wanted: int) -> None:
         size = len(self._shapers)
@@ -172,6 +180,11 @@ class Shelf:
         more = max(wanted, size * 3 // 2) - size
         self._sums = np.concatenate([self._sums, np.zeros((more, SIZE), np.int16)])
         self._vectors = np.concatenate([self._vectors, np.zeros((more, SIZE), np.int8)])
+        if wanted <= LOOKED_AT:
+            room = min(more, LOOKED_AT - size)
+            self._ready = np.concatenate([self._ready, np.zeros((room, SIZE), np.float32)])
+        else:
+            self._ready = self._ready[:0]
         self._shapers = np.concatenate([self._shapers, np.zeros(more, np.int16)])
         self._scripts = np.concatenate([self._scripts, np.zeros(more, np.int16)])
         self._cells = np.concatenate([self._cells, np.zeros(more, np.int16)])

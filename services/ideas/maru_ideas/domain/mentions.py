@@ -36,6 +36,14 @@ def changes(arrived: Iterable[Arrival]) -> dict[Mention, int]:
     return {mention: step for mention, step in sorted(steps.items()) if step}
 
 
+def losses(gone: Iterable[TaggedPost]) -> dict[Mention, int]:
+    """What posts that are gone take from the counts."""
+    steps: Counter[Mention] = Counter()
+    for tagged in gone:
+        steps.subtract(_mentions(tagged))
+    return {mention: step for mention, step in sorted(steps.items()) if step}
+
+
 def _mentions(tagged: TaggedPost) -> set[Mention]:
     if is_spam(tagged):
         return set()

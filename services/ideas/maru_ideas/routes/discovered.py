@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from maru_contracts.message import Moment
 from maru_contracts.posts import Channel
@@ -14,7 +14,7 @@ from maru_contracts.tags import Mood
 from maru_ideas.routes.answers import Asking, Paged, after, answer, json_page, turned
 from maru_ideas.routes.answers import Name as Product
 from maru_ideas.routes.posts import StoredPost
-from maru_ideas.routes.topics import Topic
+from maru_ideas.routes.topics import Topic, TopicName
 from maru_ideas.service.finds import Find, Finds, Sort
 from maru_ideas.store.topics import StoredTopic
 from maru_kit.errors import BadRequest
@@ -23,12 +23,6 @@ from maru_kit.http import Page, encode_cursor, requires
 router = APIRouter(tags=["discovered topics"], prefix="/api/v1/discovered-topics")
 
 _DAYS = timedelta(days=29)
-Name = Annotated[
-    str,
-    StringConstraints(
-        min_length=1, max_length=100, strip_whitespace=True, pattern=r"^[^|/\x00-\x1f]+$"
-    ),
-]
 
 
 class Period(BaseModel):
@@ -120,7 +114,9 @@ class Adoption(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name | None = Field(None, description="The discovered topic's name if it is not given.")
+    name: TopicName | None = Field(
+        None, description="The discovered topic's name if it is not given."
+    )
 
 
 def finds(request: Request) -> Finds:

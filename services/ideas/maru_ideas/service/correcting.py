@@ -2,34 +2,28 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maru_contracts.default_topics import DEFAULT_TOPICS
-from maru_ideas.domain import ideas as rules
 from maru_ideas.domain.arrivals import Arrival
 from maru_ideas.domain.corrections import KeptPost, Word, corrected, told, uncorrected
-from maru_ideas.domain.ideas import Rest
 from maru_ideas.domain.mentions import changes
-from maru_ideas.domain.summarising import quote
 from maru_ideas.domain.tally import Heard
-from maru_ideas.domain.voices import voice
 from maru_ideas.outbox import Outbox
 from maru_ideas.service.desk import NoSuchPost
 from maru_ideas.service.intake import Intake
+from maru_ideas.service.removing import Removing
 from maru_ideas.store import mentions, posts, topics
-from maru_ideas.store.ideas import Evidence, IdeaStore, Shown
+from maru_ideas.store.ideas import IdeaStore
 from maru_kit.database import Database
 from maru_kit.errors import Conflict, NotFound, Unprocessable
 
 MAX_CORRECTIONS = 10_000
 """Posts of one workspace whose tags people have corrected."""
-
-_QUOTED_FROM = 20
-"""Posts among which an idea looks for new words when it loses those it had."""
 
 
 class NotCorrected(NotFound):
@@ -52,12 +46,19 @@ class Correcting:
     """Takes people's words on tags. Saying the same again changes nothing."""
 
     def __init__(
-        self, *, database: Database, store: IdeaStore, outbox: Outbox, intake: Intake
+        self,
+        *,
+        database: Database,
+        store: IdeaStore,
+        outbox: Outbox,
+        intake: Intake,
+        removing: Removing,
     ) -> None:
         self._database = database
         self._store = store
         self._outbox = outbox
         self._intake = intake
+        self._removing = removing
 
     async def correct(self, workspace: str, post: UUID, word: Word, *, by: str) -> str:
         """Give a post a person's tags, in place of all that anyone said of it; return it as JSON.
@@ -69,7 +70,8 @@ class Correcting:
             before = await self._post(connection, workspace, post)
             if before.correction is not None and before.correction.word == word:
                 return _shown(before)
-            await self._check(connection, workspace, before, word)
+            word = await self._named_now(connection, workspace, word)
+            await self._check_room(connection, workspace, before)
             after = corrected(before, word, by=by, at=now)
             await self._change(connection, before, after, by=by, at=now)
         return _shown(after)
@@ -97,15 +99,20 @@ class Correcting:
             raise NoSuchPost(f"There is no post {post}.")
         return found
 
-    async def _check(
-        self, connection: AsyncConnection, workspace: str, before: KeptPost, word: Word
+    async def _named_now(self, connection: AsyncConnection, workspace: str, word: Word) -> Word:
+        """Put the names that topics have now in place of those that they had."""
+        if not word.topics:
+            return word
+        there = await topics.current(connection, workspace)
+        names = {former: it.name for it in there for former in it.formerly}
+        names |= {it.name: it.name for it in there}
+        if unknown := sorted(set(word.topics) - names.keys()):
+            raise UnknownTopic(f"There is no topic {unknown[0]}: define it first.")
+        return replace(word, topics=tuple(dict.fromkeys(names[it] for it in word.topics)))
+
+    async def _check_room(
+        self, connection: AsyncConnection, workspace: str, before: KeptPost
     ) -> None:
-        if word.topics:
-            defined = {it.name: it for it in await topics.all_of(connection, workspace)}
-            ended = {name for name, topic in defined.items() if not topic.examples}
-            known = (DEFAULT_TOPICS.keys() | defined.keys()) - ended
-            if unknown := sorted(set(word.topics) - known):
-                raise UnknownTopic(f"There is no topic {unknown[0]}: define it first.")
         if before.correction is not None:
             return
         if await posts.corrections(connection, workspace) >= MAX_CORRECTIONS:
@@ -131,71 +138,9 @@ class Correcting:
         elif behind is not None and asks and Heard.of(after) != Heard.of(before):
             await self._intake.change(connection, before, after, behind, by=by, at=at)
         elif behind is not None and not asks:
-            await self._remove(connection, before, behind, by=by, at=at)
+            await self._removing.remove(connection, before, behind, by=by, at=at)
         await self._outbox.add_definition(connection, told(after, by=by, at=at))
         await mentions.add(connection, self._database, changes([Arrival(after, before)]))
-
-    async def _remove(
-        self,
-        connection: AsyncConnection,
-        before: KeptPost,
-        behind: Evidence,
-        *,
-        by: str,
-        at: datetime,
-    ) -> None:
-        """Take a post from behind its idea. What it taught the idea's vector stays."""
-        state = (await self._store.states(connection, [behind.idea_id]))[behind.idea_id]
-        await self._store.remove_evidence(connection, before.post.id)
-        whole = await self._rest(connection, state.whole, behind, before, public=False)
-        public = None
-        if behind.is_public:
-            public = await self._rest(connection, state.public, behind, before, public=True)
-        weights = self._intake.rules.weights
-        left = rules.unheard(state, Heard.of(before), whole, public, weights.half_life)
-        seen = rules.seen(left, weights)
-        await self._store.save(connection, [Shown(left, seen, rules.seen_in_public(left, weights))])
-        gone = -(not left.whole.tally.posts), left.is_public - state.is_public
-        if any(gone):
-            await self._store.count(
-                connection, (left.workspace, left.product), ideas=gone[0], public_ideas=gone[1]
-            )
-        change = rules.change(seen, "evidence_removed", at=at, actor=by, post=before.post.id)
-        await self._outbox.add_changes(connection, [change])
-
-    async def _rest(
-        self,
-        connection: AsyncConnection,
-        face: rules.Face,
-        behind: Evidence,
-        gone: KeptPost,
-        *,
-        public: bool,
-    ) -> Rest:
-        words = None
-        if face.quote.post == gone.post.id:
-            offers = await self._store.newest_evidence(
-                connection, behind.idea_id, _QUOTED_FROM, public=public
-            )
-            quotes = [quote(post, similarity) for post, similarity in offers]
-            words = max(quotes, key=lambda it: it.worth, default=None)
-        return Rest(
-            lost_voice=await self._lost_voice(connection, behind, gone, public=public),
-            span=await self._store.span(connection, behind.idea_id, public=public),
-            quote=words,
-        )
-
-    async def _lost_voice(
-        self, connection: AsyncConnection, behind: Evidence, gone: KeptPost, *, public: bool
-    ) -> bool:
-        post = gone.post
-        if post.author is not None and await self._store.speaks(
-            connection, behind.idea_id, post.author, post.channel, public=public
-        ):
-            return False
-        scope = "public" if public else "whole"
-        await self._store.remove_voice(connection, behind.idea_id, scope, voice(post))
-        return True
 
 
 def _shown(kept: KeptPost) -> str:

@@ -5,22 +5,30 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maru_contracts.default_topics import DEFAULT_TOPICS
 from maru_contracts.ideas import Status
-from maru_contracts.tags import Mood, Section, Side, TermDefined, TopicDefined, section_of
+from maru_contracts.tags import (
+    MAX_FORMERLY,
+    Mood,
+    Section,
+    Side,
+    TermDefined,
+    TopicDefined,
+    section_of,
+)
 from maru_ideas.domain import ideas as rules
 from maru_ideas.domain.mentions import Voice, day_of, shares
 from maru_ideas.domain.scoring import Weights
 from maru_ideas.outbox import Outbox
-from maru_ideas.store import listing, mentions, posts, terms, topics
+from maru_ideas.store import discovered, listing, mentions, posts, terms, topics
 from maru_ideas.store.ideas import IdeaStore, Shown
 from maru_ideas.store.listing import IdeaFilter, Sort
 from maru_ideas.store.posts import PostFilter
 from maru_ideas.store.terms import StoredTerm
 from maru_ideas.store.topics import StoredTopic
 from maru_kit.database import Database
-from maru_kit.errors import Conflict, NotFound
+from maru_kit.errors import Conflict, NotFound, Unprocessable
 
 
 class NoSuchIdea(NotFound):
@@ -35,6 +43,14 @@ class NoSuchTopic(NotFound):
     """The workspace has no topic of this name."""
 
 
+class TopicThere(Conflict):
+    """The workspace has a topic of this name already."""
+
+
+class NothingTellsIt(Unprocessable):
+    """The topic has neither a description nor examples."""
+
+
 class NoSuchTerm(NotFound):
     """The workspace has no watched product, or no correction, of this name."""
 
@@ -42,6 +58,9 @@ class NoSuchTerm(NotFound):
 class TooManyTerms(Conflict):
     """The section is full."""
 
+
+_ALWAYS = datetime.fromtimestamp(0, UTC)
+"""Since when a default topic is there."""
 
 MAX_TERMS = 1_000
 """Terms in one section of a workspace."""
@@ -119,7 +138,7 @@ class Desk:
             shown = Shown(moved, whole, rules.seen_in_public(moved, self._weights))
             await self._store.save(connection, [shown])
             change = rules.change(whole, "status_changed", at=datetime.now(UTC), actor=actor)
-            await self._outbox.add_changes(connection, [change])
+            await self._outbox.add_changes(connection, [change], [rules.words(moved).post])
         return whole.model_dump_json()
 
     async def posts(
@@ -145,35 +164,83 @@ class Desk:
     async def topics(self, workspace: str) -> list[StoredTopic]:
         """What the workspace's posts are tagged with, by name: its own and the default topics."""
         async with self._database.reading() as connection:
-            stored = await topics.all_of(connection, workspace)
-        known = {topic.name for topic in stored}
-        default = [
-            StoredTopic(name, examples, None)
-            for name, examples in DEFAULT_TOPICS.items()
-            if name not in known
-        ]
-        return sorted(
-            (topic for topic in [*stored, *default] if topic.examples), key=lambda it: it.name
-        )
+            return await topics.current(connection, workspace)
 
-    async def define_topic(self, workspace: str, name: str, examples: Sequence[str]) -> StoredTopic:
-        """Define a topic, or define it anew."""
-        defined = TopicDefined(
-            workspace=workspace, name=name, examples=tuple(examples), at=datetime.now(UTC)
-        )
+    async def define_topic(
+        self,
+        workspace: str,
+        name: str,
+        examples: Sequence[str] | None = None,
+        description: str | None = None,
+    ) -> StoredTopic:
+        """Define a topic, or define it anew; of one that is there, None leaves what it has.
+
+        Raises NothingTellsIt.
+        """
+        now = datetime.now(UTC)
         async with self._database.transaction() as connection:
-            await topics.save(connection, self._database, defined)
-            await self._outbox.add_definition(connection, defined)
-        return StoredTopic(name=name, examples=defined.examples, updated_at=defined.at)
+            before = await self._topic(connection, workspace, name)
+            had = before or StoredTopic(name, (), None, since=now)
+            defined = TopicDefined(
+                workspace=workspace,
+                name=name,
+                description=had.description if description is None else description,
+                examples=had.examples if examples is None else tuple(examples),
+                formerly=had.formerly,
+                since=had.since or had.updated_at,
+                at=now,
+            )
+            if not (defined.description or defined.examples):
+                raise NothingTellsIt("Give the topic a description or examples.")
+            await self._define(connection, defined)
+        return _stored(defined)
+
+    async def rename_topic(self, workspace: str, name: str, to: str) -> StoredTopic:
+        """Call a topic otherwise; what people said of posts' topics goes with it.
+
+        Posts keep the name that they are tagged with until they are tagged anew. Raises
+        NoSuchTopic and TopicThere.
+        """
+        now = datetime.now(UTC)
+        async with self._database.transaction() as connection:
+            before = await self._topic(connection, workspace, name)
+            if before is None:
+                raise NoSuchTopic(f"There is no topic {name}.")
+            if to == name:
+                return before
+            if await self._topic(connection, workspace, to):
+                raise TopicThere(f"There is a topic {to} already: give this one another name.")
+            names = [it for it in (*before.formerly, name) if it != to]
+            renamed = TopicDefined(
+                workspace=workspace,
+                name=to,
+                description=before.description,
+                examples=before.examples,
+                formerly=tuple(names[-MAX_FORMERLY:]),
+                since=before.since or before.updated_at or _ALWAYS,
+                at=now,
+            )
+            await self._define(connection, renamed)
+            await self._define(connection, _ended(workspace, name, now))
+            await discovered.renamed(connection, workspace, name, to)
+        return _stored(renamed)
 
     async def remove_topic(self, workspace: str, name: str) -> None:
         """Stop tagging a topic, a default one too. Raises NoSuchTopic."""
-        if name not in {topic.name for topic in await self.topics(workspace)}:
-            raise NoSuchTopic(f"There is no topic {name}.")
-        ended = TopicDefined(workspace=workspace, name=name, removed=True, at=datetime.now(UTC))
         async with self._database.transaction() as connection:
-            await topics.save(connection, self._database, ended)
-            await self._outbox.add_definition(connection, ended)
+            if await self._topic(connection, workspace, name) is None:
+                raise NoSuchTopic(f"There is no topic {name}.")
+            await self._define(connection, _ended(workspace, name, datetime.now(UTC)))
+
+    async def _topic(
+        self, connection: AsyncConnection, workspace: str, name: str
+    ) -> StoredTopic | None:
+        there = await topics.current(connection, workspace)
+        return next((it for it in there if it.name == name), None)
+
+    async def _define(self, connection: AsyncConnection, defined: TopicDefined) -> None:
+        await topics.save(connection, self._database, defined)
+        await self._outbox.add_definition(connection, defined)
 
     async def terms(self, workspace: str, section: Section) -> Sequence[StoredTerm]:
         """The workspace's watched products, or its corrections, by name."""
@@ -218,3 +285,18 @@ class Desk:
             return shares(
                 await mentions.between(connection, workspace, day_of(first), day_of(last))
             )
+
+
+def _ended(workspace: str, name: str, at: datetime) -> TopicDefined:
+    return TopicDefined(workspace=workspace, name=name, removed=True, at=at)
+
+
+def _stored(defined: TopicDefined) -> StoredTopic:
+    return StoredTopic(
+        name=defined.name,
+        examples=defined.examples,
+        updated_at=defined.at,
+        description=defined.description,
+        formerly=defined.formerly,
+        since=defined.since,
+    )

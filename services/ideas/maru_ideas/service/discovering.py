@@ -63,6 +63,31 @@ class Discovering:
         held.trim()
         return turns
 
+    async def forget(
+        self, connection: AsyncConnection, held: Held, gone: Sequence[TaggedPost]
+    ) -> None:
+        """Take posts that are gone from topics and from their counts."""
+        shelves: defaultdict[ShelfName, set[UUID]] = defaultdict(set)
+        for tagged in gone:
+            shelves[tagged.post.workspace, tagged.post.product].add(tagged.post.id)
+        poorer = []
+        for name, ids in shelves.items():
+            found = (await self._discovery(connection, held, name)).forget(ids)
+            poorer += [Changed(name, topic, "alive", None) for topic in found]
+        await discoveries.save(connection, self._database, poorer)
+        topics = await discoveries.topics_of(connection, {it.post.id for it in gone})
+        await discoveries.remove(connection, {it.post.id for it in gone})
+        steps: Counter[Day] = Counter()
+        for tagged in gone:
+            if tagged.post.id in topics:
+                steps[_day(topics[tagged.post.id], tagged)] -= 1
+        days = Counter(
+            (it.post.workspace, it.post.product, day_of(written_at(it.post))) for it in gone
+        )
+        less = Counter({day: -posts for day, posts in days.items()})
+        await discoveries.count(connection, self._database, _changes(steps), _changes(less))
+        held.trim()
+
     async def _discovery(
         self, connection: AsyncConnection, held: Held, name: ShelfName
     ) -> Discovery:

@@ -11,7 +11,6 @@ import orjson
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maru_contracts.default_topics import DEFAULT_TOPICS
 from maru_contracts.tags import Mood, TopicDefined
 from maru_ideas.domain import rising
 from maru_ideas.domain.mentions import day_of
@@ -19,6 +18,7 @@ from maru_ideas.domain.summarising import shortened
 from maru_ideas.domain.tally import MOODS
 from maru_ideas.domain.times import date_of
 from maru_ideas.outbox import Outbox
+from maru_ideas.service.desk import TopicThere
 from maru_ideas.store import discovered, topics
 from maru_ideas.store.discovered import Counted, Discovered, Period, Volume
 from maru_ideas.store.topics import StoredTopic
@@ -44,8 +44,8 @@ class NothingToAdopt(Conflict):
     """All posts that spoke of the topic clearly are gone."""
 
 
-class TopicThere(Conflict):
-    """The workspace has a topic of this name already."""
+class AdoptedAlready(Conflict):
+    """The workspace has made a topic of it, which has another name."""
 
 
 @dataclass(frozen=True)
@@ -148,11 +148,18 @@ class Finds:
     async def adopt(self, workspace: str, topic: UUID, name: str | None) -> StoredTopic:
         """Make it a topic of the workspace's own, with its clearest posts as examples.
 
-        Raises NoSuchDiscoveredTopic, NothingToAdopt, Nameless when it has no name and none is
-        given, or TopicThere when the name is taken.
+        One that is adopted stays as it is. Raises NoSuchDiscoveredTopic, NothingToAdopt, Nameless
+        when it has no name and none is given, AdoptedAlready when it was adopted by another name,
+        or TopicThere when the name is taken.
         """
+        now = datetime.now(UTC)
         async with self._database.transaction() as connection:
             stored = await self._stored(connection, workspace, topic)
+            there = {it.name: it for it in await topics.current(connection, workspace)}
+            if stored.adopted_as in there:
+                if name not in {None, stored.adopted_as}:
+                    raise AdoptedAlready(f"It is the topic {stored.adopted_as}: rename that one.")
+                return there[stored.adopted_as]
             if not (name or stored.name):
                 raise Nameless("This topic has no name: give it one.")
             bodies = await discovered.bodies(connection, workspace, stored.samples)
@@ -160,21 +167,22 @@ class Finds:
                 workspace=workspace,
                 name=name or stored.name,
                 examples=_examples([bodies[it] for it in stored.samples if it in bodies]),
-                at=datetime.now(UTC),
+                since=now,
+                at=now,
             )
             if not defined.examples:
                 raise NothingToAdopt("No post is left that speaks of this topic clearly.")
-            if defined.name != stored.adopted_as:
-                await self._refuse_taken(connection, workspace, defined.name)
+            if defined.name in there:
+                raise TopicThere(
+                    f"There is a topic {defined.name} already: give this one another name."
+                )
+            if not await discovered.adopt(
+                connection, workspace, stored.id, defined.name, before=stored.adopted_as
+            ):
+                raise AdoptedAlready("Somebody adopted this topic at the same moment.")
             await topics.save(connection, self._database, defined)
             await self._outbox.add_definition(connection, defined)
-            await discovered.adopt(connection, workspace, stored.id, defined.name)
-        return StoredTopic(defined.name, defined.examples, defined.at)
-
-    async def _refuse_taken(self, connection: AsyncConnection, workspace: str, name: str) -> None:
-        own = {it.name: bool(it.examples) for it in await topics.all_of(connection, workspace)}
-        if own.get(name, name in DEFAULT_TOPICS):
-            raise TopicThere(f"There is a topic {name} already: give this one another name.")
+        return StoredTopic(defined.name, defined.examples, now, since=now)
 
     async def _stored(self, connection: AsyncConnection, workspace: str, topic: UUID) -> Discovered:
         found = await discovered.find(connection, workspace, [topic])

@@ -4,9 +4,10 @@ import asyncio
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from time import perf_counter
 from uuid import UUID
 
@@ -30,9 +31,11 @@ from maru_ideas.domain.tally import Heard, is_public, written_at
 from maru_ideas.domain.times import micros
 from maru_ideas.domain.voices import voice
 from maru_ideas.outbox import Outbox
+from maru_ideas.service.deleting import Deleting
 from maru_ideas.service.discovering import Discovering, Turns
 from maru_ideas.service.index import Held, Index, ShelfName
-from maru_ideas.store import mentions, posts
+from maru_ideas.service.removing import Removing
+from maru_ideas.store import deletions, mentions, posts
 from maru_ideas.store.ideas import Evidence, IdeaStore, Shape, Shown
 from maru_ideas.store.positions import StoredPositions
 from maru_kit.crash import crash_point
@@ -72,6 +75,17 @@ class Touch:
         return "created" if self.founds else "evidence_added"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of posts, or of tombstones, brought about."""
+
+    repeated: int = 0
+    arrived: Sequence[Arrival] = ()
+    touches: Sequence[Touch] = ()
+    turns: Turns = field(default_factory=dict)
+    ended: int = 0
+
+
 class Intake:
     """Takes batches of tagged posts. Running a batch twice is running it once."""
 
@@ -84,6 +98,8 @@ class Intake:
         outbox: Outbox,
         index: Index,
         discovering: Discovering,
+        removing: Removing,
+        deleting: Deleting,
         rules: Rules,
     ) -> None:
         self._database = database
@@ -92,6 +108,8 @@ class Intake:
         self._outbox = outbox
         self._index = index
         self._discovering = discovering
+        self._removing = removing
+        self._deleting = deleting
         self.rules = rules
 
     async def take(self, batch: Batch[TaggedPost]) -> None:
@@ -103,16 +121,55 @@ class Intake:
                 await self._positions.advance(
                     connection, batch.topic, batch.partition, start=batch.start, next=batch.next
                 )
-                arrived, touches, turns = await self._absorb(connection, held, batch.messages)
+                outcomes = await self._take(connection, held, batch.messages)
                 crash_point("before_commit")
         crash_point("after_db_before_kafka_commit")
-        _measure(batch.messages, touches, arrived)
-        _measure_discovery(turns)
+        for outcome in outcomes:
+            _measure(outcome)
+
+    async def _take(
+        self, connection: AsyncConnection, held: Held, messages: Sequence[TaggedPost]
+    ) -> list["Outcome"]:
+        """Take posts and tombstones in the order of the log, whatever the batches."""
+        outcomes = []
+        for deleted, run in groupby(messages, key=lambda it: it.post.deleted):
+            tagged = list(run)
+            if deleted:
+                ended = await self._deleting.end(connection, held, tagged)
+                outcomes.append(Outcome(ended=ended))
+            else:
+                outcomes.append(await self._absorb(connection, held, tagged))
+        return outcomes
 
     async def _absorb(
         self, connection: AsyncConnection, held: Held, messages: Sequence[TaggedPost]
-    ) -> tuple[list[Arrival], list[Touch], Turns]:
+    ) -> "Outcome":
         arrived = await self._news(connection, messages)
+        revised = {it.tagged.post.id for it in arrived if it.before is not None}
+        backing = await self._store.evidence_of(connection, revised)
+        touches: list[Touch] = []
+        for leaves, run in groupby(arrived, key=lambda it: self._leaves(it, backing)):
+            if leaves:
+                for arrival in run:
+                    touches += await self._leave(connection, held, arrival)
+            else:
+                touches += await self._join(connection, held, list(run))
+        turns = await self._discovering.absorb(connection, held, arrived)
+        # Last, as other partitions' writers wait for these rows until the transaction ends.
+        await mentions.add(connection, self._database, changes(arrived))
+        return Outcome(len(messages) - len(arrived), arrived, touches, turns)
+
+    def _leaves(self, arrival: Arrival, backing: Mapping[UUID, Evidence]) -> bool:
+        """Whether a post that may be evidence asks for nothing any more, or is somebody else's."""
+        before, tagged = arrival.before, arrival.tagged
+        if before is None or not (tagged.post.id in backing or self.asks(before)):
+            return False
+        return not self.asks(tagged) or voice(tagged.post) != voice(before.post)
+
+    async def _join(
+        self, connection: AsyncConnection, held: Held, arrived: Sequence[Arrival]
+    ) -> list[Touch]:
+        """Put posts behind ideas, and count those that are there as what they say now."""
         revised = {it.tagged.post.id for it in arrived if it.before is not None}
         backing = await self._store.evidence_of(connection, revised)
         touches = await self._match(connection, held, arrived, backing)
@@ -122,16 +179,38 @@ class Intake:
             connection, [_evidence(it) for it in touches if not it.before]
         )
         await self._apply(connection, touches)
-        turns = await self._discovering.absorb(connection, held, arrived)
-        # Last, as other partitions' writers wait for these rows until the transaction ends.
-        await mentions.add(connection, self._database, changes(arrived))
-        return arrived, touches, turns
+        return touches
+
+    async def _leave(
+        self, connection: AsyncConnection, held: Held, arrival: Arrival
+    ) -> list[Touch]:
+        """Take an edited post from behind its idea; one of another voice comes back as its own."""
+        before, tagged = arrival.before, arrival.tagged
+        behind = (await self._store.evidence_of(connection, [tagged.post.id])).get(tagged.post.id)
+        if before is None or behind is None:
+            return await self._join(connection, held, [arrival])
+        await posts.replace(connection, [tagged])
+        await self._removing.remove(
+            connection,
+            before,
+            behind,
+            by=rules.MATCHER,
+            at=tagged.post.collected_at,
+            wordless=True,
+        )
+        if not self.asks(tagged):
+            return []
+        touch = Touch(behind.idea_id, tagged, behind.similarity)
+        await self._store.add_evidence(connection, [_evidence(touch)])
+        await self._apply(connection, [touch])
+        return [touch]
 
     async def _news(
         self, connection: AsyncConnection, messages: Sequence[TaggedPost]
     ) -> list[Arrival]:
         known = await posts.known(connection, {tagged.post.id for tagged in messages})
-        new = news(messages, known)
+        gone = await deletions.known(connection, {it.post.id for it in messages} - known.keys())
+        new = news([it for it in messages if it.post.id not in gone], known)
         stored = await posts.stored(connection, {it.post.id for it in new} & known.keys())
         words = {post: kept.correction for post, kept in stored.items()}
         return arrivals([still_corrected(it, words.get(it.post.id)) for it in new], stored)
@@ -237,6 +316,7 @@ class Intake:
         new_voices = await self._store.add_voices(connection, _spoken(touches))
         shown: dict[UUID, Shown] = {}
         changes: list[IdeaChanged] = []
+        quoted: list[UUID | None] = []
         for touch in touches:
             state = self._touched(states.get(touch.idea) or _founded(touch), touch, new_voices)
             states[touch.idea] = state
@@ -245,10 +325,11 @@ class Intake:
             post = touch.tagged.post
             when = at or post.collected_at
             changes.append(rules.change(whole, touch.kind, at=when, actor=by, post=post.id))
+            quoted.append(rules.words(state).post)
         final = [self._with_public(one) for one in shown.values()]
         await self._store.save(connection, final)
         await self._count(connection, final, founded | were_empty, were_public)
-        await self._outbox.add_changes(connection, changes)
+        await self._outbox.add_changes(connection, changes, quoted)
 
     def _touched(self, state: Backed, touch: Touch, new_voices: set[Spoken]) -> Backed:
         if touch.before is not None:
@@ -347,11 +428,9 @@ def _latest(tagged: Iterable[TaggedPost]) -> list[TaggedPost]:
     return list({one.post.id: one for one in tagged}.values())
 
 
-def _measure(
-    messages: Sequence[TaggedPost], touches: Sequence[Touch], arrived: Sequence[Arrival]
-) -> None:
+def _measure(outcome: Outcome) -> None:
     now = datetime.now(UTC)
-    for touch in touches:
+    for touch in outcome.touches:
         if touch.before is not None:
             metrics.EVIDENCE_CHANGED.inc()
             continue
@@ -360,8 +439,10 @@ def _measure(
         post = touch.tagged.post
         metrics.POST_TO_IDEA.observe(max(0.0, (now - post.created_at).total_seconds()))
         metrics.COLLECTED_TO_IDEA.observe(max(0.0, (now - post.collected_at).total_seconds()))
-    metrics.SPAM_POSTS.inc(sum(rules.is_spam(it.tagged) for it in arrived))
-    metrics.POSTS_REPEATED.inc(len(messages) - len(arrived))
+    metrics.SPAM_POSTS.inc(sum(rules.is_spam(it.tagged) for it in outcome.arrived))
+    metrics.POSTS_REPEATED.inc(outcome.repeated)
+    metrics.POSTS_DELETED.inc(outcome.ended)
+    _measure_discovery(outcome.turns)
 
 
 def _measure_discovery(turns: Turns) -> None:

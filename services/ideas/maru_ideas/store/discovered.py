@@ -194,9 +194,23 @@ async def dismiss(
     await connection.execute(_one(workspace, topic).values(dismissed=dismissed))
 
 
-async def adopt(connection: AsyncConnection, workspace: str, topic: UUID, name: str) -> None:
-    """Remember which of its own topics the workspace made of it."""
-    await connection.execute(_one(workspace, topic).values(adopted_as=name))
+async def adopt(
+    connection: AsyncConnection, workspace: str, topic: UUID, name: str, *, before: str | None
+) -> bool:
+    """Remember which of its own topics the workspace made of it; `before` is what it was till now.
+
+    False if somebody else adopted it meanwhile.
+    """
+    mine = _one(workspace, topic).where(discovered_topics.c.adopted_as.is_not_distinct_from(before))
+    return (await connection.execute(mine.values(adopted_as=name))).rowcount == 1
+
+
+async def renamed(connection: AsyncConnection, workspace: str, name: str, to: str) -> None:
+    """Remember that a topic which the workspace adopted is called otherwise."""
+    adopted = update(discovered_topics).where(
+        discovered_topics.c.workspace == workspace, discovered_topics.c.adopted_as == name
+    )
+    await connection.execute(adopted.values(adopted_as=to))
 
 
 def _one(workspace: str, topic: UUID) -> Update:

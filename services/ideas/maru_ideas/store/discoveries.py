@@ -218,6 +218,12 @@ async def place(connection: AsyncConnection, placed: Sequence[Found]) -> None:
         await connection.execute(insert(discovered_posts), rows)
 
 
+async def remove(connection: AsyncConnection, ids: Collection[UUID]) -> None:
+    """Let posts be in no topic, and wait for none."""
+    await connection.execute(delete(discovered_posts).where(discovered_posts.c.post_id.in_(ids)))
+    await connection.execute(delete(waiting_posts).where(waiting_posts.c.post_id.in_(ids)))
+
+
 async def count(
     connection: AsyncConnection,
     database: Database,

@@ -100,7 +100,7 @@ class FeedConnector:
         }
         known = {**page.cursor, **validators, **_offered(fetched)}
         push = self._push(known, fetched.url)
-        yield Page(page.rows, known, max(hints, default=None), push=push)
+        yield Page(page.rows, known, max(hints, default=None), page.deleted, push)
 
     async def _from_file(self, cursor: Cursor) -> Page:
         path = self.tools.file(unquote(urlsplit(self.settings.url).path))
@@ -139,7 +139,8 @@ async def _page(body: bytes, cursor: Cursor, *, url: str, content_type: str) -> 
     kept = sorted(document.untrusted_ids)[:_MAX_UNTRUSTED]
     offered = {"hubs": document.hubs, "topic": document.topic}
     known = {name: value for name, value in offered.items() if value}
-    return Page(document.rows, {"body": mark, "untrusted": kept, **known}, document.ttl)
+    cursor = {"body": mark, "untrusted": kept, **known}
+    return Page(document.rows, cursor, document.ttl, document.deleted)
 
 
 def _offered(fetched: Fetched) -> dict[str, object]:

@@ -107,7 +107,7 @@ class _Reading:
         if self._cursor.get("whole") == mark:
             return None
         document = documents.parse(body, format=format)
-        return Page(rows=document.rows, cursor={"whole": mark})
+        return Page(rows=document.rows, cursor={"whole": mark}, deleted=document.deleted)
 
     def _rows(
         self, stream: BinaryIO, head: bytes, format: Format

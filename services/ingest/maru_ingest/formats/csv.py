@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from maru_ingest.formats import encodings
-from maru_ingest.formats.fields import BadField, post_from
+from maru_ingest.formats.fields import BadField, deletion_from, post_from
 from maru_ingest.formats.lines import MAX_LINE, WIDE, Line
 from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, Row
 
@@ -64,7 +64,8 @@ def _post(values: list[str], columns: Sequence[str], source: "_Source") -> Row |
         raise BadField(f"{len(values)} values for {len(columns)} columns")
     first = source.first
     named = dict(zip(columns, values, strict=False))
-    return post_from(named, line=first.number, offset=first.start)
+    place = {"line": first.number, "offset": first.start}
+    return deletion_from(named, **place) or post_from(named, **place)
 
 
 class _Source:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from maru_contracts.posts import Channel
 from maru_ingest.formats import dates, links, text
-from maru_ingest.formats.parsed import Attachment, ParsedPost
+from maru_ingest.formats.parsed import Attachment, Deletion, ParsedPost
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "native_id", "post_id", "review_id", "comment_id", "message_id", "guid", "uid",
@@ -37,6 +37,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "views": ("views", "view_count", "impressions", "impression_count", "조회수"),
     "media": ("media", "attachments", "images"),
     "metrics": ("metrics", "public_metrics"),
+    "deleted": ("deleted", "is_deleted"),
 }  # fmt: skip
 """Meaning to field names, the likeliest first; case, spaces and dashes do not matter."""
 
@@ -52,6 +53,7 @@ _MAX_TRANSCRIPT = 5_000  # ten of them and the longest text still fit into one r
 _HANDLE = ("handle", "username", "screen_name", "acct", "login", "name", "display_name", "id")
 _SHOWN_NAME = ("display_name", "name", "username")
 _KINDS = {"image", "audio", "video", "file"}
+_YES = {"true", "yes", "1"}
 _CHANNELS = {channel.value: channel for channel in Channel}
 
 
@@ -70,11 +72,27 @@ def post_from(row: Mapping[str, object], *, line: int = 0, offset: int = 0) -> P
     if not body and not title:
         raise BadField(_no_text(row))
     post = ParsedPost(native_id=bounded_id(_string(found, "id")), text=body, title=title)
-    post.truncated, post.line, post.offset = cut, line, offset
+    post.truncated, post.line, post.offset, post.is_row = cut, line, offset, True
     _add_author(post, found)
     _add_where_and_when(post, found)
     _add_reach(post, found)
     return post
+
+
+def deletion_from(row: Mapping[str, object], *, line: int = 0, offset: int = 0) -> Deletion | None:
+    """Return the end of the post that `row` names if its field `deleted` is true, else None.
+
+    Raises BadField when it names none.
+    """
+    if not _may_be_deleted(tuple(row)):
+        return None
+    found = _present(row)
+    if str(found.get("deleted", "")).strip().lower() not in _YES:
+        return None
+    native_id = bounded_id(_string(found, "id"))
+    if not native_id:
+        raise BadField("a deletion without an id: it does not say which post is gone")
+    return Deletion((native_id,), line=line, offset=offset)
 
 
 def _no_text(row: Mapping[str, object]) -> str:
@@ -111,6 +129,11 @@ def _plan(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
             place, meaning = _MEANING[plain]
             ranked.append((place, meaning, name))
     return tuple((meaning, name) for _, meaning, name in sorted(ranked))
+
+
+@lru_cache(maxsize=512)
+def _may_be_deleted(names: tuple[str, ...]) -> bool:
+    return any(meaning == "deleted" for meaning, _ in _plan(names))
 
 
 def _present(row: Mapping[str, object]) -> dict[str, object]:

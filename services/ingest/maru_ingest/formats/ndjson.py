@@ -3,17 +3,25 @@
 import codecs
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import orjson
 
 from maru_ingest.formats import payloads
-from maru_ingest.formats.fields import BadField, post_from
+from maru_ingest.formats.fields import BadField, deletion_from, post_from
 from maru_ingest.formats.lines import Line
-from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import (
+    MAX_ORIGINAL,
+    BadRow,
+    Deletion,
+    ParsedPost,
+    Row,
+    Unreadable,
+)
 
 
 def parse(lines: Iterable[Line]) -> Iterator[Row]:
-    """Yield a post, or the reason why there is none, for every line that is not blank."""
+    """Yield a post, its end, or the reason why there is neither, for every line but blank ones."""
     for line in lines:
         if line.reason or not line.data.isspace():
             yield row(line)
@@ -27,19 +35,29 @@ def row(line: Line) -> Row:
     value: dict[str, object] = {}
     try:
         value = _object(data)
-        return post_from(value, line=line.number, offset=line.start)
+        gone = deletion_from(value, line=line.number, offset=line.start)
+        return _gone(gone, value) if gone else post_from(value, line=line.number, offset=line.start)
     except BadField as error:
         found = _in_answer(value)
         if isinstance(found, str):
             return BadRow(line.number, found or str(error), line.data[:MAX_ORIGINAL])
+        if isinstance(found, tuple):
+            return Deletion(found, line.number, line.start)
         found.line, found.offset = line.number, line.start
         return found
 
 
-def _in_answer(value: dict[str, object]) -> ParsedPost | str:
+def _gone(deletion: Deletion, value: dict[str, object]) -> Deletion:
+    """Return a deletion with the names of the platform whose object it is, if it is one's."""
+    found = _in_answer(value)
+    return replace(deletion, native_ids=found) if isinstance(found, tuple) else deletion
+
+
+def _in_answer(value: dict[str, object]) -> ParsedPost | tuple[str, ...] | str:
     """Return the one post of a platform's event, for their streams are kept as lines, too.
 
-    Else the reason why it has none, empty where no platform knows it.
+    Else the posts that the event says are gone, or the reason why it has neither, empty where no
+    platform knows it.
     """
     try:
         found = payloads.find(value) if value else None
@@ -49,6 +67,8 @@ def _in_answer(value: dict[str, object]) -> ParsedPost | str:
         return ""
     if len(found.rows) == 1 and isinstance(found.rows[0], ParsedPost):
         return found.rows[0]
+    if found.deleted and not found.rows:
+        return found.deleted
     return "several posts on one line" if found.rows else "a platform's event that brings no post"
 
 

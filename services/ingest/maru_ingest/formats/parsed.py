@@ -1,4 +1,4 @@
-"""What every format yields: a post in the words of no platform, or a row that is none."""
+"""What every format yields: a post in the words of no platform, its end, or a row that is none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,8 @@ class ParsedPost:
 
     `native_id` is empty where the source names none; `line` and `offset` say where a row began
     (0 in a feed). A feed's post may have no words at all. `edited_at` is the source's own time
-    of the last edit.
+    of the last edit. `is_row` says that a row of somebody's own gave the id, which may be a name
+    within that source only.
     """
 
     native_id: str
@@ -50,6 +51,7 @@ class ParsedPost:
     media: tuple[Attachment, ...] = ()
     metrics: dict[str, int] = field(default_factory=dict)
     truncated: bool = False
+    is_row: bool = False
     line: int = 0
     offset: int = 0
 
@@ -63,7 +65,16 @@ class BadRow:
     original: bytes = b""
 
 
-Row = ParsedPost | BadRow
+@dataclass(slots=True, frozen=True)
+class Deletion:
+    """A row that says of posts, by their native ids, that they are gone."""
+
+    native_ids: tuple[str, ...]
+    line: int = 0
+    offset: int = 0
+
+
+Row = ParsedPost | BadRow | Deletion
 
 
 @dataclass(slots=True, frozen=True)

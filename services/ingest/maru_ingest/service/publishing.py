@@ -13,14 +13,16 @@ reader is idempotent) or were edited meanwhile (the next revision).
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from maru_contracts.topics import POSTS_COLLECTED
 from maru_ingest import domain
-from maru_ingest.domain import Decision, Named, Origin
-from maru_ingest.formats.parsed import BadRow, ParsedPost, Row
+from maru_ingest.domain import Decision, Gone, Named, Origin, Removal, Seen
+from maru_ingest.formats.parsed import BadRow, Deletion, ParsedPost, Row
 from maru_ingest.metrics import POSTS
 from maru_ingest.store import history, sources
 from maru_ingest.store.sources import Counts
@@ -43,6 +45,20 @@ _REJECT_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True)
+class _News:
+    """What is to be published, and the announcement's number if there is anything.
+
+    `products` are those of other sources that own posts which end.
+    """
+
+    decisions: Sequence[Decision] = ()
+    removals: Sequence[Removal] = ()
+    products: Mapping[str, str] = field(default_factory=dict)
+    duplicates: int = 0
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Publisher:
     """What publishing needs of the world."""
 
@@ -54,24 +70,28 @@ class Publisher:
         origin: Origin,
         rows: Iterable[Row],
         *,
+        deleted: Iterable[str] = (),
         cursor: Mapping[str, Any] | None = None,
         delivery: str | None = None,
     ) -> Counts:
         """Publish the posts among `rows`, put the others into the dead letters, save progress.
 
-        The cursor (and the id of a webhook's delivery) is stored with the last batch, after the
-        log has acknowledged everything. Raises Unavailable when log or database do not answer;
-        publishing the same rows again is then safe.
+        Posts that are gone, by their native ids in `deleted` or in rows, end after all others. The
+        cursor (and the id of a webhook's delivery) is stored with the last batch, after the log has
+        acknowledged everything. Raises Unavailable when log or database do not answer; publishing
+        the same rows again is then safe.
         """
         checked = [domain.as_row(row) if isinstance(row, ParsedPost) else row for row in rows]
         posts = [domain.name_post(origin, row) for row in checked if isinstance(row, ParsedPost)]
         bad = [row for row in checked if isinstance(row, BadRow)]
+        ends = [name for row in checked if isinstance(row, Deletion) for name in row.native_ids]
+        gone = [domain.name_gone(origin, name) for name in (*ends, *deleted)]
         total = Counts()
         for start in range(0, len(posts) - BATCH, BATCH):
             total += await self.publish_named(origin, posts[start : start + BATCH])
         rest = posts[(max(len(posts) - 1, 0) // BATCH) * BATCH :]
         return total + await self.publish_named(
-            origin, rest, bad=bad, cursor=cursor, delivery=delivery
+            origin, rest, gone=gone, bad=bad, cursor=cursor, delivery=delivery
         )
 
     async def publish_named(
@@ -79,6 +99,7 @@ class Publisher:
         origin: Origin,
         posts: Sequence[Named],
         *,
+        gone: Sequence[Gone] = (),
         bad: Sequence[BadRow] = (),
         cursor: Mapping[str, Any] | None = None,
         delivery: str | None = None,
@@ -86,14 +107,16 @@ class Publisher:
     ) -> Counts:
         """Publish one batch of posts that have their ids; `rejected` more were dealt with."""
         now = domain.utc_now()
-        decisions, duplicates, announcement = await self._announce(origin, posts, now)
-        await self._append(origin, decisions, now)
-        news = await self._bury(origin, bad, now)
+        news = await self._announce(origin, posts, gone, now)
+        await self._append(origin, news, now)
+        letters = await self._bury(origin, bad, now)
         crash_point("after_produce_before_cursor")
-        counts = Counts(len(decisions), duplicates, len(news) + rejected)
+        counts = Counts(
+            len(news.decisions), news.duplicates, len(letters) + rejected, len(news.removals)
+        )
         async with self.database.transaction() as connection:
-            if announcement is not None:
-                await history.acknowledge(connection, announcement)
+            if news.number is not None:
+                await history.acknowledge(connection, news.number)
             if cursor is not None or counts != Counts():
                 await sources.save_progress(
                     connection,
@@ -103,7 +126,7 @@ class Publisher:
                     cursor=cursor,
                     generation=origin.generation,
                 )
-            await history.add_rejects(connection, origin.source_id, news, now=now)
+            await history.add_rejects(connection, origin.source_id, letters, now=now)
             if delivery is not None:
                 await history.add_delivery(connection, origin.source_id, delivery, now=now)
         crash_point("after_cursor")
@@ -111,29 +134,83 @@ class Publisher:
         return counts
 
     async def _announce(
-        self, origin: Origin, posts: Sequence[Named], now: datetime
-    ) -> tuple[list[Decision], int, int | None]:
-        """Decide and write down.
-
-        Returns what is to be published, the number of duplicates, and the announcement's number
-        when there is something to publish.
-        """
-        if not posts:
-            return [], 0, None
-        latest = domain.latest(posts)
+        self, origin: Origin, posts: Sequence[Named], gone: Sequence[Gone], now: datetime
+    ) -> "_News":
+        """Decide and write down. What ends in this batch is not published in it."""
+        if not posts and not gone:
+            return _News()
+        ends = {one.id: one for one in gone}
+        latest: Sequence[Named] = [one for one in domain.latest(posts) if one.id not in ends]
+        number = history.new_announcement()
         async with self.database.transaction() as connection:
-            number, known = await history.announce(connection, origin, latest, now=now)
+            latest, known = await self._known(connection, origin, latest, number, now)
             decisions = domain.decide(origin, latest, known, now=now)
-            if decisions:
-                await history.keep(connection, number, decisions)
-        return decisions, len(posts) - len(decisions), number if decisions else None
+            removals, products = await self._end(connection, origin, ends, number, now)
+            if decisions or removals:
+                await history.keep(connection, number, [*decisions, *removals])
+        told = [removal for removal in removals if removal.seen.fingerprint]
+        return _News(
+            decisions=decisions,
+            removals=told,
+            products=products,
+            duplicates=len(posts) - len(decisions),
+            number=number if decisions or removals else None,
+        )
 
-    async def _append(self, origin: Origin, decisions: Sequence[Decision], now: datetime) -> None:
-        if decisions:
-            key = f"{origin.workspace}/{origin.product}".encode()
-            records = [
-                Outgoing(key, domain.wire(origin, one, now=now), _SCHEMA) for one in decisions
-            ]
+    async def _known(
+        self,
+        connection: AsyncConnection,
+        origin: Origin,
+        posts: Sequence[Named],
+        number: int,
+        now: datetime,
+    ) -> tuple[Sequence[Named], Mapping[str, Seen]]:
+        """Return the posts under their final names, and what is known of them."""
+        known = await history.announce(connection, origin, posts, number=number, now=now)
+        names = {
+            one.id: domain.apart(origin, one)
+            for one in posts
+            if domain.is_anothers(origin, one, known.get(one.id))
+        }
+        if names:
+            apart = names.values()
+            known |= await history.announce(connection, origin, apart, number=number, now=now)
+        return [names.get(one.id, one) for one in posts], known
+
+    async def _end(
+        self,
+        connection: AsyncConnection,
+        origin: Origin,
+        ends: Mapping[str, Gone],
+        number: int,
+        now: datetime,
+    ) -> tuple[list[Removal], Mapping[str, str]]:
+        """Return which posts end, and the products of sources that own some of them."""
+        if not ends:
+            return [], {}
+        apart = {one.id: domain.apart_gone(origin, one) for one in ends.values()}
+        there = await history.there(connection, [one.id for one in apart.values()])
+        gone = [apart[one.id] if apart[one.id].id in there else one for one in ends.values()]
+        known = await history.announce_gone(connection, origin, gone, number=number, now=now)
+        removals = domain.remove(origin, gone, known, now=now)
+        owners = {it.was.owner for it in removals if it.was.owner}
+        return removals, await sources.products(connection, owners - {origin.source_id})
+
+    async def _append(self, origin: Origin, news: "_News", now: datetime) -> None:
+        records = [
+            Outgoing(
+                f"{origin.workspace}/{origin.product}".encode(),
+                domain.wire(origin, one, now=now),
+                _SCHEMA,
+            )
+            for one in news.decisions
+        ]
+        for one in news.removals:
+            # In the partition that has the post, so that nobody reads its end before it.
+            product = news.products.get(one.was.owner or "", origin.product)
+            key = f"{origin.workspace}/{product}".encode()
+            records.append(Outgoing(key, domain.tombstone(origin, product, one, now=now), _SCHEMA))
+        if records:
             await self.bus.append(POSTS_COLLECTED.name, records)
 
     async def _bury(self, origin: Origin, bad: Sequence[BadRow], now: datetime) -> list[str]:
@@ -176,3 +253,4 @@ def _count(kind: str, counts: Counts) -> None:
     POSTS.labels(kind, "published").inc(counts.published)
     POSTS.labels(kind, "duplicate").inc(counts.duplicates)
     POSTS.labels(kind, "rejected").inc(counts.rejected)
+    POSTS.labels(kind, "deleted").inc(counts.deleted)

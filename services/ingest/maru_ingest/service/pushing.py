@@ -30,6 +30,7 @@ from maru_ingest.store.sources import Counts, Source
 from maru_ingest.store.subscriptions import Subscription
 from maru_kit.errors import Gone, NotFound, Unavailable
 from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
+from maru_kit.vault import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +72,7 @@ class Pushing:
 
     publisher: Publisher
     outbound: Outbound
+    vault: Vault
     public_url: str = ""
     dice: random.Random = field(default_factory=random.Random)
 
@@ -87,7 +89,7 @@ class Pushing:
             return
         async with self.publisher.database.transaction() as connection:
             now = domain.utc_now()
-            current = await sources.source_by_id(connection, source.id)
+            current = await sources.source_by_id(connection, source.id, self.vault)
             if current is None or current.state == "paused":
                 return
             if current.generation != source.generation:  # people changed what it follows
@@ -141,11 +143,11 @@ class Pushing:
         """
         async with self.publisher.database.reading() as connection:
             known = await subscriptions.by_token(connection, source_id, token)
-            source = await sources.source_by_id(connection, source_id)
+            source = await sources.source_by_id(connection, source_id, self.vault)
         is_wanted = known is not None and known.state != "leaving"
         if not is_wanted or known is None or source is None or source.state == "paused":
             raise Gone("Nothing is to be sent here any more.")
-        if not is_signed(body, signature, known.secret):
+        if not is_signed(body, signature, self._secret(known)):
             PUSHES.labels("forged").inc()
             log.warning("push.forged", source_id=source_id)
             return Counts()
@@ -205,9 +207,14 @@ class Pushing:
             hubs=hubs,
             topic=push.topic,
             url=push.url,
-            secret=secrets.token_urlsafe(_SECRET_BYTES),
+            secret=self.vault.seal(
+                secrets.token_urlsafe(_SECRET_BYTES), subscriptions.secret_place(token)
+            ),
             next_at=now,
         )
+
+    def _secret(self, known: Subscription) -> str:
+        return self.vault.open(known.secret, subscriptions.secret_place(known.token))
 
     def _callback(self, source_id: str, token: str) -> str:
         return f"{self.public_url.rstrip('/')}/hooks/{source_id}/websub/{token}"
@@ -215,7 +222,9 @@ class Pushing:
     async def _published(self, source: Source, document: Document) -> Counts:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                return await self.publisher.publish(source.origin(), document.rows)
+                return await self.publisher.publish(
+                    source.origin(), document.rows, deleted=document.deleted
+                )
         except TimeoutError as error:
             raise Unavailable("The log does not acknowledge in time.") from error
 
@@ -264,7 +273,7 @@ class Pushing:
         mode: Mode = "unsubscribe" if asked.state == "leaving" else "subscribe"
         form = {"hub.mode": mode, "hub.topic": asked.topic, "hub.callback": asked.callback}
         if mode == "subscribe":
-            form["hub.secret"] = asked.secret
+            form["hub.secret"] = self._secret(asked)
             form["hub.lease_seconds"] = str(int(domain.ASKED_LEASE.total_seconds()))
         hub, ends = asked.hub, time.monotonic() + _DEADLINE
         try:
@@ -304,7 +313,7 @@ class Pushing:
                 async with self.publisher.database.transaction() as connection:
                     await subscriptions.forget(connection, asked.token)
             return
-        reason = str(error).replace(asked.token, "…").replace(asked.secret, "…")
+        reason = str(error).replace(asked.token, "…").replace(self._secret(asked), "…")
         now = domain.utc_now()
         is_last = asked.failures % len(asked.hubs) == 0
         ends = error.for_good and is_last and asked.state != "active"

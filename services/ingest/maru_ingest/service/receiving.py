@@ -14,6 +14,7 @@ from maru_ingest.service.publishing import Publisher
 from maru_ingest.store import history, sources
 from maru_ingest.store.sources import Counts, Source
 from maru_kit.errors import BadRequest, NotFound, Unauthorized, Unavailable
+from maru_kit.vault import Vault
 
 _PAUSED_SECONDS = 300.0
 _MAX_DELIVERY_ID = 300
@@ -25,6 +26,7 @@ class Receiver:
     """Takes webhooks for sources whose posts are pushed to us."""
 
     publisher: Publisher
+    vault: Vault
 
     async def receive(self, source_id: str, headers: dict[str, str], body: bytes) -> Counts:
         """Publish the posts of one signed message (Standard Webhooks) and count them.
@@ -53,7 +55,7 @@ class Receiver:
 
     async def _source(self, source_id: str) -> Source:
         async with self.publisher.database.reading() as connection:
-            source = await sources.source_by_id(connection, source_id)
+            source = await sources.source_by_id(connection, source_id, self.vault)
         if source is None or source.secret is None:
             raise NotFound("There is no webhook at this address.")
         return source

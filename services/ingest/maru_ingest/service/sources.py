@@ -20,10 +20,12 @@ from maru_ingest.store.sources import Day, Source
 from maru_ingest.store.subscriptions import Subscription
 from maru_kit.database import Database
 from maru_kit.errors import Conflict, NotFound, Unprocessable
+from maru_kit.vault import Vault
 
 _SECRET_BYTES = 32
 _HIDDEN = "**********"
 _DAYS_SHOWN = 7
+_SEALED_TOGETHER = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,23 @@ class Sources:
 
     database: Database
     kinds: Mapping[str, ConnectorKind]
+    vault: Vault
+
+    async def seal(self) -> int:
+        """Seal what is stored in the clear or under an older key; return how many rows.
+
+        Can be cut off and begun again. Raises ConfigError when a key is missing.
+        """
+        count = 0
+        while True:
+            async with self.database.transaction() as connection:
+                done = await sources.seal_again(connection, self.vault, limit=_SEALED_TOGETHER)
+                done += await subscriptions.seal_again(
+                    connection, self.vault, limit=_SEALED_TOGETHER
+                )
+            if not done:
+                return count
+            count += done
 
     async def add(self, wanted: NewSource) -> Source:
         """Store a new source, which is due at once.
@@ -82,7 +101,7 @@ class Sources:
         source = self._new(wanted)
         try:
             async with self.database.transaction() as connection:
-                await sources.add_source(connection, source)
+                await sources.add_source(connection, source, self.vault)
         except IntegrityError as error:
             raise Conflict(f"There is a {wanted.kind} source called {wanted.name!r}.") from error
         return source
@@ -90,7 +109,9 @@ class Sources:
     async def find(self, workspace: str, source_id: str) -> Source:
         """Return a workspace's source. Raises NotFound."""
         async with self.database.reading() as connection:
-            source = await sources.source_by_id(connection, source_id, workspace=workspace)
+            source = await sources.source_by_id(
+                connection, source_id, self.vault, workspace=workspace
+            )
         return _found(source, source_id)
 
     async def page(
@@ -98,7 +119,9 @@ class Sources:
     ) -> Sequence[Source]:
         """Return a workspace's sources, oldest first."""
         async with self.database.reading() as connection:
-            return await sources.sources_of(connection, workspace, after=after, limit=limit)
+            return await sources.sources_of(
+                connection, workspace, self.vault, after=after, limit=limit
+            )
 
     async def standing(self, ids: Collection[str]) -> Standing:
         """Return what else is known of these sources, of the last seven days."""
@@ -118,25 +141,33 @@ class Sources:
         """
         try:
             async with self.database.transaction() as connection:
-                found = await sources.source_by_id(connection, source_id, workspace=workspace)
+                found = await sources.source_by_id(
+                    connection, source_id, self.vault, workspace=workspace
+                )
                 was = _found(found, source_id)
                 changed = self._changed(was, wanted)
                 due = domain.utc_now() if was.next_poll_at is not None else None
-                await sources.change_source(connection, changed, next_poll_at=due)
+                await sources.change_source(connection, changed, self.vault, next_poll_at=due)
                 if changed.cursor != was.cursor:
                     await subscriptions.leave(connection, source_id, now=domain.utc_now())
-                return _found(await sources.source_by_id(connection, source_id), source_id)
+                return _found(
+                    await sources.source_by_id(connection, source_id, self.vault), source_id
+                )
         except IntegrityError as error:
             raise Conflict(f"There is another source called {wanted.name!r}.") from error
 
     async def reset(self, workspace: str, source_id: str) -> Source:
         """Have a source begin anew; what it brings again is known. Raises NotFound."""
         async with self.database.transaction() as connection:
-            found = await sources.source_by_id(connection, source_id, workspace=workspace)
+            found = await sources.source_by_id(
+                connection, source_id, self.vault, workspace=workspace
+            )
             was = _found(found, source_id)
             due = domain.utc_now() if was.next_poll_at is not None else None
-            await sources.change_source(connection, replace(was, cursor={}), next_poll_at=due)
-            return _found(await sources.source_by_id(connection, source_id), source_id)
+            await sources.change_source(
+                connection, replace(was, cursor={}), self.vault, next_poll_at=due
+            )
+            return _found(await sources.source_by_id(connection, source_id, self.vault), source_id)
 
     async def look_back(
         self, workspace: str, source_id: str, since: datetime, until: datetime
@@ -153,7 +184,9 @@ class Sources:
             )
         wanted = Backfill(source_id, since, min(until, now), asked_at=now, next_at=now)
         async with self.database.transaction() as connection:
-            found = await sources.source_by_id(connection, source_id, workspace=workspace)
+            found = await sources.source_by_id(
+                connection, source_id, self.vault, workspace=workspace
+            )
             source = _found(found, source_id)
             kind = self.kinds.get(source.kind)
             if kind is None or Capability.BACKFILL not in kind.capabilities:
@@ -164,14 +197,18 @@ class Sources:
     async def stop_looking_back(self, workspace: str, source_id: str) -> None:
         """Give a look back up; what it brought stays. Raises NotFound."""
         async with self.database.transaction() as connection:
-            found = await sources.source_by_id(connection, source_id, workspace=workspace)
+            found = await sources.source_by_id(
+                connection, source_id, self.vault, workspace=workspace
+            )
             if not await backfills.cancel(connection, _found(found, source_id).id):
                 raise NotFound("This source has not looked back.")
 
     async def remove(self, workspace: str, source_id: str) -> None:
         """Forget a source; what it brought stays. Raises NotFound."""
         async with self.database.transaction() as connection:
-            found = await sources.source_by_id(connection, source_id, workspace=workspace)
+            found = await sources.source_by_id(
+                connection, source_id, self.vault, workspace=workspace
+            )
             await sources.remove_source(connection, _found(found, source_id).id)
             await subscriptions.leave(connection, source_id, now=domain.utc_now())
 
@@ -187,7 +224,9 @@ class Sources:
         self, workspace: str, source_id: str, state: domain.State, *, due: datetime | None
     ) -> Source:
         async with self.database.transaction() as connection:
-            found = await sources.source_by_id(connection, source_id, workspace=workspace)
+            found = await sources.source_by_id(
+                connection, source_id, self.vault, workspace=workspace
+            )
             kind = self.kinds.get(_found(found, source_id).kind)
             polled = kind is not None and kind.open is not None
             await sources.set_state(
@@ -195,7 +234,7 @@ class Sources:
             )
             if state == "paused":
                 await subscriptions.leave(connection, source_id, now=domain.utc_now())
-            return _found(await sources.source_by_id(connection, source_id), source_id)
+            return _found(await sources.source_by_id(connection, source_id, self.vault), source_id)
 
     def _changed(self, was: Source, wanted: Wanted) -> Source:
         kind = known_kind(self.kinds, was.kind)

@@ -63,7 +63,7 @@ class Trying:
                         checked = domain.as_row(row) if isinstance(row, ParsedPost) else row
                         if isinstance(checked, BadRow):
                             bad.append(checked)
-                        else:
+                        elif isinstance(checked, ParsedPost):
                             found.append(checked)
                     if len(found) + len(bad) >= most:
                         break

@@ -10,11 +10,11 @@ from sqlalchemy import Insert, Row, Table, bindparam, delete, insert, select, te
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maru_ingest.domain import Decision, Named, Origin, Seen
+from maru_ingest.domain import Decision, Gone, Named, Origin, Removal, Seen
 from maru_ingest.tables import announcements, deliveries, micros, moment, rejects, seen
 
 _KNOWN = (
-    "id, fingerprint, revision, owner, collected_at, edited_at, "
+    "id, fingerprint, revision, owner, collected_at, edited_at, deleted_at, "
     "NOT EXISTS (SELECT 1 FROM announcements AS a WHERE a.id = seen.announcement) AS published"
 )
 _EACH = {
@@ -30,34 +30,74 @@ lock once, not once a row, and PostgreSQL's makes one round trip.
 _REMEMBERED = timedelta(days=1)
 
 
+def new_announcement() -> int:
+    """A number for what one transaction announces."""
+    return secrets.randbits(63)
+
+
 async def announce(
-    connection: AsyncConnection, origin: Origin, posts: Collection[Named], *, now: datetime
-) -> tuple[int, dict[str, Seen]]:
+    connection: AsyncConnection,
+    origin: Origin,
+    posts: Collection[Named],
+    *,
+    number: int,
+    now: datetime,
+) -> dict[str, Seen]:
     """Write down those posts that were never seen before, each of which is given once.
 
-    Returns the number of this announcement, and what is known of the other posts. Another process
-    that announces one of the new posts at this moment waits, and then sees it as known.
+    Returns what is known of the other posts. Another process that announces one of the new posts
+    at this moment waits, and then sees it as known.
     """
-    number = secrets.randbits(63)
+    rows = [(it.id, it.fingerprint, micros(it.post.edited_at)) for it in posts]
+    return await _add(connection, rows, owner=origin.source_id, number=number, now=now)
+
+
+async def announce_gone(
+    connection: AsyncConnection,
+    origin: Origin,
+    gone: Collection[Gone],
+    *,
+    number: int,
+    now: datetime,
+) -> dict[str, Seen]:
+    """Write down deletions of posts that were never seen, each of which is given once.
+
+    Returns what is known of the other posts, as `announce` does.
+    """
+    owner = None if origin.pushed else origin.source_id
+    rows: list[tuple[str, str, int | None]] = [(it.id, "", None) for it in gone]
+    return await _add(connection, rows, owner=owner, number=number, now=now, deleted_at=now)
+
+
+async def _add(
+    connection: AsyncConnection,
+    rows: list[tuple[str, str, int | None]],
+    *,
+    owner: str | None,
+    number: int,
+    now: datetime,
+    deleted_at: datetime | None = None,
+) -> dict[str, Seen]:
     # Sorted, so that two processes wait for each other and never deadlock.
-    rows = sorted((it.id, it.fingerprint, micros(it.post.edited_at)) for it in posts)
+    rows.sort()
     added = await connection.execute(
         text(
             "INSERT INTO seen "  # noqa: S608
-            "(id, fingerprint, revision, owner, collected_at, edited_at, announcement) "
+            "(id, fingerprint, revision, owner, collected_at, edited_at, deleted_at, announcement) "
             "SELECT value->>0, value->>1, 0, CAST(:owner AS TEXT), CAST(:now AS BIGINT), "
-            "CAST(value->>2 AS BIGINT), CAST(:number AS BIGINT) "
+            "CAST(value->>2 AS BIGINT), CAST(:deleted AS BIGINT), CAST(:number AS BIGINT) "
             f"FROM {_each(connection)} WHERE true ON CONFLICT DO NOTHING"
         ),
         {
             "given": orjson.dumps(rows).decode(),
-            "owner": origin.source_id,
+            "owner": owner,
             "now": micros(now),
+            "deleted": micros(deleted_at),
             "number": number,
         },
     )
     if added.rowcount == len(rows):
-        return number, {}
+        return {}
     known = await connection.execute(
         text(
             f"SELECT {_KNOWN} FROM seen "  # noqa: S608
@@ -66,15 +106,26 @@ async def announce(
         ),
         {"given": orjson.dumps([row[:1] for row in rows]).decode(), "number": number},
     )
-    return number, {row.id: _seen(row) for row in known}
+    return {row.id: _seen(row) for row in known}
 
 
-async def keep(connection: AsyncConnection, number: int, decisions: Sequence[Decision]) -> None:
+async def there(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
+    """Which of these posts were seen."""
+    found = await connection.scalars(
+        text(f"SELECT id FROM seen WHERE id IN (SELECT value->>0 FROM {_each(connection)})"),  # noqa: S608
+        {"given": orjson.dumps([[one] for one in ids]).decode()},
+    )
+    return set(found)
+
+
+async def keep(
+    connection: AsyncConnection, number: int, changed: Sequence[Decision | Removal]
+) -> None:
     """Write down that the log has not acknowledged these posts yet, and the edits among them."""
     await connection.execute(insert(announcements).values(id=number))
     edited = [
         {"known": one.seen.id, **_edit(one.seen), "announcement": number}
-        for one in decisions
+        for one in changed
         if one.was is not None
     ]
     if edited:
@@ -131,7 +182,9 @@ def _edit(known: Seen) -> dict[str, object]:
         "fingerprint": known.fingerprint,
         "revision": known.revision,
         "owner": known.owner,
+        "collected_at": micros(known.collected_at),
         "edited_at": micros(known.edited_at),
+        "deleted_at": micros(known.deleted_at),
     }
 
 
@@ -144,4 +197,5 @@ def _seen(row: Row[Any]) -> Seen:
         published=bool(row.published),
         collected_at=moment(row.collected_at),
         edited_at=moment(row.edited_at),
+        deleted_at=moment(row.deleted_at),
     )

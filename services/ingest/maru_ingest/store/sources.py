@@ -32,6 +32,7 @@ from maru_ingest.tables import (
     source_days,
     sources,
 )
+from maru_kit.vault import Vault
 
 _MAX_REASON = 500
 _REST = 5_000_000  # microseconds
@@ -39,7 +40,7 @@ _REST = 5_000_000  # microseconds
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source as it is stored. `settings` and `secret` hold secrets in the clear."""
+    """A source. `settings` and `secret` hold secrets in the clear, which are stored sealed."""
 
     id: str
     workspace: str
@@ -96,16 +97,26 @@ class Counts:
     published: int = 0
     duplicates: int = 0
     rejected: int = 0
+    deleted: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
             self.published + other.published,
             self.duplicates + other.duplicates,
             self.rejected + other.rejected,
+            self.deleted + other.deleted,
         )
 
 
-async def add_source(connection: AsyncConnection, source: Source) -> None:
+async def products(connection: AsyncConnection, ids: Collection[str]) -> dict[str, str]:
+    """The products of these sources, by source."""
+    if not ids:
+        return {}
+    query = select(sources.c.id, sources.c.product).where(sources.c.id.in_(ids))
+    return {row.id: row.product for row in await connection.execute(query)}
+
+
+async def add_source(connection: AsyncConnection, source: Source, vault: Vault) -> None:
     """Store a new source. Raises IntegrityError when its kind and name are taken."""
     await connection.execute(
         insert(sources).values(
@@ -115,8 +126,7 @@ async def add_source(connection: AsyncConnection, source: Source) -> None:
             name=source.name,
             kind=source.kind,
             channel=source.channel.value,
-            settings=orjson.dumps(source.settings).decode(),
-            secret=source.secret,
+            **_sealed(source, vault),
             state=source.state,
             daily_requests=source.daily_requests,
             created_at=micros(source.created_at),
@@ -126,18 +136,23 @@ async def add_source(connection: AsyncConnection, source: Source) -> None:
 
 
 async def source_by_id(
-    connection: AsyncConnection, source_id: str, *, workspace: str | None = None
+    connection: AsyncConnection, source_id: str, vault: Vault, *, workspace: str | None = None
 ) -> Source | None:
     """The source with that id, in `workspace` unless that is None."""
     query = select(sources).where(sources.c.id == source_id)
     if workspace is not None:
         query = query.where(sources.c.workspace == workspace)
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else _source(row)
+    return None if row is None else _source(row, vault)
 
 
 async def sources_of(
-    connection: AsyncConnection, workspace: str, *, after: tuple[int, str] | None, limit: int
+    connection: AsyncConnection,
+    workspace: str,
+    vault: Vault,
+    *,
+    after: tuple[int, str] | None,
+    limit: int,
 ) -> list[Source]:
     """A workspace's sources, oldest first.
 
@@ -153,11 +168,17 @@ async def sources_of(
             )
         )
     query = query.order_by(sources.c.created_at, sources.c.id).limit(limit)
-    return [_source(row) for row in await connection.execute(query)]
+    return [_source(row, vault) for row in await connection.execute(query)]
 
 
 async def remove_source(connection: AsyncConnection, source_id: str) -> None:
-    """Forget a source. Its posts stay known, and any other source may edit them from now on."""
+    """Forget a source. Its posts stay known, and any other source may edit them from now on.
+
+    What it said was gone of posts that nobody had brought binds no other source.
+    """
+    await connection.execute(
+        delete(seen).where(seen.c.owner == source_id, seen.c.fingerprint == "")
+    )
     await connection.execute(update(seen).where(seen.c.owner == source_id).values(owner=None))
     await connection.execute(delete(rejects).where(rejects.c.source_id == source_id))
     await connection.execute(delete(deliveries).where(deliveries.c.source_id == source_id))
@@ -167,7 +188,7 @@ async def remove_source(connection: AsyncConnection, source_id: str) -> None:
 
 
 async def change_source(
-    connection: AsyncConnection, changed: Source, *, next_poll_at: datetime | None
+    connection: AsyncConnection, changed: Source, vault: Vault, *, next_poll_at: datetime | None
 ) -> None:
     """Store a source as people want it from now on, and its cursor.
 
@@ -181,7 +202,7 @@ async def change_source(
             name=changed.name,
             product=changed.product,
             channel=changed.channel.value,
-            settings=orjson.dumps(changed.settings).decode(),
+            **_sealed(changed, vault),
             daily_requests=changed.daily_requests,
             cursor=orjson.dumps(changed.cursor).decode(),
             generation=sources.c.generation + 1,
@@ -207,6 +228,7 @@ async def set_state(
 async def due_sources(
     connection: AsyncConnection,
     kinds: Collection[str],
+    vault: Vault,
     *,
     now: datetime,
     instance: str,
@@ -224,7 +246,7 @@ async def due_sources(
         .order_by(sources.c.next_poll_at, sources.c.id)
         .limit(limit)
     )
-    return [_source(row) for row in await connection.execute(query)]
+    return [_source(row, vault) for row in await connection.execute(query)]
 
 
 async def lease(
@@ -359,6 +381,26 @@ async def poll_succeeded(
     )
 
 
+async def stream_works(
+    connection: AsyncConnection, source: Source, *, lasts: bool, now: datetime
+) -> None:
+    """Note that a stream brings what it should, a good poll without an end as yet.
+
+    Past failures are forgotten once it `lasts`, so that one that breaks again at once is left
+    alone for longer.
+    """
+    await connection.execute(
+        update(sources)
+        .where(sources.c.id == source.id, sources.c.generation == source.generation)
+        .values(
+            state=case((sources.c.state == "paused", "paused"), else_="active"),
+            reason="",
+            failures=0 if lasts else sources.c.failures,
+            last_success_at=micros(now),
+        )
+    )
+
+
 async def poll_failed(
     connection: AsyncConnection,
     source: Source,
@@ -433,7 +475,47 @@ def _is_free(now: datetime, instance: str) -> Any:
     )
 
 
-def _source(row: Row[Any]) -> Source:
+async def seal_again(connection: AsyncConnection, vault: Vault, *, limit: int) -> int:
+    """Seal secrets that are in the clear or under an older key; return how many rows were read.
+
+    Rows that change meanwhile stay, since they are sealed by whoever changes them. Raises
+    ConfigError when one can't be opened.
+    """
+    mark = f"{vault.mark}%"
+    query = (
+        select(sources.c.id, sources.c.settings, sources.c.secret)
+        .where(or_(sources.c.settings.not_like(mark), sources.c.secret.not_like(mark)))
+        .limit(limit)
+    )
+    rows = (await connection.execute(query)).all() if vault.mark else []
+    for row in rows:
+        again = {
+            name: vault.seal(vault.open(text, _place(row.id, name)), _place(row.id, name))
+            for name, text in (("settings", row.settings), ("secret", row.secret))
+            if text is not None
+        }
+        await connection.execute(
+            update(sources)
+            .where(sources.c.id == row.id, sources.c.settings == row.settings)
+            .values(**again)
+        )
+    return len(rows)
+
+
+def _sealed(source: Source, vault: Vault) -> dict[str, str | None]:
+    settings = orjson.dumps(source.settings).decode()
+    secret = source.secret
+    return {
+        "settings": vault.seal(settings, _place(source.id, "settings")),
+        "secret": None if secret is None else vault.seal(secret, _place(source.id, "secret")),
+    }
+
+
+def _place(source_id: str, column: str) -> str:
+    return f"sources/{source_id}/{column}"
+
+
+def _source(row: Row[Any], vault: Vault) -> Source:
     return Source(
         id=row.id,
         workspace=row.workspace,
@@ -441,8 +523,8 @@ def _source(row: Row[Any]) -> Source:
         name=row.name,
         kind=row.kind,
         channel=Channel(row.channel),
-        settings=orjson.loads(row.settings),
-        secret=row.secret,
+        settings=orjson.loads(vault.open(row.settings, _place(row.id, "settings"))),
+        secret=None if row.secret is None else vault.open(row.secret, _place(row.id, "secret")),
         state=row.state,
         reason=row.reason,
         failures=row.failures,

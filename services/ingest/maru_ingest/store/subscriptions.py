@@ -10,6 +10,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_ingest.tables import micros, moment, subscriptions
+from maru_kit.vault import Vault
 
 SubscriptionState = Literal["pending", "active", "denied", "leaving"]
 """`pending` until a hub confirms, `active` until its lease ends, `leaving` until it forgets us."""
@@ -20,6 +21,8 @@ _MAX_REASON = 500
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """One topic at one of some hubs, pushed to `callback`, whose last part is `token`.
+
+    `secret`, by which pushes are signed, is sealed for `secret_place(token)`.
 
     `url` is where the feed was found. `failures` counts how often a hub was asked since it last
     confirmed something, which also says which of the hubs is meant. At `next_at` it is asked again.
@@ -43,6 +46,11 @@ class Subscription:
     def hub(self) -> str:
         """The hub that was asked last; before the first time, the one that comes first."""
         return self.hubs[max(self.failures - 1, 0) % len(self.hubs)]
+
+
+def secret_place(token: str) -> str:
+    """Where a subscription's secret is stored, to which its sealing is bound."""
+    return f"subscriptions/{token}/secret"
 
 
 async def add(connection: AsyncConnection, wanted: Subscription) -> None:
@@ -209,6 +217,27 @@ async def note_push(connection: AsyncConnection, token: str, *, now: datetime) -
 async def forget(connection: AsyncConnection, token: str) -> None:
     """Forget a subscription that a hub has ended, or that no hub will answer for."""
     await connection.execute(delete(subscriptions).where(subscriptions.c.token == token))
+
+
+async def seal_again(connection: AsyncConnection, vault: Vault, *, limit: int) -> int:
+    """Seal secrets that are in the clear or under an older key; return how many.
+
+    Raises ConfigError when one can't be opened.
+    """
+    query = (
+        select(subscriptions.c.token, subscriptions.c.secret)
+        .where(subscriptions.c.secret.not_like(f"{vault.mark}%"))
+        .limit(limit)
+    )
+    rows = (await connection.execute(query)).all() if vault.mark else []
+    for row in rows:
+        place = secret_place(row.token)
+        await connection.execute(
+            update(subscriptions)
+            .where(subscriptions.c.token == row.token)
+            .values(secret=vault.seal(vault.open(row.secret, place), place))
+        )
+    return len(rows)
 
 
 async def states(connection: AsyncConnection) -> dict[str, int]:

@@ -197,14 +197,34 @@ _REACH = 3
 """Words over which a negation reaches."""
 
 
-def english_marks(text: str) -> Iterator[Mark]:  # noqa: C901, PLR0912 - one pass
+class _Word(NamedTuple):
+    """What an English word is wherever it stands; each property is False of what is no word."""
+
+    small: str = ""
+    is_noun: bool = False
+    is_noun_if_determined: bool = False
+    valence: int = 0
+    border: int = 0
+    negates: bool = False
+    determines: bool = False
+    begins_aside: bool = False
+    has_noun_behind: bool = False
+    has_noun_before: bool = False
+
+
+_NO_WORD = _Word()
+
+
+def english_marks(text: str) -> Iterator[Mark]:  # noqa: C901 - one pass
     """Find terms, judgements and borders of an English text, in order."""
-    run: list[tuple[int, int, str]] = []
-    before, negated, aside = "", 0, False
+    run: list[tuple[int, int, _Word]] = []
+    before, negated, aside = _NO_WORD, 0, False
     for match in _ENGLISH.finditer(text):
         kind = match.lastgroup
-        word = match.group().lower() if kind == "word" else ""
-        if word and _may_be_noun(word, run[-1][2] if run else before):
+        word = _word(match.group()) if kind == "word" else _NO_WORD
+        if word.is_noun or (
+            word.is_noun_if_determined and (run[-1][2] if run else before).determines
+        ):
             if run and not text[run[-1][1] : match.start()].isspace():
                 run = []  # something that is no word stands between, as an emoji
             run.append((match.start(), match.end(), word))
@@ -213,25 +233,23 @@ def english_marks(text: str) -> Iterator[Mark]:  # noqa: C901, PLR0912 - one pas
             if term := _english_term(run, before, word, aside=aside):
                 yield term
             before, run = run[-1][2], []
-        if not word:
-            before, negated, aside = "", 0, False
+        if kind != "word":
+            before, negated, aside = _NO_WORD, 0, False
             if kind != "skip":
                 yield Mark(match.start(), match.end(), border=_HARD if kind == "hard" else _SOFT)
             continue
-        negated = _REACH if word in NEGATIONS else negated - 1
-        if valence := VALENCE.get(word, 0):
-            if before == "too":
+        negated = _REACH if word.negates else negated - 1
+        if valence := word.valence:
+            if before.small == "too":
                 valence = -1  # "too fast" is no praise
             elif negated > 0:
                 valence = -valence
             yield Mark(match.start(), match.end(), valence)
-        elif word in CONTRASTS:
-            yield Mark(match.start(), match.end(), border=_HARD)
-        elif word == "and":
-            yield Mark(match.start(), match.end(), border=_SOFT)
-        aside = word in _ASIDE or (aside and word in DETERMINERS)
+        elif word.border:
+            yield Mark(match.start(), match.end(), border=word.border)
+        aside = word.begins_aside or (aside and word.determines)
         before = word
-    if run and (term := _english_term(run, before, "", aside=aside)):
+    if run and (term := _english_term(run, before, _NO_WORD, aside=aside)):
         yield term
 
 
@@ -239,26 +257,44 @@ _ASIDE = PREPOSITIONS - {"of", "with"}
 """What follows these says when, where or for whom: a term only if it is a product's noun."""
 
 
-def _may_be_noun(word: str, before: str) -> bool:
+@lru_cache(maxsize=_CACHED_WORDS)
+def _word(word: str) -> _Word:
+    small = word.lower()
+    determines, valence = small in DETERMINERS, VALENCE.get(small, 0)
+    is_noun, if_determined = _may_be_noun(small)
+    return _Word(
+        small,
+        is_noun,
+        if_determined,
+        valence,
+        _HARD if small in CONTRASTS else _SOFT if small == "and" else 0,
+        negates=small in NEGATIONS,
+        determines=determines,
+        begins_aside=small in _ASIDE,
+        has_noun_behind=determines or small in PREPOSITIONS or valence != 0,
+        has_noun_before=small in VERBS,
+    )
+
+
+def _may_be_noun(word: str) -> tuple[bool, bool]:
+    """Tell whether a word may be a noun, and whether it may behind a determiner."""
     if word in PRODUCT:
-        return word not in VALENCE or before in DETERMINERS
+        return word not in VALENCE, True
     if word in VALENCE or word in FUNCTION or word in NO_NOUNS or len(word) == 1:
-        return False
-    return not word.endswith(_NO_NOUN_ENDING) or (word.endswith("ing") and before in DETERMINERS)
+        return False, False
+    return not word.endswith(_NO_NOUN_ENDING), word.endswith("ing")
 
 
 def _english_term(
-    run: list[tuple[int, int, str]], before: str, after: str, *, aside: bool
+    run: list[tuple[int, int, _Word]], before: _Word, after: _Word, *, aside: bool
 ) -> Mark | None:
     """Make a term of a run of content words, if they stand where a noun stands."""
     words = run[-_COMPOUND:]
-    while len(words) > 1 and words[0][2].endswith(_OWN):
+    while len(words) > 1 and words[0][2].small.endswith(_OWN):
         words = words[1:]
-    start, end, head = words[0][0], words[-1][1], words[-1][2]
-    stands = not aside and (
-        before in DETERMINERS or before in PREPOSITIONS or before in VALENCE or after in VERBS
-    )
-    is_named = head not in NO_TERMS or any(word in PRODUCT for *_, word in words)
+    start, end, head = words[0][0], words[-1][1], words[-1][2].small
+    stands = not aside and (before.has_noun_behind or after.has_noun_before)
+    is_named = head not in NO_TERMS or any(word.small in PRODUCT for *_, word in words)
     if is_named and (head in PRODUCT or stands) and end - start <= _LONGEST_TERM:
         return Mark(start, end)
     return None
@@ -273,6 +309,8 @@ _KOREAN = re.compile(
 _TURNS = frozenset(
     "그런데 근데 하지만 그러나 그래도 다만 반면 반면에 그렇지만 대신 그치만".split()  # noqa: SIM905 - shorter to read than a list
 )
+_AT_A_BORDER = frozenset("만요나데고며다")
+"""The last syllables of what the two expressions below find."""
 _CONTRASTING = re.compile(r"지만요?$|[았었했였]으나$|(.)데요?$")
 _GOING_ON = re.compile(r"(?:[^최광그사창중보신]고|[으하이]?며|요|니다|[았었했였이]다)$")
 _FINAL_N, _HANGUL, _FINALS = 4, 0xAC00, 28
@@ -374,6 +412,8 @@ def _first_of_compound(text: str, bare: Sequence[tuple[int, int]]) -> int | None
 
 
 def _border(word: str) -> int:
+    if word[-1] not in _AT_A_BORDER:
+        return 0
     if found := _CONTRASTING.search(word):
         before = found.group(1)
         if before is None or (ord(before) - _HANGUL) % _FINALS == _FINAL_N:

@@ -101,9 +101,8 @@ class LanguageHead:
         if not words:
             return expected or UNKNOWN
         said: dict[str, float] = {}
-        for word in words:
-            if code := CHAT.get(word):
-                said[code] = said.get(code, 0) + 1 / len(words)
+        for code in filter(None, map(CHAT.get, words)):
+            said[code] = said.get(code, 0) + 1 / len(words)
         found = self._nearest(" ".join(words), _BY_SCRIPT["Latin"], said, expected)
         return found or expected or UNKNOWN
 
@@ -137,7 +136,7 @@ def _readable(text: str) -> tuple[str, str | None]:
     whole = text[:_READ]
     if not whole.isascii():
         whole = unicodedata.normalize("NFKC", whole)[:_READ]
-    has_some = any(sign in whole for sign in _SIGNS)
+    has_some = any(map(whole.__contains__, _SIGNS))
     left = (_NO_WORDS.sub(" ", whole) if has_some else whole)[:_JUDGED]
     if decisive := script(left):
         return left, decisive
@@ -151,11 +150,7 @@ def _telling(text: str) -> list[str]:
 
     Empty when the text is made of names, of words that all languages share and of single letters.
     """
-    words: list[str] = []
-    as_written = not _LONG_RUN.search(text) and not _DIGITS.search(text)
-    for raw in _WORD.findall(text.lower()):
-        plain = (raw,) if as_written or raw in CHAT else _plain(raw)
-        words += [word for word in plain if word not in NAMES]
+    words = [word for raw in _WORD.findall(text.lower()) for word in _plain(raw)]
     if all(len(word) == 1 or word in SHARED for word in words):
         return []
     return words
@@ -163,4 +158,5 @@ def _telling(text: str) -> list[str]:
 
 @lru_cache(maxsize=1 << 14)
 def _plain(word: str) -> tuple[str, ...]:
-    return tuple(_DIGITS.sub(" ", _LONG_RUN.sub(r"\1", word)).split())
+    plain = (word,) if word in CHAT else _DIGITS.sub(" ", _LONG_RUN.sub(r"\1", word)).split()
+    return tuple(part for part in plain if part not in NAMES)

@@ -1,4 +1,6 @@
-"""The subjects of a post: those whose example phrases lie near it in the encoder's space.
+"""The subjects of a post: those whose phrases lie near it in the encoder's space.
+
+A subject's phrases are its examples, and where it is described also its description and its name.
 
 Which subject a post is about most is told by kernel ridge regression from the examples (Saunders,
 Gammerman and Vovk 1998) with a Gaussian kernel on unit vectors, exp(4 (cosine - 1)). It learns what
@@ -9,6 +11,7 @@ The 4 and the ridge were chosen among a few on banking77-test and clinc150-val.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +33,7 @@ _ROWS = 32
 """Rows in one matrix product, always: BLAS then computes each row the same way."""
 
 Floats = npt.NDArray[np.float32]
+AnyFloats = npt.NDArray[np.floating[Any]]
 Embed = Callable[[Sequence[str]], npt.NDArray[np.int8]]
 
 
@@ -55,13 +59,31 @@ class TopicsHead:
         """Name up to `MOST` subjects near each text, the likeliest first; `score` is the cosine."""
         if not self.names or not len(batch.embeddings):
             return [()] * len(batch.embeddings)
-        cosines = self._cosines(batch.embeddings)
-        best = np.maximum.reduceat(cosines, self.starts, axis=1)
+        return self.named(batch.texts, *self.standing(batch.embeddings))
+
+    def standing(self, embeddings: npt.NDArray[np.int8]) -> tuple[Floats, Floats]:
+        """Return how near each subject is to each text, and how likely it is: (n, subjects)."""
+        cosines = self._cosines(embeddings)
+        return np.maximum.reduceat(cosines, self.starts, axis=1), self._likelihoods(cosines)
+
+    def named(
+        self, texts: Sequence[str], near: AnyFloats, likely: AnyFloats
+    ) -> list[tuple[TopicTag, ...]]:
+        """Name the subjects of texts, where they stand like that."""
         return [
-            self._named(near, likely) if _WORD.search(text) else ()
-            for text, near, likely in zip(
-                batch.texts, best, self._likelihoods(cosines), strict=True
-            )
+            tuple(TopicTag(name=self.names[at], score=_score(row[at])) for at in places)
+            if _WORD.search(text)
+            else ()
+            for text, row, places in zip(texts, near, self.chosen(near, likely), strict=True)
+        ]
+
+    @staticmethod
+    def chosen(near: AnyFloats, likely: AnyFloats) -> list[list[int]]:
+        """Choose up to `MOST` subjects of each row that are near enough, the likeliest first."""
+        ordered = np.argsort(-likely, axis=1, kind="stable")
+        return [
+            [at for at in places if row[at] >= THRESHOLD][:MOST]
+            for row, places in zip(near.tolist(), ordered.tolist(), strict=True)
         ]
 
     def likeliest(self, embeddings: npt.NDArray[np.int8]) -> list[str]:
@@ -83,12 +105,9 @@ class TopicsHead:
         parts = [rows[at : at + _ROWS] @ self.coefficients for at in range(0, len(rows), _ROWS)]
         return np.concatenate(parts)[:count]
 
-    def _named(self, near: Floats, likely: Floats) -> tuple[TopicTag, ...]:
-        ordered = [at for at in np.argsort(-likely, kind="stable") if near[at] >= THRESHOLD]
-        return tuple(
-            TopicTag(name=self.names[at], score=round(min(1.0, float(near[at])), 4))
-            for at in ordered[:MOST]
-        )
+
+def _score(near: float) -> float:
+    return round(min(1.0, float(near)), 4)
 
 
 def _kernel(cosines: Floats) -> Floats:
@@ -97,10 +116,10 @@ def _kernel(cosines: Floats) -> Floats:
 
 
 def head_for(subjects: Sequence[Subject], embed: Embed) -> TopicsHead:
-    """Make the head of a workspace; `embed` turns its example phrases into vectors."""
-    known = [subject for subject in subjects if subject.examples]
-    counts = [len(subject.examples) for subject in known]
-    phrases = [phrase for subject in known for phrase in subject.examples]
+    """Make the head of a workspace; `embed` turns what its subjects are told by into vectors."""
+    known = [subject for subject in subjects if subject.phrases]
+    counts = [len(subject.phrases) for subject in known]
+    phrases = [phrase for subject in known for phrase in subject.phrases]
     examples = embed(phrases).astype(np.float32) if phrases else np.empty((0, 512), np.float32)
     lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", examples, examples)), 1)
     return TopicsHead(

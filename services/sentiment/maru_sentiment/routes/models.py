@@ -19,13 +19,14 @@ from maru_sentiment.routes.asking import Asking, AtParts
 
 router = APIRouter(tags=["models"], prefix="/api/v1/models")
 
-HEADS: tuple[ChosenHead, ...] = ("sentiment", "intent", "aspects")
+HEADS: tuple[ChosenHead, ...] = ("sentiment", "intent", "aspects", "topics")
 
 
 class Choose(BaseModel):
     """Which model makes a head's tags, and which runs in the shadow; null: Maru's own, or none.
 
-    `learns` is whether the head may learn from tags that people corrected (not for aspects).
+    `learns` is whether the head may learn from tags that people corrected (not for aspects); it is
+    all that can be chosen for topics.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -183,6 +184,8 @@ async def _try(parts: Parts, head: ChosenHead, model: ChosenModel | None) -> Non
     wanted = named(model)
     if wanted is None:
         return
+    if head == "topics":
+        raise Unprocessable("Topics have no model but Maru's own: say whether they learn.")
     try:
         await parts.inference.check(head, wanted)
     except ConfigError as error:

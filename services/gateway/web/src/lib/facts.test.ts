@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { changedIdea, dataOf, events } from "./api/events";
+import { changedIdea, dataOf, events, losesPost } from "./api/events";
 import { everyDay } from "./discovered.svelte";
 import { EVERYTHING, fromQuery, narrows, toQuery } from "./filters";
 import { languageOf, prevailing, safeUrl } from "./posts";
@@ -54,6 +54,12 @@ test("an event names the idea that changed", () => {
   expect(changedIdea('{"id": "event", "idea": {"id": "idea"}}')).toBe("idea");
   expect(changedIdea('{"id": "idea"}')).toBe("idea");
   expect(changedIdea("not json")).toBeNull();
+});
+
+test("an event tells that an idea loses a post", () => {
+  expect(losesPost('{"kind": "evidence_removed", "idea": {"id": "idea"}}')).toBe(true);
+  expect(losesPost('{"kind": "voted", "idea": {"id": "idea"}}')).toBe(false);
+  expect(losesPost("not json")).toBe(false);
 });
 
 test("days without posts are days, too", () => {

@@ -32,6 +32,20 @@ export class Listing {
     if (this.next && !this.busy) await this.#ask(client, filters, this.next);
   }
 
+  /** Show an idea as it is now; one that nothing is behind any more leaves the list. */
+  async renew(client: Client, id: string): Promise<void> {
+    if (!this.ideas.some((idea) => idea.id === id)) return;
+    let now: Idea | null = null;
+    try {
+      now = await client.idea(id, this.#asking.signal);
+    } catch (error) {
+      if (this.#asking.signal.aborted || asProblem(error).status !== 404) return;
+    }
+    const left = now?.evidence_count ? now : null;
+    this.ideas = this.ideas.flatMap((idea) => (idea.id !== id ? [idea] : left ? [left] : []));
+    if (!left && this.total) this.total -= 1;
+  }
+
   async #ask(client: Client, filters: Filters, cursor: string | null): Promise<void> {
     this.#asking.abort();
     const asking = (this.#asking = new AbortController());

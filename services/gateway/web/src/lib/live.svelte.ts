@@ -1,15 +1,17 @@
 /** Which ideas changed since the reader last looked. */
 
-import { SvelteSet } from "svelte/reactivity";
+import { SvelteMap, SvelteSet } from "svelte/reactivity";
 
 import type { Client } from "./api/client";
-import { changedIdea, events } from "./api/events";
+import { changedIdea, events, losesPost } from "./api/events";
 
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 60_000;
 
 export class Live {
   readonly changed = new SvelteSet<string>();
+  /** Ideas that lost posts, and how many: they are shown anew at once, whoever is reading. */
+  readonly poorer = new SvelteMap<string, number>();
 
   /** Listen until `signal` aborts; a broken stream is opened again, ever more slowly. */
   async listen(client: Client, signal: AbortSignal): Promise<void> {
@@ -20,6 +22,7 @@ export class Live {
           wait = FIRST_WAIT;
           const id = changedIdea(data);
           if (id) this.changed.add(id);
+          if (id && losesPost(data)) this.poorer.set(id, (this.poorer.get(id) ?? 0) + 1);
         }
       } catch {
         // The list works without the stream, and the next attempt will tell.

@@ -1,9 +1,11 @@
 /** One idea with the posts behind it. */
 
-import type { Client } from "./api/client";
+import type { Client, Said } from "./api/client";
 import type { Problem } from "./api/problem";
 import { asProblem } from "./api/problem";
-import type { Evidence, Idea, Intent, Mood, Status } from "./api/types";
+import type { Evidence, Idea, Status } from "./api/types";
+
+const names = (topics: readonly { name: string }[]): string[] => topics.map((it) => it.name);
 
 export class Reading {
   idea = $state.raw<Idea | null>(null);
@@ -60,10 +62,10 @@ export class Reading {
   }
 
   /** Correct a post's tags, or confirm them; true when it was granted. */
-  correct(client: Client, post: string, said: { mood: Mood; intent: Intent }): Promise<boolean> {
+  correct(client: Client, post: string, said: Said): Promise<boolean> {
     return this.#changing(client, post, async () => {
-      const { sentiment, intent, correction } = await client.correct(post, said);
-      return { sentiment: sentiment.label, intent: intent.label, correction };
+      const { sentiment, intent, topics, correction } = await client.correct(post, said);
+      return { sentiment: sentiment.label, intent: intent.label, topics: names(topics), correction };
     });
   }
 
@@ -73,7 +75,8 @@ export class Reading {
       await client.takeBack(post.post_id);
       const own = post.correction?.own;
       if (!own) return {};
-      return { sentiment: own.sentiment.label, intent: own.intent.label, correction: null };
+      const topics = own.topics ? names(own.topics) : post.topics;
+      return { sentiment: own.sentiment.label, intent: own.intent.label, topics, correction: null };
     });
   }
 

@@ -4,11 +4,18 @@ import type { Filters } from "../filters";
 import { toQuery } from "../filters";
 import { problemOf } from "./problem";
 import type {
-  Discovered, Evidence, Idea, Intent, Me, Mood, Page, Status, TaggedPost,
+  DefinedTopic, Discovered, Evidence, Idea, Intent, LearntHead, Me, Mood, Page, Status, TaggedPost,
 } from "./types";
 
 const PAGE = 20;
 const TOPICS = "/api/v1/discovered-topics";
+
+/** What a person says of a post's tags; topics that are not given are left to the models. */
+export interface Said {
+  mood: Mood;
+  intent: Intent;
+  topics?: readonly string[];
+}
 
 export class Client {
   constructor(readonly key: string | null = null) {}
@@ -39,8 +46,8 @@ export class Client {
     });
   }
 
-  /** Say what a post's mood and intent are. */
-  correct(post: string, said: { mood: Mood; intent: Intent }): Promise<TaggedPost> {
+  /** Say what a post's mood, intent and, if they are given, topics are. */
+  correct(post: string, said: Said): Promise<TaggedPost> {
     return this.#send(correctionOf(post), {
       method: "PUT",
       headers: { "content-type": "application/json" },
@@ -51,6 +58,24 @@ export class Client {
   /** Give a post the models' own tags again. */
   async takeBack(post: string): Promise<void> {
     await this.#fetch(correctionOf(post), { method: "DELETE" });
+  }
+
+  /** The topics that posts are tagged with; it needs a key. */
+  topics(signal?: AbortSignal): Promise<DefinedTopic[]> {
+    return this.#read("/api/v1/topics", undefined, signal);
+  }
+
+  describe(topic: string, description: string): Promise<DefinedTopic> {
+    return this.#send(`/api/v1/topics/${encodeURIComponent(topic)}`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ description }),
+    });
+  }
+
+  async learnt(signal: AbortSignal): Promise<LearntHead[]> {
+    const found = await this.#read<{ heads: LearntHead[] }>("/api/v1/models/learnt", undefined, signal);
+    return found.heads;
   }
 
   /** What posts of the last 30 days speak of; it needs a key. */

@@ -33,6 +33,11 @@ export function changedIdea(data: string): string | null {
   return typeof id === "string" ? id : null;
 }
 
+/** Whether an event says that a post is no longer behind its idea, so that its words may have to go. */
+export function losesPost(data: string): boolean {
+  return (parsed(data) as { kind?: unknown } | null)?.kind === "evidence_removed";
+}
+
 function parsed(data: string): unknown {
   try {
     return JSON.parse(data);

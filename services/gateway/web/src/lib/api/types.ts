@@ -79,7 +79,13 @@ export interface Author {
 /** A person's word on a post's tags, and what the models say beneath it. */
 export interface Correction {
   by: string;
-  own: { sentiment: { label: Mood }; intent: { label: Intent } };
+  /** Null where nobody has corrected the topics. */
+  topics?: readonly string[] | null;
+  own: {
+    sentiment: { label: Mood };
+    intent: { label: Intent };
+    topics?: readonly { name: string }[];
+  };
 }
 
 /** A post behind an idea. */
@@ -103,6 +109,7 @@ export interface Evidence {
 export interface TaggedPost {
   sentiment: { label: Mood };
   intent: { label: Intent };
+  topics: readonly { name: string }[];
   correction: Correction;
 }
 
@@ -124,9 +131,28 @@ export interface SamplePost {
   language: string;
 }
 
+/** A topic that posts are tagged with. */
+export interface DefinedTopic {
+  name: string;
+  description: string;
+  examples: readonly string[];
+  /** Names that it had before. */
+  formerly: readonly string[];
+}
+
+/** What came of the corrections of one kind of tag; null where nothing was learnt. */
+export interface LearntHead {
+  head: string;
+  state: string;
+  corrections: number;
+  base_accuracy: number | null;
+  accuracy: number | null;
+}
+
 /** A discovered topic in a period; `before` counts the equally long period before. */
 export interface DiscoveredTopic {
   id: string;
+  product: string;
   name: string;
   words: readonly string[];
   posts: number;
