@@ -94,8 +94,8 @@ class Page:
     cursor: Cursor
     next_due: timedelta | None = None
     deleted: Sequence[str] = ()
-    deleted_if_known: Sequence[str] = ()
     push: Push | None = None
+    deleted_if_known: Sequence[str] = ()
 
 
 class SourceSettings(BaseModel):
