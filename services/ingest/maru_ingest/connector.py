@@ -65,17 +65,32 @@ class Capability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Push:
+    """Who tells us of a feed's changes, if we ask them to (WebSub, https://www.w3.org/TR/websub/).
+
+    `hubs` is empty where nobody does. `topic` is by what they know the feed, `url` where it was
+    found, on which its relative links hang.
+    """
+
+    hubs: Sequence[str]
+    topic: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Some posts, oldest first, and the cursor to save once the log has acknowledged them.
 
     `next_due` is how long the source asks to be left alone after its last page. `deleted` are the
-    native ids of posts that it says are gone; one that is among the rows, too, is gone.
+    native ids of posts that it says are gone; one that is among the rows, too, is gone. `push` is
+    None where the page has nothing to say of hubs.
     """
 
     rows: Sequence[Row]
     cursor: Cursor
     next_due: timedelta | None = None
     deleted: Sequence[str] = ()
+    push: Push | None = None
 
 
 class SourceSettings(BaseModel):
