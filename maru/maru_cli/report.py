@@ -1,6 +1,7 @@
 """Measures the models on the labelled data and writes docs/evaluation.md: `make eval`."""
 
 import csv
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maru_cli import clusters
+from maru_kit.errors import ConfigError
 from maru_sentiment.dataset import rows
 from maru_sentiment.evaluation import (
     Kind,
@@ -20,7 +22,7 @@ from maru_sentiment.evaluation import (
 )
 
 _ROOT = Path(__file__).parents[2]
-_DATA = _ROOT.parent / "shared" / "data"
+_DATA = Path(os.environ.get("MARU_SHARED", _ROOT.parent / "shared")) / "data"
 _CLUSTERS = "cluster-enfr-minibar-huawei"
 _PAIRS = ("dup-ko-questionpair-val", "dup-ko-questionpair-test")
 _STREAMS = ("topics-en-banking77-test", "topics-en-clinc150-val", _CLUSTERS)
@@ -305,4 +307,7 @@ def _figure(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ConfigError as error:
+        sys.exit(f"maru: {error}")
