@@ -19,6 +19,8 @@ Mode = Literal["ok", "throttled", "down", "refused", "hang", "half", "cut"]
 """How a server answers: as it should; 429 with what it says of waiting; 500; 401; not at all; with
 half of the body as if that were all; and with half of the body before the connection breaks."""
 
+Happened = Literal["written", "edited", "deleted"]
+
 RETRY_SECONDS = 2
 
 
@@ -78,6 +80,13 @@ class Upstream(ABC):
     def throttle_headers(self) -> Mapping[str, str]:
         """What 429 comes with: for RETRY_SECONDS nobody may ask."""
         return {"Retry-After": str(RETRY_SECONDS)}
+
+    def pushed(self, written: Written, happened: Happened) -> tuple[Mapping[str, str], bytes]:
+        """Return headers and body of the webhook that tells of a post, signed.
+
+        For kinds that have a `hook`.
+        """
+        raise NotImplementedError
 
     def write(self, text: str, *, at: datetime | None = None, parent: str = "") -> Written:
         """Have somebody write a post; return it."""
