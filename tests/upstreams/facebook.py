@@ -33,6 +33,7 @@ class FacebookUpstream(Upstream):
     secret = TOKEN
     edge = "feed"
     account = PAGE
+    object = "page"
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,8 +84,6 @@ class FacebookUpstream(Upstream):
         body = json.dumps({"object": self.object, "entry": [told]}).encode()
         signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         return {"X-Hub-Signature-256": f"sha256={signature}"}, body
-
-    object = "page"
 
     async def _posts(self, request: web.Request) -> web.Response:
         if refused := self.refused(request):

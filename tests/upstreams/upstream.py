@@ -42,7 +42,7 @@ class Upstream(ABC):
 
     `misbehaves` are the modes that make sense for it; `page` is how many posts one answer holds.
     What it can do beside follows from its connector's capabilities. `secret` is what its settings
-    keep secret, empty where nothing is.
+    keep secret, empty where nothing is; `tells` is what its webhooks are about, if it sends any.
     """
 
     misbehaves: frozenset[Mode] = frozenset({"throttled", "down", "refused", "hang", "half", "cut"})
@@ -50,6 +50,7 @@ class Upstream(ABC):
     edits = False
     deletes = False
     secret = ""
+    tells: frozenset[Happened] = frozenset({"written", "edited", "deleted"})
 
     def __init__(self) -> None:
         self.posts: list[Written] = []
