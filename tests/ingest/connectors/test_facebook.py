@@ -113,6 +113,37 @@ async def test_comments_below_old_posts_come_for_some_days_and_a_quiet_look_is_o
     assert len(upstream.requests) == 1
 
 
+async def test_what_is_written_while_a_look_goes_on_is_not_passed_over(
+    upstream: FacebookUpstream, tools: Tools
+) -> None:
+    for number in range(45):
+        upstream.write(f"post {number}")
+    follow, mark = following(upstream, tools), hours_ago(1).isoformat()
+
+    pages = [page async for page in follow.pages({"mark": mark})]
+    first, last = pages[0].cursor, pages[-1].cursor
+    rest = [page async for page in follow.pages(first)]
+
+    assert (first["mark"], len(pages)) == (mark, 3)
+    assert first["look"]["started"] == last["mark"] == rest[-1].cursor["mark"]
+    assert len({row.native_id for page in (pages[0], *rest) for row in page.rows
+                if isinstance(row, ParsedPost)}) == 45  # fmt: skip
+
+
+async def test_comments_that_show_some_minutes_late_come_all_the_same(
+    upstream: FacebookUpstream, tools: Tools
+) -> None:
+    mark = datetime.now(UTC)
+    post = upstream.write("News!", at=mark - timedelta(days=1))
+    for number in range(60):
+        at = mark - timedelta(seconds=250 - number)
+        upstream.write(f"late {number}", at=at, parent=post.native_id)
+
+    posts, _ = await looked(following(upstream, tools), {"mark": mark.isoformat()})
+
+    assert len(posts) == 61
+
+
 async def test_a_look_that_was_cut_off_long_ago_begins_anew_and_loses_nothing(
     upstream: FacebookUpstream, tools: Tools
 ) -> None:
