@@ -1,22 +1,15 @@
-"""Meta's Graph API, as Facebook and Instagram share it: asking, its limits and errors, pushes.
+"""What Facebook and Instagram share: an account's posts and what is said below, polled and pushed.
 
-What is followed is an edge of posts, newest first, each with its comments (newest first) within it.
-The places in it are cursors that the API names; they are never taken out of a `next` address, which
-could lead elsewhere (https://developers.facebook.com/docs/graph-api/results).
+What is followed is an edge of posts of the Graph API, newest first, each with its comments (newest
+first) within it.
 """
 
 import asyncio
-import hashlib
 import hmac
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
-from urllib.parse import urlencode
-
-from pydantic import Field, SecretStr, field_validator
 
 from maru_ingest.connector import (
     CredentialsRefused,
@@ -24,19 +17,14 @@ from maru_ingest.connector import (
     Forged,
     Page,
     SourceBroken,
-    SourceBusy,
     SourceGone,
     SourceSettings,
     Tools,
-    check_status,
-    translated,
 )
-from maru_ingest.formats import payloads, text, untyped
+from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Row, Unreadable
-from maru_ingest.formats.untyped import Object
-from maru_kit.outbound import Fetched
+from maru_ingest.graph_client import Api, GraphSettings, Nodes, TooMuch, goes_on, in_clear, sign
 
-_WRITTEN = re.compile(r"[!-~]{1,1000}")
 _LIMITS = (25, 5, 1)
 """Posts of one answer: fewer where Graph says that it would have to gather too much."""
 _MANY = 100
@@ -44,68 +32,7 @@ _MAX_AGAIN = 20
 """Pages of posts that are known already and are looked at for new comments at most."""
 _OVERLAP = timedelta(minutes=5)
 """How late a comment may show below its post, and how far clocks may differ."""
-_FULL = 90
-"""Of a hundred parts of what may be asked; beyond them the next look waits."""
-_WAIT = 300.0
-_MAX_WAIT = 86_400.0
-_MINUTE = 60.0
 _MAX_CHALLENGE = 1_000
-_MAX_TOLD = 200
-
-_TEMPORARY = {1, 2}
-_TOO_MANY = {4, 17, 32, 341, 368, 613, *range(80_000, 80_015)}
-_TOKEN = {102, 190}
-_PERMISSION = {3, 10, *range(200, 300)}
-_UNKNOWN = {803}
-_ODD = 100
-_GONE_SUBCODE = 33
-_WHY = {
-    458: "the app was removed from the account",
-    459: "Facebook wants its owner to log in at facebook.com",
-    460: "its owner's password was changed",
-    463: "it has expired",
-    464: "its owner has to confirm the account",
-    467: "it was withdrawn",
-    492: "its owner has no role on the page any more",
-}
-"""Subcodes of errors about tokens (https://developers.facebook.com/docs/graph-api/guides/error-handling)."""
-
-
-class GraphSettings(SourceSettings):
-    """How to ask, and how to know that what is pushed comes from Meta."""
-
-    access_token: SecretStr = Field(min_length=1, description="Access token of the page")
-    app_secret: SecretStr | None = Field(
-        default=None,
-        description="Secret of the app: proves each request, and tells that webhooks are Meta's",
-    )
-    verify_token: SecretStr | None = Field(
-        default=None,
-        description="Any words of yours that you also give to the app for its webhook",
-    )
-    days: int = Field(
-        default=14, ge=1, le=90, description="For how many days a post is looked at for comments"
-    )
-    interval_seconds: float = Field(
-        default=900.0, ge=1, description="How often to look, in seconds"
-    )
-    version: str = Field(
-        default="v24.0", pattern=r"^v\d{1,3}\.\d{1,2}$", description="Version of the Graph API"
-    )
-    address: str = Field(
-        default="https://graph.facebook.com",
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
-
-    @field_validator("access_token")
-    @classmethod
-    def _is_a_token(cls, token: SecretStr) -> SecretStr:
-        written = token.get_secret_value().strip()
-        if not _WRITTEN.fullmatch(written):
-            raise ValueError("must be letters, digits and signs without spaces")
-        return SecretStr(written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,65 +51,6 @@ class Shape:
     comments: Mapping[str, str]
     words: Sequence[str]
     written: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Nodes:
-    """A part of an edge, where it goes on (empty at its end), and the host's time."""
-
-    nodes: list[object]
-    after: str
-    now: datetime
-
-
-class _TooMuch(SourceBusy):
-    """Graph would have to gather too much for one answer."""
-
-
-@dataclass(slots=True)
-class _Api:
-    """Asks. `pause` is for how many seconds it does not any more, since little is left."""
-
-    settings: GraphSettings
-    tools: Tools
-    title: str
-    pause: float = 0.0
-
-    async def nodes(self, path: str, asked: Mapping[str, str]) -> _Nodes:
-        """Return a part of an edge. Raises what the answer's error means."""
-        if self.pause:
-            raise SourceBusy(
-                f"Most of what {self.title} lets us ask is used up.", retry_after=self.pause
-            )
-        if self.tools.budget is not None:
-            self.tools.budget.spend()
-        token = self.settings.access_token.get_secret_value()
-        secret = _told(self.settings.app_secret)
-        proof = {"appsecret_proof": _hmac(secret, token.encode())} if secret else {}
-        with translated():
-            fetched = await self.tools.outbound.get(
-                f"{self.settings.address}/{self.settings.version}/{path}"
-                f"?{urlencode({**asked, **proof})}",
-                headers={"Authorization": f"Bearer {token}"},
-                max_bytes=self.tools.max_bytes,
-                deadline=self.tools.deadline,
-            )
-        self.pause = _pause(fetched.headers)
-        value = await self._value(fetched)
-        if not isinstance(value, dict) or not isinstance(value.get("data"), list):
-            raise SourceBroken(f"{self.title} answers with what is no list of posts.")
-        return _Nodes(value["data"], _after(value), _now(fetched.headers))
-
-    async def _value(self, fetched: Fetched) -> object:
-        try:
-            value = await asyncio.to_thread(payloads.loads, fetched.body)
-        except Unreadable as error:
-            check_status(fetched)
-            raise SourceBroken(f"{self.title} answers with what can't be read: {error}.") from error
-        if untyped.mapping(value, "error"):
-            _refuse(self.title, value, self.pause)
-        check_status(fetched)
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +123,8 @@ class GraphConnector:
                 return
             after = feed.after
 
-    def _api(self) -> _Api:
-        return _Api(self.settings, self.tools, self.shape.title)
+    def _api(self) -> Api:
+        return Api(self.settings, self.tools, self.shape.title)
 
     def _since(self, known: datetime | None) -> str:
         if known is None:
@@ -264,7 +132,7 @@ class GraphConnector:
         days = timedelta(days=self.settings.days)
         return str(int(min(known, datetime.now(UTC) - days).timestamp()))
 
-    def _check_moves(self, found: _Nodes, after: object) -> None:
+    def _check_moves(self, found: Nodes, after: object) -> None:
         if found.after and found.after == after:
             raise SourceBroken(f"{self.shape.title} leads in a circle.")
 
@@ -272,7 +140,7 @@ class GraphConnector:
         times = (untyped.moment(node, self.shape.written) for node in nodes)
         return min((time for time in times if time is not None), default=default)
 
-    async def _posts(self, api: _Api, asked: Mapping[str, str], after: object) -> _Nodes:
+    async def _posts(self, api: Api, asked: Mapping[str, str], after: object) -> Nodes:
         """Return posts with their newest comments."""
         place = {"after": str(after)} if after else {}
         wanted = {"fields": self.shape.post_fields, **asked, **place}
@@ -281,13 +149,13 @@ class GraphConnector:
                 return await api.nodes(
                     f"{self.account}/{self.shape.edge}", {**wanted, "limit": str(limit)}
                 )
-            except _TooMuch:
+            except TooMuch:
                 continue
         least = {**wanted, "limit": str(_LIMITS[-1])}
         return await api.nodes(f"{self.account}/{self.shape.edge}", least)
 
     async def _batches(
-        self, api: _Api, posts: Sequence[object], known: datetime | None
+        self, api: Api, posts: Sequence[object], known: datetime | None
     ) -> AsyncIterator[list[Row]]:
         """Yield the rows of posts, then of those comments that did not come with them."""
         nodes, rest = _flat(posts)
@@ -302,7 +170,7 @@ class GraphConnector:
                 yield await asyncio.to_thread(self._rows, nodes)
 
     async def _comments(
-        self, api: _Api, above: str, edge: str, after: str, known: datetime
+        self, api: Api, above: str, edge: str, after: str, known: datetime
     ) -> AsyncIterator[list[object]]:
         """Yield the further comments below something, back to what is known."""
         wanted = {"fields": self.shape.comment_fields, "limit": str(_MANY)}
@@ -343,7 +211,7 @@ def greet(settings: SourceSettings, asked: Mapping[str, str]) -> str:
     Raises Forged when the verify token is another, or the source has none
     (https://developers.facebook.com/docs/graph-api/webhooks/getting-started).
     """
-    token = _told(cast("GraphSettings", settings).verify_token).encode()
+    token = in_clear(cast("GraphSettings", settings).verify_token).encode()
     given = asked.get("hub.verify_token", "").encode("utf-8", "surrogatepass")
     challenge = asked.get("hub.challenge", "")
     is_known = bool(token) and hmac.compare_digest(given, token)
@@ -359,11 +227,11 @@ def pushed(
 
     Links to pictures are left out, as they are in what is polled: they change all the time.
     """
-    secret = _told(settings.app_secret)
+    secret = in_clear(settings.app_secret)
     given = headers.get("x-hub-signature-256", "").encode("utf-8", "surrogatepass")
     if not secret:
         raise Forged("This source has no app secret, so webhooks can't be known to be Meta's.")
-    if not hmac.compare_digest(given, f"sha256={_hmac(secret, body)}".encode()):
+    if not hmac.compare_digest(given, f"sha256={sign(secret, body)}".encode()):
         raise Forged("The webhook's signature is not good.")
     value = payloads.loads(body)
     if not untyped.has(value, "object", "entry"):
@@ -374,14 +242,6 @@ def pushed(
     found = payloads.read(told, platform=platform)
     rows = [replace(row, media=()) if isinstance(row, ParsedPost) else row for row in found.rows]
     return replace(found, rows=rows)
-
-
-def _told(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret else ""
-
-
-def _hmac(secret: str, signed: bytes) -> str:
-    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def _flat(
@@ -406,17 +266,11 @@ def _flat(
             inner = untyped.sequence(node, edge, "data")
             if edge in node:
                 alone[edge] = {"summary": untyped.mapping(node, edge, "summary")}
-            if name and (after := _after(untyped.mapping(node, edge))):
+            if name and (after := goes_on(untyped.mapping(node, edge))):
                 rest.append((name, edge, after, inner))
             waiting += [(each, name) for each in inner]
         flat.append(alone)
     return flat, rest
-
-
-def _after(answer: Object) -> str:
-    """Return where an edge goes on: the cursor, if there is a next part at all."""
-    has_next = bool(untyped.string(answer, "paging", "next"))
-    return untyped.string(answer, "paging", "cursors", "after") if has_next else ""
 
 
 async def _with_end(batches: AsyncIterator[list[Row]]) -> AsyncIterator[tuple[list[Row], bool]]:
@@ -438,66 +292,3 @@ def _is_within(row: Row, since: datetime, until: datetime) -> bool:
 
 def _stored(moment: object) -> datetime | None:
     return datetime.fromisoformat(moment) if isinstance(moment, str) and moment else None
-
-
-def _now(headers: Mapping[str, str]) -> datetime:
-    """Return the host's time, which is that of its posts."""
-    try:
-        told = parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, IndexError):
-        return datetime.now(UTC)
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
-
-
-def _pause(headers: Mapping[str, str]) -> float:
-    """Return for how many seconds not to ask, by how much of what we may is used up.
-
-    https://developers.facebook.com/docs/graph-api/overview/rate-limiting
-    """
-    told: list[Object] = []
-    for name in ("x-app-usage", "x-page-usage", "x-business-use-case-usage"):
-        try:
-            value = payloads.loads(headers.get(name, "{}").encode())
-        except Unreadable:
-            continue
-        told.append(untyped.mapping(value))
-        if isinstance(value, dict):
-            told += [one for each in value for one in untyped.mappings(value, each)]
-    waits = [_wait(one) for one in told]
-    return min(max(waits, default=0.0), _MAX_WAIT)
-
-
-def _wait(usage: Object) -> float:
-    regained = untyped.count(usage, "estimated_time_to_regain_access") or 0
-    parts = ("call_count", "total_time", "total_cputime")
-    is_full = any(_number(usage.get(part)) > _FULL for part in parts)
-    return regained * _MINUTE or (_WAIT if is_full else 0.0)
-
-
-def _number(value: object) -> float:
-    return value if isinstance(value, int | float) else 0.0
-
-
-def _refuse(title: str, value: object, pause: float) -> None:
-    """Raise what an error of the Graph API means.
-
-    https://developers.facebook.com/docs/graph-api/guides/error-handling
-    """
-    code, subcode = (untyped.count(value, "error", name) for name in ("code", "error_subcode"))
-    told = text.clean_line(untyped.string(value, "error", "message"), _MAX_TOLD)
-    said = f"{told} (error {code})" if told else f"error {code}"
-    if code in _TEMPORARY and "reduce the amount of data" in told:
-        raise _TooMuch(f"{title} has too much to tell at once: {said}", retry_after=_WAIT)
-    if code in _TEMPORARY:
-        raise SourceBusy(f"{title} can't answer now: {said}")
-    if code in _TOO_MANY:
-        raise SourceBusy(f"{title} asks for patience: {said}", retry_after=pause or _WAIT)
-    if code in _TOKEN:
-        why = f", because {_WHY[subcode]}" if subcode in _WHY else ""
-        raise CredentialsRefused(f"{title} does not take the access token{why}: {said}")
-    if code in _PERMISSION:
-        raise CredentialsRefused(f"The access token lacks a permission or a role: {said}")
-    if code in _UNKNOWN or (code == _ODD and subcode == _GONE_SUBCODE):
-        raise SourceGone(f"{title} knows no such page or post, or does not show it: {said}")
-    if code is not None:
-        raise SourceBroken(f"{title} refuses what was asked: {said}")

@@ -41,6 +41,7 @@ from maru_contracts.posts import Channel
 from maru_ingest import graph
 from maru_ingest.connector import Capability, ConnectorKind, Hook, SourceSettings, Tools
 from maru_ingest.formats.parsed import Document
+from maru_ingest.graph_client import GraphSettings
 
 _COMMENT = (
     "id,message,created_time,from,parent{id},permalink_url,like_count,comment_count,is_hidden"
@@ -62,7 +63,7 @@ _SHAPE = graph.Shape(
 )
 
 
-class FacebookSettings(graph.GraphSettings):
+class FacebookSettings(GraphSettings):
     """Which page to follow."""
 
     page: str = Field(pattern=r"^\d{1,30}$", description="Id of the page, a number")

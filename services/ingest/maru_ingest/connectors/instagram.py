@@ -45,6 +45,7 @@ from maru_contracts.posts import Channel
 from maru_ingest import graph
 from maru_ingest.connector import Capability, ConnectorKind, Hook, SourceSettings, Tools
 from maru_ingest.formats.parsed import Document
+from maru_ingest.graph_client import GraphSettings
 
 _SAID = "id,text,timestamp,username,like_count,hidden"
 _COMMENT = f"{_SAID},replies.limit(25){{{_SAID}}}"
@@ -63,7 +64,7 @@ _SHAPE = graph.Shape(
 )
 
 
-class InstagramSettings(graph.GraphSettings):
+class InstagramSettings(GraphSettings):
     """Which account to follow."""
 
     account: str = Field(
