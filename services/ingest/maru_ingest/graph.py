@@ -6,6 +6,7 @@ first) within it.
 
 import asyncio
 import hmac
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,8 @@ _MAX_AGAIN = 20
 _OVERLAP = timedelta(minutes=5)
 """How late a comment may show below its post, and how far clocks may differ."""
 _MAX_CHALLENGE = 1_000
+_ID = re.compile(r"[0-9A-Za-z_-]{1,100}")
+"""What may become part of an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +269,7 @@ def _flat(
             inner = untyped.sequence(node, edge, "data")
             if edge in node:
                 alone[edge] = {"summary": untyped.mapping(node, edge, "summary")}
-            if name and (after := goes_on(untyped.mapping(node, edge))):
+            if _ID.fullmatch(name) and (after := goes_on(untyped.mapping(node, edge))):
                 rest.append((name, edge, after, inner))
             waiting += [(each, name) for each in inner]
         flat.append(alone)

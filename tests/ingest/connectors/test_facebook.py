@@ -272,6 +272,19 @@ async def test_what_has_no_words_is_left_out_and_one_odd_post_stops_no_other(
     assert [type(row) for row in odd[0].rows] == [BadRow]
 
 
+async def test_an_id_that_is_none_leads_nowhere(upstream: FacebookUpstream, tools: Tools) -> None:
+    now = "2026-01-01T00:00:00+0000"
+    said = {"id": "9", "message": "x", "created_time": now}
+    goes_on = {"next": "https://elsewhere.invalid/", "cursors": {"after": "a"}}
+    comments = {"data": [said], "paging": goes_on}
+    post = {"id": "../me?x=1", "message": "x", "created_time": now, "comments": comments}
+    upstream.answer = {"data": [post]}
+
+    await looked(following(upstream, tools), {"mark": "2025-01-01T00:00:00+00:00"})
+
+    assert [request.path for request in upstream.requests] == [f"/v24.0/{PAGE}/feed"]
+
+
 async def test_requests_are_the_sources_quota(upstream: FacebookUpstream, tools: Tools) -> None:
     budget = Budget(1)
     follow = following(upstream, Tools(tools.outbound, budget=budget))
