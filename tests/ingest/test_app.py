@@ -1,3 +1,5 @@
+import hashlib
+import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -203,6 +205,44 @@ async def test_a_bad_signature_is_refused(
 
     assert answer.status_code == status
     assert await collected() == []
+
+
+async def test_a_platform_that_asks_whether_it_may_push_is_answered_in_plain_text(
+    client: httpx.AsyncClient, collected: Read
+) -> None:
+    secrets = {"access_token": "t", "app_secret": "s", "verify_token": "ours"}
+    page = await add(client, kind="facebook", name="page", settings={"page": "1", **secrets})
+    asked = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "ours"}
+    url, hook = f"/hooks/{page['id']}", await a_webhook(client)
+
+    answer = await client.get(url, params=asked)
+    wrong = await client.get(url, params={**asked, "hub.verify_token": "theirs"})
+    unsigned = await client.post(url, content=b'{"object":"page","entry":[]}')
+
+    assert (answer.status_code, answer.text) == (200, "1158201444")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert (wrong.status_code, unsigned.status_code) == (401, 401)
+    assert "1158201444" not in wrong.text
+    for other in (f"/hooks/{hook['id']}", "/hooks/nowhere"):
+        assert (await client.get(other, params=asked)).status_code == 404
+    assert await collected() == []
+
+
+async def test_what_a_platform_signed_and_is_no_post_is_kept_in_the_dead_letters(
+    client: httpx.AsyncClient,
+) -> None:
+    secrets = {"access_token": "t", "app_secret": "s", "verify_token": "ours"}
+    page = await add(client, kind="facebook", name="page", settings={"page": "1", **secrets})
+    body = b'{"object":"permissions","entry":[{"id":"1"}]}'
+    signature = hmac.new(b"s", body, hashlib.sha256).hexdigest()
+
+    answer = await client.post(
+        f"/hooks/{page['id']}",
+        content=body,
+        headers={"X-Hub-Signature-256": f"sha256={signature}"},
+    )
+
+    assert (answer.status_code, answer.json()["rejected"]) == (200, 1)
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(-6, 401), (-4, 202), (4, 202), (6, 401)])

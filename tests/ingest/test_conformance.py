@@ -5,7 +5,7 @@ The platform is played by the file of the same name in `tests/upstreams`.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,13 +20,15 @@ from maru_ingest.collector import Collector
 from maru_ingest.connector import Backfilling, Capability, Connector, Page, Tools
 from maru_ingest.formats.parsed import ParsedPost
 from maru_ingest.service.publishing import Publisher
+from maru_ingest.service.receiving import Receiver
 from maru_ingest.service.sources import NewSource, Sources
 from maru_ingest.service.trying import Trying
 from maru_ingest.store import sources as stored_sources
-from maru_ingest.store.sources import Source
+from maru_ingest.store.sources import Counts, Source
+from maru_kit.errors import Unauthorized, Unavailable
 from maru_kit.outbound import open_outbound
 from maru_kit.vault import Vault, new_key
-from upstreams.upstream import RETRY_SECONDS, Mode, Upstream
+from upstreams.upstream import RETRY_SECONDS, Mode, Upstream, Written
 
 VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
@@ -43,6 +45,10 @@ _QUIET = 1.0  # seconds after which a connector that listens has caught up, too
 
 def able(wanted: Capability) -> list[str]:
     return [name for name, kind in KINDS.items() if wanted in kind.capabilities]
+
+
+def pushing() -> list[str]:
+    return [name for name, kind in KINDS.items() if kind.hook is not None]
 
 
 def with_fault(wanted: Mode) -> list[str]:
@@ -95,6 +101,11 @@ class Stage:
     async def until_posts(self, source: Source, number: int, *, seconds: float = 20) -> Source:
         return await self.until(source, lambda one: one.posts == number, seconds=seconds)
 
+    async def receive(self, source: Source, headers: Mapping[str, str], body: bytes) -> Counts:
+        low = {name.lower(): value for name, value in headers.items()}
+        taken = await Receiver(self.publisher, VAULT, KINDS).receive(source.id, low, body)
+        return taken.counts
+
     async def make_due(self, source: Source) -> None:
         async with self.publisher.database.transaction() as connection:
             await stored_sources.set_state(
@@ -114,6 +125,11 @@ async def stage(name: str, publisher: Publisher, collected: Read) -> AsyncIterat
 
 def texts(page: Page) -> list[str]:
     return [row.text for row in page.rows if isinstance(row, ParsedPost)]
+
+
+def an_answer(stage: Stage) -> Written:
+    """Have somebody write what every platform pushes, if it pushes anything."""
+    return stage.upstream.write("Yes!", parent=stage.upstream.write("dark mode").native_id)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -232,8 +248,8 @@ async def test_credentials_that_are_refused_are_not_tried_again_at_once(stage: S
     assert broken.next_poll_at - datetime.now(UTC) > timedelta(minutes=10)
 
 
-@pytest.mark.parametrize("name", able(Capability.LIVE))
-async def test_what_is_live_comes_without_a_poll(stage: Stage) -> None:
+@pytest.mark.parametrize("name", [name for name in able(Capability.LIVE) if KINDS[name].stream])
+async def test_what_is_streamed_comes_without_a_poll(stage: Stage) -> None:
     stage.upstream.write("before")
     source = await stage.follow()
     async with stage.collecting():
@@ -267,6 +283,70 @@ async def test_a_stream_that_has_lasted_is_forgiven_its_past_failures(
 
     assert (found.state, found.reason) == ("active", "")
     assert found.last_success_at is not None
+
+
+@pytest.mark.parametrize("name", pushing())
+async def test_what_is_pushed_comes_without_a_poll_and_once(stage: Stage) -> None:
+    source = await stage.follow()
+    written = stage.upstream.write("dark mode")
+    async with stage.collecting():
+        await stage.until_posts(source, 1)
+    now = stage.upstream.write("Yes!", parent=written.native_id)
+    message = stage.upstream.pushed(now, "written")
+
+    first, again = await stage.receive(source, *message), await stage.receive(source, *message)
+    async with stage.collecting():  # what was pushed is polled, too
+        await stage.make_due(source)
+        asked = len(stage.upstream.asked)
+        await stage.until(source, lambda _: len(stage.upstream.asked) > asked)
+        await stage.until_posts(source, 2)
+
+    posts = await stage.collected()
+    assert (first.published, again.published, again.duplicates) == (1, 0, 1)
+    assert [(post.text, post.revision) for post in posts] == [("dark mode", 0), ("Yes!", 0)]
+    assert posts[1].in_reply_to == posts[0].native_id
+
+
+@pytest.mark.parametrize("name", [name for name in pushing() if "deleted" in PLAYED[name].tells])
+async def test_what_is_pushed_is_edited_and_ended_too(stage: Stage) -> None:
+    source = await stage.follow()
+    written = stage.upstream.write("dark mode")
+    await stage.receive(source, *stage.upstream.pushed(written, "written"))
+    stage.upstream.edit(written, "dark mode, please")
+    await stage.receive(source, *stage.upstream.pushed(written, "edited"))
+    stage.upstream.delete(written)
+    ended = await stage.receive(source, *stage.upstream.pushed(written, "deleted"))
+
+    first, second, gone = await stage.collected()
+    assert (second.id, second.revision, second.text) == (first.id, 1, "dark mode, please")
+    assert (gone.id, gone.deleted, ended.deleted) == (first.id, True, 1)
+
+
+@pytest.mark.parametrize("name", pushing())
+async def test_what_is_pushed_and_not_signed_is_refused_and_not_stored(stage: Stage) -> None:
+    source = await stage.follow()
+    headers, body = stage.upstream.pushed(an_answer(stage), "written")
+
+    for odd in ({}, {name: f"{value[:-1]}-" for name, value in headers.items()}):
+        with pytest.raises(Unauthorized):
+            await stage.receive(source, odd, body)
+    with pytest.raises(Unauthorized):
+        await stage.receive(source, headers, body + b" ")
+
+    assert await stage.collected() == []
+
+
+@pytest.mark.parametrize("name", pushing())
+async def test_while_a_source_is_paused_what_is_pushed_is_to_come_again(stage: Stage) -> None:
+    source = await stage.follow()
+    await stage.sources.pause("w", source.id)
+    message = stage.upstream.pushed(an_answer(stage), "written")
+
+    with pytest.raises(Unavailable):
+        await stage.receive(source, *message)
+
+    await stage.sources.resume("w", source.id)
+    assert (await stage.receive(source, *message)).published == 1
 
 
 @pytest.mark.parametrize("name", able(Capability.BACKFILL))

@@ -19,6 +19,8 @@ Mode = Literal["ok", "throttled", "down", "refused", "hang", "half", "cut"]
 """How a server answers: as it should; 429 with what it says of waiting; 500; 401; not at all; with
 half of the body as if that were all; and with half of the body before the connection breaks."""
 
+Happened = Literal["written", "edited", "deleted"]
+
 RETRY_SECONDS = 2
 
 
@@ -40,7 +42,7 @@ class Upstream(ABC):
 
     `misbehaves` are the modes that make sense for it; `page` is how many posts one answer holds.
     What it can do beside follows from its connector's capabilities. `secret` is what its settings
-    keep secret, empty where nothing is.
+    keep secret, empty where nothing is; `tells` is what its webhooks are about, if it sends any.
     """
 
     misbehaves: frozenset[Mode] = frozenset({"throttled", "down", "refused", "hang", "half", "cut"})
@@ -48,6 +50,7 @@ class Upstream(ABC):
     edits = False
     deletes = False
     secret = ""
+    tells: frozenset[Happened] = frozenset({"written", "edited", "deleted"})
 
     def __init__(self) -> None:
         self.posts: list[Written] = []
@@ -78,6 +81,13 @@ class Upstream(ABC):
     def throttle_headers(self) -> Mapping[str, str]:
         """What 429 comes with: for RETRY_SECONDS nobody may ask."""
         return {"Retry-After": str(RETRY_SECONDS)}
+
+    def pushed(self, written: Written, happened: Happened) -> tuple[Mapping[str, str], bytes]:
+        """Return headers and body of the webhook that tells of a post, signed.
+
+        For kinds that have a `hook`.
+        """
+        raise NotImplementedError
 
     def write(self, text: str, *, at: datetime | None = None, parent: str = "") -> Written:
         """Have somebody write a post; return it."""

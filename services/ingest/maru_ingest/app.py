@@ -53,7 +53,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             app.state.discovery = Discovery(
                 outbound, settings.max_body_bytes, settings.page_delay_seconds
             )
-            app.state.receiver = Receiver(publisher, vault)
+            app.state.receiver = Receiver(publisher, vault, kinds)
             tools = Tools(outbound, settings.files_root, settings.max_body_bytes)
             app.state.trying = Trying(kinds, tools)
             app.state.pushing = Pushing(publisher, outbound, vault, settings.public_url)

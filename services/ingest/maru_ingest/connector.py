@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.formats import payloads
-from maru_ingest.formats.parsed import Row, Unreadable
+from maru_ingest.formats.parsed import Document, Row, Unreadable
 from maru_kit.errors import MaruError, Unavailable
 from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
 
@@ -47,6 +47,10 @@ class SourceGone(SourceBroken):
 
 class SourceBusy(Unavailable):
     """The source does not answer now, or asks to be left alone for `retry_after` seconds."""
+
+
+class Forged(MaruError):
+    """What came to a source's webhook can't be shown to come from its platform."""
 
 
 class Capability(StrEnum):
@@ -200,13 +204,28 @@ class Backfilling(Connector, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """How a platform that is polled also pushes, to `/hooks/{source_id}`.
+
+    `greet` returns the text that answers a platform which asks, by the parameters of a GET,
+    whether it may send there. `read` returns the posts of a message, by its headers (names in
+    lower case) and its body, and what it says is gone. Both raise Forged for what does not come
+    from the platform, also where a source's settings hold nothing to tell that by; `read` raises
+    Unreadable for what does and holds no posts.
+    """
+
+    greet: Callable[[SourceSettings, Mapping[str, str]], str]
+    read: Callable[[SourceSettings, Mapping[str, str], bytes], Document]
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectorKind:
     """A platform: how to set a source up, and how to follow it.
 
     `open` is None for a kind whose posts are pushed to us; what it makes is `Backfilling` when the
     kind can `backfill`. `interval` is how often a source is polled unless its settings say
     otherwise. `channel` is the medium unless the source says. The pages of a `stream` never end,
-    so it takes no polling slot.
+    so it takes no polling slot. `hook` is how the platform of a polled kind pushes, if it does.
     """
 
     kind: str
@@ -218,6 +237,7 @@ class ConnectorKind:
     interval: Callable[[SourceSettings], timedelta] = lambda _: timedelta(minutes=15)
     stream: bool = False
     capabilities: frozenset[Capability] = frozenset()
+    hook: Hook | None = None
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """The addresses that webhooks and hubs of feeds send to."""
 
+from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
@@ -45,17 +46,39 @@ def pushing(request: Request) -> Pushing:
     return found
 
 
+@router.get(
+    "/hooks/{source_id}",
+    openapi_extra=requires("public"),
+    response_class=PlainTextResponse,
+)
+async def greet(
+    source_id: str, request: Request, receiver: Annotated[Receiver, Depends(receiver)]
+) -> str:
+    """Answer a platform that asks whether it may send here, as Meta's apps do.
+
+    The answer is its challenge; 401 when it does not know the source's verify token.
+    """
+    return await receiver.greet(source_id, dict(request.query_params))
+
+
 @router.post("/hooks/{source_id}", status_code=202, openapi_extra=requires("public"))
 async def receive(
-    source_id: str, request: Request, receiver: Annotated[Receiver, Depends(receiver)]
+    source_id: str,
+    request: Request,
+    response: Response,
+    receiver: Annotated[Receiver, Depends(receiver)],
 ) -> Received:
     """Take one signed message (https://www.standardwebhooks.com): a post or an array of posts.
 
-    An object with an id whose `deleted` is true ends the post of that id.
+    An object with an id whose `deleted` is true ends the post of that id. To a source whose
+    platform pushes in its own way, that platform sends what it does, signed as it does,
+    and is answered with 200 in place of 202.
     202 means that the log has acknowledged them; 503 asks to send the message again.
     """
-    counts = await receiver.receive(source_id, dict(request.headers), await request.body())
-    return _received(counts)
+    taken = await receiver.receive(source_id, dict(request.headers), await request.body())
+    if taken.by_platform:
+        response.status_code = HTTPStatus.OK  # Meta takes nothing else for an answer
+    return _received(taken.counts)
 
 
 @router.get(

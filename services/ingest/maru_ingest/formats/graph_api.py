@@ -35,12 +35,15 @@ def nodes(value: object) -> list[object]:
 
 
 def changes(value: object, of: str) -> list[Object]:
-    """Return the changes that a webhook reports of objects of one kind, each with its field."""
+    """Return the changes that a webhook reports of objects of one kind, each with its field.
+
+    `maru_time` is when the webhook says that it happened.
+    """
     if string(value, "object") != of:
         return []
     entries = [entry for entry in sequence(value, "entry") if isinstance(entry, dict)]
     return [
-        change
+        {**change, "maru_time": entry.get("time")}
         for entry in entries
         for change in sequence(entry, "changes")
         if isinstance(change, dict)

@@ -48,6 +48,7 @@ _OTHERS = {
     "profile picture": ("is_silhouette", "url"),
 }
 _REMOVED = {"remove", "hide"}
+_EDITED = {"edit", "edited", "update"}
 _SAID = {"status", "post", "photo", "video", "share", "comment", "rating"}
 
 
@@ -229,7 +230,10 @@ def _message(node: Object) -> ParsedPost:
 
 def _webhook(value: object) -> Document:
     """Read what happened to a page: https://developers.facebook.com/docs/graph-api/webhooks."""
-    values = [mapping(it, "value") for it in graph_api.changes(value, "page")]
+    values = [
+        {**mapping(it, "value"), "maru_time": it["maru_time"]}
+        for it in graph_api.changes(value, "page")
+    ]
     said = [it for it in values if string(it, "item") in _SAID]
     gone = [_changed_id(it) for it in said if string(it, "verb") in _REMOVED]
     kept = [it for it in said if string(it, "verb") not in _REMOVED and _change_words(it)]
@@ -261,6 +265,7 @@ def _change(change: Object) -> ParsedPost:
         author_name=string(writer, "name") or string(change, "reviewer_name"),
         channel=Channel.REVIEW if review else Channel.COMMUNITY,
         created_at=moment(change, "created_time"),
+        edited_at=moment(change, "maru_time") if string(change, "verb") in _EDITED else None,
         in_reply_to=(parent or identifier(change, "post_id")) if comment else "",
         media=[attachment("image", string(change, "photo"))],
     )

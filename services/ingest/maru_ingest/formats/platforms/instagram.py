@@ -130,7 +130,7 @@ def _comment(comment: Object) -> ParsedPost:
 def _webhook(value: object) -> Document:
     """Read comments and messages: https://developers.facebook.com/docs/instagram-platform/webhooks."""
     said = [
-        mapping(change, "value")
+        {"timestamp": change["maru_time"], **mapping(change, "value")}
         for change in graph_api.changes(value, "instagram")
         if string(change, "field") in {"comments", "live_comments"}
     ]
