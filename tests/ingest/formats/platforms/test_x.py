@@ -206,3 +206,34 @@ def test_a_post_without_words_or_id_is_a_bad_row() -> None:
     rows = payloads.read({"data": [{"id": "1", "text": "x"}, {"id": None, "text": ""}]}).rows
 
     assert [isinstance(row, BadRow) for row in rows] == [False, True]
+
+
+def test_an_edit_is_the_same_post_as_its_first_version() -> None:
+    versions = ["1575590109782081536", "1575590530131173377"]
+    edited = {
+        "id": versions[1],
+        "text": "다크 모드",
+        "created_at": "2022-09-29T21:02:30.000Z",
+        "edit_history_tweet_ids": versions,
+    }
+    answer = {
+        "id": "1575590600000000000",
+        "text": "Yes!",
+        "edit_history_tweet_ids": ["1575590600000000000"],
+        "referenced_tweets": [{"type": "replied_to", "id": versions[1]}],
+    }
+    found = posts({"data": [edited, answer], "includes": {"tweets": [edited]}})
+    reply, post = sorted(found, key=lambda one: one.text)
+
+    assert (post.native_id, reply.in_reply_to) == (versions[0], versions[0])
+    assert post.created_at == datetime(2022, 9, 29, 21, 0, 49, 805000, tzinfo=UTC)
+    assert post.edited_at == datetime(2022, 9, 29, 21, 2, 30, tzinfo=UTC)
+    assert post.url == f"https://x.com/i/status/{versions[1]}"
+    assert reply.edited_at is None
+
+
+@pytest.mark.parametrize("history", [[], ["no id"], [5], "12", None, ["9" * 30]])
+def test_odd_ids_of_versions_leave_a_post_its_own(history: object) -> None:
+    (post,) = posts({"data": {"id": "12", "text": "a", "edit_history_tweet_ids": history}})
+
+    assert (post.native_id, post.edited_at) == ("12", None)
