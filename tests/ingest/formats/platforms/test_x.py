@@ -209,25 +209,26 @@ def test_a_post_without_words_or_id_is_a_bad_row() -> None:
 
 
 def test_an_edit_is_the_same_post_as_its_first_version() -> None:
-    versions = ["1575590109782081536", "1575590530131173377"]
+    versions = ["1276035977375477760", "1276036100000000000"]  # the first is of the search above
     edited = {
         "id": versions[1],
         "text": "다크 모드",
-        "created_at": "2022-09-29T21:02:30.000Z",
+        "created_at": "2020-06-25T06:14:48.000Z",
         "edit_history_tweet_ids": versions,
     }
     answer = {
-        "id": "1575590600000000000",
+        "id": "1276036200000000000",
         "text": "Yes!",
-        "edit_history_tweet_ids": ["1575590600000000000"],
+        "edit_history_tweet_ids": ["1276036200000000000"],
         "referenced_tweets": [{"type": "replied_to", "id": versions[1]}],
     }
     found = posts({"data": [edited, answer], "includes": {"tweets": [edited]}})
     reply, post = sorted(found, key=lambda one: one.text)
 
     assert (post.native_id, reply.in_reply_to) == (versions[0], versions[0])
-    assert post.created_at == datetime(2022, 9, 29, 21, 0, 49, 805000, tzinfo=UTC)
-    assert post.edited_at == datetime(2022, 9, 29, 21, 2, 30, tzinfo=UTC)
+    assert post.created_at is not None
+    assert post.created_at.replace(microsecond=0) == datetime(2020, 6, 25, 6, 14, 19, tzinfo=UTC)
+    assert post.edited_at == datetime(2020, 6, 25, 6, 14, 48, tzinfo=UTC)
     assert post.url == f"https://x.com/i/status/{versions[1]}"
     assert reply.edited_at is None
 
