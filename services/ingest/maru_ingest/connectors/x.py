@@ -21,8 +21,8 @@ while no stream is open. Rules that others made for the same app are left alone.
 
 **Edits** have ids of their own on X; here they are the next revision of the post as it was first
 written. The search shows the latest version alone. **Deletions** are not noticed: neither search
-nor stream tells of them (X tells them by its compliance jobs), so delete a post in Maru by hand
-where you must. Likes and other counts are those of the moment at which a post was read.
+nor stream tells of them (X tells them by its compliance jobs), so a post that is deleted on X stays
+in Maru as yet. Likes and other counts are those of the moment at which a post was read.
 
 **Limits.** A page has 100 posts. How many requests there are in 15 minutes depends on the access
 level; X tells the rest in `x-rate-limit-*`, which is kept, for all that the token asks. Each post
