@@ -351,7 +351,7 @@ async def test_while_a_source_is_paused_what_is_pushed_is_to_come_again(stage: S
 
 @pytest.mark.parametrize("name", able(Capability.BACKFILL))
 async def test_history_is_the_range_that_was_asked_for_and_can_be_cut_off(stage: Stage) -> None:
-    since = datetime.now(UTC).replace(microsecond=0) - timedelta(days=7)
+    since = datetime.now(UTC).replace(microsecond=0) - stage.upstream.reach
     until = since + timedelta(days=3)
     many = stage.upstream.page * 2 + 1
     step = (until - since) / many

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -40,13 +40,15 @@ class Written:
 class Upstream(ABC):
     """A platform that holds posts and serves them page by page, or as they come.
 
-    `misbehaves` are the modes that make sense for it; `page` is how many posts one answer holds.
+    `misbehaves` are the modes that make sense for it; `page` is how many posts one answer holds,
+    `reach` how far back it is looked at (no further than it shows its history).
     What it can do beside follows from its connector's capabilities. `secret` is what its settings
     keep secret, empty where nothing is; `tells` is what its webhooks are about, if it sends any.
     """
 
     misbehaves: frozenset[Mode] = frozenset({"throttled", "down", "refused", "hang", "half", "cut"})
     page = 20
+    reach = timedelta(days=7)
     edits = False
     deletes = False
     secret = ""

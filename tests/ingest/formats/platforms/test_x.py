@@ -206,3 +206,35 @@ def test_a_post_without_words_or_id_is_a_bad_row() -> None:
     rows = payloads.read({"data": [{"id": "1", "text": "x"}, {"id": None, "text": ""}]}).rows
 
     assert [isinstance(row, BadRow) for row in rows] == [False, True]
+
+
+def test_an_edit_is_the_same_post_as_its_first_version() -> None:
+    versions = ["1276035977375477760", "1276036100000000000"]  # the first is of the search above
+    edited = {
+        "id": versions[1],
+        "text": "다크 모드",
+        "created_at": "2020-06-25T06:14:48.000Z",
+        "edit_history_tweet_ids": versions,
+    }
+    answer = {
+        "id": "1276036200000000000",
+        "text": "Yes!",
+        "edit_history_tweet_ids": ["1276036200000000000"],
+        "referenced_tweets": [{"type": "replied_to", "id": versions[1]}],
+    }
+    found = posts({"data": [edited, answer], "includes": {"tweets": [edited]}})
+    reply, post = sorted(found, key=lambda one: one.text)
+
+    assert (post.native_id, reply.in_reply_to) == (versions[0], versions[0])
+    assert post.created_at is not None
+    assert post.created_at.replace(microsecond=0) == datetime(2020, 6, 25, 6, 14, 19, tzinfo=UTC)
+    assert post.edited_at == datetime(2020, 6, 25, 6, 14, 48, tzinfo=UTC)
+    assert post.url == f"https://x.com/i/status/{versions[1]}"
+    assert reply.edited_at is None
+
+
+@pytest.mark.parametrize("history", [[], ["no id"], [5], "12", None, ["9" * 30]])
+def test_odd_ids_of_versions_leave_a_post_its_own(history: object) -> None:
+    (post,) = posts({"data": {"id": "12", "text": "a", "edit_history_tweet_ids": history}})
+
+    assert (post.native_id, post.edited_at) == ("12", None)

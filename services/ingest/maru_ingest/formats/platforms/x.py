@@ -3,12 +3,16 @@
 Links show as where they lead, not as t.co. A repost says what the original says, whole when the
 answer includes it; a post that quotes another names it as reshared. Direct messages are read, as
 posts of no public channel (https://docs.x.com/x-api/fundamentals/data-dictionary).
+
+An edit is a post of a new id, with the ids of all versions; it goes by the first one's, so that it
+is the same post (https://docs.x.com/x-api/fundamentals/edit-posts).
 """
 
 import html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from maru_contracts.posts import Channel
 from maru_ingest.formats import text
@@ -72,6 +76,9 @@ _OTHERS_BY_THEMSELVES = {
 _PROBLEMS = ("https://api.twitter.com/", "https://api.x.com/")
 _NO_LANGUAGE = {"und", "zxx", "art", "qam", "qct", "qht", "qme", "qst"}  # X's own codes for none
 _MESSAGE = ("event_type", "dm_conversation_id")
+_ID = re.compile(r"[0-9]{1,19}")
+_TIME_SHIFT = 22
+_FIRST_MILLISECOND = 1_288_834_974_657  # ids have counted from here on since November 2010
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,10 @@ class _Included:
     posts: Mapping[str, Object] = field(default_factory=dict)
     media: Mapping[str, Object] = field(default_factory=dict)
     polls: Mapping[str, Object] = field(default_factory=dict)
+
+    def first_version(self, name: str) -> str:
+        """Return the id that a post goes by, which is its own where nothing of it is included."""
+        return _first_version(self.posts.get(name, {})) or name
 
 
 def _read(value: object, _: str) -> Document | None:
@@ -166,7 +177,9 @@ def _included(includes: Object) -> _Included:
 def _tweet(tweet: Object, included: _Included) -> ParsedPost | None:
     if not has(tweet, "id", "text"):
         return None
-    name = identifier(tweet, "id")
+    name, first = identifier(tweet, "id"), _first_version(tweet)
+    written = moment(tweet, "created_at")
+    is_edited = first != name
     related = {
         string(it, "type"): identifier(it, "id") for it in mappings(tweet, "referenced_tweets")
     }
@@ -178,7 +191,7 @@ def _tweet(tweet: Object, included: _Included) -> ParsedPost | None:
     polls = (included.polls.get(it, {}) for it in _ids(said, "poll_ids"))
     options = [string(option, "label") for poll in polls for option in mappings(poll, "options")]
     return post(
-        name,
+        first,
         listed(_second_words(said), options),
         url=f"https://x.com/{handle or 'i'}/status/{name}" if name else "",
         author=handle or writer,
@@ -186,15 +199,29 @@ def _tweet(tweet: Object, included: _Included) -> ParsedPost | None:
         followers=count(user, "public_metrics", "followers_count"),
         lang=_language(tweet),
         channel=Channel.OTHER if is_true(user, "protected") else Channel.MICROBLOG,
-        created_at=moment(tweet, "created_at"),
-        in_reply_to=related.get("replied_to", ""),
-        reshared_from=related.get("retweeted") or related.get("quoted", ""),
+        created_at=_time_of(first) if is_edited else written,
+        edited_at=written if is_edited else None,
+        in_reply_to=included.first_version(related.get("replied_to", "")),
+        reshared_from=included.first_version(related.get("retweeted") or related.get("quoted", "")),
         media=[_media(included.media.get(key, {})) for key in _ids(said, "media_keys")],
         likes=count(metrics, "like_count"),
         shares=count(metrics, "retweet_count"),
         replies=count(metrics, "reply_count"),
         views=count(metrics, "impression_count"),
     )
+
+
+def _first_version(tweet: Object) -> str:
+    """Return the id of a post's first version: X gives those of all, oldest first."""
+    versions = sequence(tweet, "edit_history_tweet_ids")
+    first = versions[0] if versions else ""
+    return first if isinstance(first, str) and _ID.fullmatch(first) else identifier(tweet, "id")
+
+
+def _time_of(name: str) -> datetime:
+    """Return when the post of this id was made, which its upper bits tell in milliseconds."""
+    told = (int(name) >> _TIME_SHIFT) + _FIRST_MILLISECOND
+    return datetime.fromtimestamp(told / 1000, UTC)
 
 
 def _ids(tweet: Object, name: str) -> list[str]:
