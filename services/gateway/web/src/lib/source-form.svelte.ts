@@ -43,7 +43,10 @@ export class SourceForm {
     readonly kind: Connector,
     readonly was?: Source,
   ) {
-    this.common = COMMON.filter((it) => !(kind.pushed && it.name === "daily_requests"));
+    this.common = COMMON.filter((it) => !(kind.pushed && it.name === "daily_requests")).map((it) =>
+      // A source that there is has its channel; "as usual" is for new ones.
+      it.name === "channel" ? { ...it, required: was !== undefined } : it,
+    );
     this.fields = fieldsOf(kind.settings);
     this.written = writtenOf(this.common, { ...was });
     this.set = writtenOf(this.fields, was?.settings);
