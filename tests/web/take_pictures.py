@@ -91,7 +91,7 @@ async def main() -> None:
             for path, picture in (("/", "board.png"), ("/sources", "sources.png")):
                 await page.goto(f"{url}{path}#key={key}")
                 await page.get_by_role("article").first.wait_for()
-                await page.screenshot(path=IMAGES / picture)
+                await page.screenshot(path=IMAGES / picture, full_page=path != "/")
             await browser.close()
 
 
