@@ -170,6 +170,20 @@ async def test_a_deleted_post_ends_once_and_does_not_come_back(
     assert len(await collected()) == 3
 
 
+async def test_of_posts_that_nobody_brought_nothing_is_known(
+    publisher: Publisher, an_origin: MakeOrigin
+) -> None:
+    number = ParsedPost("17", "a number is a name within its source")
+    await publisher.publish(an_origin(), [*posts(2), number], deleted=["n-1"])
+
+    known = await publisher.known(an_origin(), ["x", "n-1", "n-0", "17"])
+
+    assert known == ["n-1", "n-0", "17"]
+    assert await publisher.known(an_origin(), []) == []
+    assert await publisher.known(an_origin(workspace="w2"), ["n-0"]) == []
+    assert await publisher.known(an_origin(), ["x"]) == []
+
+
 async def test_a_post_that_comes_after_its_deletion_is_not_published(
     publisher: Publisher, an_origin: MakeOrigin, collected: Read
 ) -> None:

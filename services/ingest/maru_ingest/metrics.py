@@ -26,3 +26,14 @@ OLDEST_SUCCESS = Gauge(
     "maru_ingest_oldest_success_seconds",
     "Age of the last good poll of the source that has waited longest, paused ones left out.",
 )
+SUBSCRIPTIONS = Gauge(
+    "maru_ingest_subscriptions",
+    "Subscriptions at hubs of feeds (WebSub) by state: pending, active, denied or leaving.",
+    ["state"],
+)
+PUSHES = Counter(
+    "maru_ingest_pushes_total",
+    "What hubs of feeds sent, by what became of it: published, forged (no good signature), "
+    "unreadable.",
+    ["outcome"],
+)
