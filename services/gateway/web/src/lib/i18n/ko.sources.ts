@@ -86,6 +86,11 @@ export const sources: typeof en = {
   },
   fields: {
     interval_seconds: ["확인 간격(초)", "새 게시물을 몇 초마다 확인할지"],
+    "bluesky.authors": ["계정", "따라갈 계정: 핸들, DID 또는 주소"],
+    "bluesky.search": ["검색어", "게시물에 모두 들어 있어야 하는 낱말, \"구절\", #해시태그, @핸들"],
+    "bluesky.handle": ["핸들", "검색할 때 쓰는 계정. 예: name.bsky.social"],
+    "bluesky.app_password": ["앱 비밀번호", "그 계정의 앱 비밀번호. 계정 비밀번호가 아닙니다"],
+    "bluesky.server": ["서버", "그 계정이 로그인하는 곳"],
     "feed.url": ["주소", "피드의 http(s) 주소, 또는 파일 폴더 아래의 파일"],
     "feed.authorization": ["Authorization 헤더", "인증이 필요한 피드에 보낼 헤더의 값"],
     "file.path": ["경로", "파일을 읽을 수 있는 폴더 아래의 경로"],
@@ -104,6 +109,7 @@ export const sources: typeof en = {
     "youtube.address": ["API 주소", "프록시를 거칠 때의 API 주소"],
   },
   kinds: {
+    bluesky: ["Bluesky", "Bluesky의 계정, 낱말, 해시태그를 따라갑니다"],
     feed: ["피드", "RSS, Atom, JSON 피드를 따라갑니다"],
     file: ["파일", "NDJSON, CSV, 피드, 플랫폼 API의 저장된 응답 파일을 따라갑니다"],
     mastodon: ["Mastodon", "Mastodon 서버의 해시태그, 계정, 타임라인을 따라갑니다"],
