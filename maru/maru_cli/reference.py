@@ -62,7 +62,8 @@ A new platform is one file in `maru_ingest/formats/platforms/`."""
 _CONNECTORS = """\
 A kind of source is one file in `maru_ingest/connectors/`. `maru sources kinds` lists them with
 their settings, `maru sources test KIND` shows the first posts of a source without adding it
-(`POST /api/v1/connectors/{kind}/test`), `maru sources add` follows it.
+(`POST /api/v1/connectors/{kind}/test`), `maru sources add` follows it. On the
+board all of that is a form, which its settings make ([how](sources.md)).
 
 - `backfill`: older posts of any range of time can be fetched;
 - `live`: posts come within seconds, by a stream or a push;

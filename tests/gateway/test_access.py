@@ -81,7 +81,8 @@ async def test_no_odd_ending_of_a_path_gets_past_the_roles(api: Api, ending: str
 
 async def test_open_besides_what_is_described_are_pages_and_probes_alone(api: Api) -> None:
     assert set(pages.paths()) == {
-        "/", "/ideas/{idea_id}", "/topics", "/assets/{name}", "/favicon.svg", "/docs",
+        "/", "/ideas/{idea_id}", "/topics", "/sources", "/sources/new", "/assets/{name}",
+        "/favicon.svg", "/docs",
     }  # fmt: skip
     for path in ("/healthz", "/readyz", "/openapi.json"):
         assert (await api.http.get(path)).status_code in (200, 503)

@@ -291,6 +291,20 @@ async def test_probes_and_metrics_answer(client: httpx.AsyncClient) -> None:
     assert "maru_ingest_posts_total" in (await client.get("/metrics")).text
 
 
+async def test_a_refusal_names_the_settings_that_do_not_fit(client: httpx.AsyncClient) -> None:
+    wanted = {"kind": "feed", "name": "blog", "settings": {"interval_seconds": 0, "extra": 1}}
+
+    for path, body in (
+        ("/api/v1/sources", wanted),
+        ("/api/v1/connectors/feed/test", {"settings": wanted["settings"]}),
+    ):
+        answer = await client.post(path, json=body)
+        assert answer.status_code == 422
+        told = {one["field"]: one["message"] for one in answer.json()["errors"]}
+        assert told.keys() == {"settings.url", "settings.interval_seconds", "settings.extra"}
+        assert told["settings.url"] == "Field required"
+
+
 async def test_connectors_describe_their_settings(client: httpx.AsyncClient) -> None:
     listed = {one["kind"]: one for one in (await client.get("/api/v1/connectors")).json()}
 

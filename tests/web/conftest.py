@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
@@ -93,9 +93,9 @@ async def browser() -> AsyncIterator[Browser]:
         await running.close()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(browser: Browser, board: Board) -> AsyncIterator[Visitor]:
-    """Open a path of the board; keywords go to the browser's context."""
+@asynccontextmanager
+async def visiting(browser: Browser, url: str) -> AsyncIterator[Visitor]:
+    """Open paths below an address; keywords go to the browser's context."""
     async with AsyncExitStack() as open_contexts:
 
         async def go(path: str = "/", **options: Any) -> Visit:
@@ -109,9 +109,16 @@ async def visit(browser: Browser, board: Board) -> AsyncIterator[Visitor]:
             )
             seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
             seen.page.on("console", lambda message: _note(seen, message.type, message.text))
-            await seen.page.goto(board.url + path)
+            await seen.page.goto(url + path)
             return seen
 
+        yield go
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(browser: Browser, board: Board) -> AsyncIterator[Visitor]:
+    """Open a path of the board with the fake gateway."""
+    async with visiting(browser, board.url) as go:
         yield go
 
 

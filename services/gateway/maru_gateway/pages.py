@@ -32,8 +32,10 @@ router = APIRouter(include_in_schema=False)
 @router.get("/", openapi_extra=requires("public"))
 @router.get("/ideas/{idea_id}", openapi_extra=requires("public"))
 @router.get("/topics", openapi_extra=requires("public"))
+@router.get("/sources", openapi_extra=requires("public"))
+@router.get("/sources/new", openapi_extra=requires("public"))
 async def board() -> Response:
-    """Serve the board; which idea it shows is the board's own business."""
+    """Serve the board; which page it shows is the board's own business."""
     return _page("index.html")
 
 

@@ -291,16 +291,22 @@ def known_kind(kinds: Mapping[str, ConnectorKind], name: str) -> ConnectorKind:
 def checked_settings(kind: ConnectorKind, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings as they are stored, with secrets in the clear and defaults filled in.
 
-    Raises Unprocessable, which says for each setting what is wrong with it.
+    Raises Unprocessable, which says for each setting what is wrong with it; `errors` of the answer
+    has a field and a message of each, like those of a request that does not fit.
     """
     try:
         model = kind.settings.model_validate(settings)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'settings'}: {one['msg']}"
+        errors = [
+            {"field": ".".join(("settings", *map(str, one["loc"]))), "message": one["msg"]}
             for one in error.errors(include_url=False)
+        ]
+        wrong = "; ".join(
+            f"{fault['field'].removeprefix('settings.')}: {fault['message']}" for fault in errors
         )
-        raise Unprocessable(f"The settings of a {kind.kind} source do not fit: {wrong}") from error
+        raise Unprocessable(
+            f"The settings of a {kind.kind} source do not fit: {wrong}", extra={"errors": errors}
+        ) from error
     return _revealed(model)
 
 

@@ -1,4 +1,4 @@
-/** Where the reader is: `/`, `/ideas/<id>` or `/topics`. The history API, and scroll positions on the way back. */
+/** Where the reader is: `/`, `/ideas/<id>`, `/topics`, `/sources` or `/sources/new`. The history API, and scroll positions on the way back. */
 
 import { tick } from "svelte";
 
@@ -6,12 +6,16 @@ export type Place =
   | { page: "ideas" }
   | { page: "idea"; id: string }
   | { page: "topics" }
+  | { page: "sources" }
+  | { page: "new source" }
   | { page: "nowhere" };
 
 /** The place that a path names. */
 export function placeOf(path: string): Place {
   if (path === "/") return { page: "ideas" };
   if (/^\/topics\/?$/.test(path)) return { page: "topics" };
+  if (/^\/sources\/?$/.test(path)) return { page: "sources" };
+  if (/^\/sources\/new\/?$/.test(path)) return { page: "new source" };
   const id = /^\/ideas\/([^/]+)\/?$/.exec(path)?.[1];
   return id ? { page: "idea", id: decodeURIComponent(id) } : { page: "nowhere" };
 }

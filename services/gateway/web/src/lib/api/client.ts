@@ -3,6 +3,7 @@
 import type { Filters } from "../filters";
 import { toQuery } from "../filters";
 import { problemOf } from "./problem";
+import { SourcesClient } from "./sources";
 import type {
   DefinedTopic, Discovered, Evidence, Idea, Intent, LearntHead, Me, Mood, Page, Status, TaggedPost,
 } from "./types";
@@ -18,6 +19,8 @@ export interface Said {
 }
 
 export class Client {
+  readonly sources = new SourcesClient((url, init) => this.#fetch(url, init));
+
   constructor(readonly key: string | null = null) {}
 
   ideas(filters: Filters, cursor: string | null, signal: AbortSignal): Promise<Page<Idea>> {

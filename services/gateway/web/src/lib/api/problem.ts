@@ -6,6 +6,8 @@ export class Problem extends Error {
     readonly status: number,
     readonly title: string,
     readonly detail: string,
+    /** What is wrong with which field of the request, where the gateway says so. */
+    readonly errors: readonly { field: string; message: string }[] = [],
   ) {
     super(detail || title);
   }
@@ -15,12 +17,18 @@ export class Problem extends Error {
 export async function problemOf(response: Response): Promise<Problem> {
   const isProblem = response.headers.get("content-type")?.includes("json") ?? false;
   const body: unknown = isProblem ? await response.json().catch(() => null) : null;
-  const { title, detail } = (body ?? {}) as { title?: unknown; detail?: unknown };
+  const { title, detail, errors } = (body ?? {}) as { title?: unknown; detail?: unknown; errors?: unknown };
   return new Problem(
     response.status,
     typeof title === "string" ? title : response.statusText,
     typeof detail === "string" ? detail : "",
+    Array.isArray(errors) ? errors.filter(isFault) : [],
   );
+}
+
+function isFault(one: unknown): one is { field: string; message: string } {
+  const { field, message } = (one ?? {}) as { field?: unknown; message?: unknown };
+  return typeof field === "string" && typeof message === "string";
 }
 
 /** Whatever was thrown, as a Problem. */

@@ -1,10 +1,13 @@
 /** What the board says, in English. Every other catalogue has exactly these entries. */
 
+import { sources } from "./en.sources";
+
 const many = (n: number, one: string, other: string): string =>
   `${n.toLocaleString("en")} ${n === 1 ? one : other}`;
 
 export const en = {
   locale: "en",
+  sources,
   tagline: "What customers ask for, heard where they speak.",
   skip: "Skip to the content",
   ideas: "Ideas",

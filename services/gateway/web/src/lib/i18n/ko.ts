@@ -1,11 +1,13 @@
 /** What the board says, in Korean. */
 
 import type { Catalogue } from "./en";
+import { sources } from "./ko.sources";
 
 const number = (n: number): string => n.toLocaleString("ko");
 
 export const ko: Catalogue = {
   locale: "ko",
+  sources,
   tagline: "고객이 말하는 곳에서 듣고, 고객이 바라는 것을 모읍니다.",
   skip: "본문으로 건너뛰기",
   ideas: "아이디어",
