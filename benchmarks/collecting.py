@@ -236,7 +236,7 @@ def _lag(before: Mapping[str, float], after: Mapping[str, float]) -> float:
     """The bound that 99 of 100 samples of the event loop's lag stay below."""
     name = "maru_loop_lag_seconds_bucket"
     bounds = sorted(float(key.removeprefix(name)) for key in after if key.startswith(name))
-    count = {bound: 0.0 for bound in bounds}
+    count = dict.fromkeys(bounds, 0.0)
     for key, value in after.items():
         if key.startswith(name):
             count[float(key.removeprefix(name))] = value - before.get(key, 0.0)

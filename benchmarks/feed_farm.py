@@ -18,7 +18,10 @@ _POSTS = 10
 _TURNS = 10
 """Intervals until a feed has its next post."""
 _FEEDS_OF_A_HOST = 50
-_ITEM = "<item><guid>tag:example.org,2026:{feed}/{number}</guid><description>{text}</description></item>"
+_ITEM = (
+    "<item><guid>tag:example.org,2026:{feed}/{number}</guid>"
+    "<description>{text}</description></item>"
+)
 
 
 @dataclass
@@ -35,7 +38,7 @@ class Farm:
 
     @property
     def hosts(self) -> list[str]:
-        """The addresses that the feeds are spread over, since nobody asks one host at full speed."""
+        """The addresses that the feeds are spread over: no host is asked at full speed."""
         return [f"127.0.1.{1 + number}" for number in range(-(-self.count // _FEEDS_OF_A_HOST))]
 
     def url(self, feed: int) -> str:
