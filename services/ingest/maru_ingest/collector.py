@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -95,6 +95,7 @@ class Collector:
             self.publisher.database, self.vault, self.instance, self.lease_seconds
         )
         self._polling = 0
+        self._wants_more = False
         self._has_room = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -127,14 +128,18 @@ class Collector:
             if key[1] not in live:
                 task.cancel()
         room = _TAKEN_FOR_A_SLOT * self.concurrency - self._polling
-        for kinds, limit in (
-            (self._streams, _MAX_STREAMS),
-            (self._followed.keys() - self._streams, room),
-        ):
-            for source in await self._leases.take(kinds, busy_with=self._busy(), limit=limit):
-                self._start(group, ("poll", source.id), partial(self._follow, source))
+        await self._begin(group, self._streams, _MAX_STREAMS)
+        begun = await self._begin(group, self._followed.keys() - self._streams, room)
+        self._wants_more = begun >= room
         for look in looks:
             self._start(group, ("backfill", look.source_id), partial(self._look_back, look))
+
+    async def _begin(self, group: asyncio.TaskGroup, kinds: Collection[str], limit: int) -> int:
+        """Begin up to `limit` polls that are due; return how many."""
+        taken = await self._leases.take(kinds, busy_with=self._busy(), limit=limit)
+        for source in taken:
+            self._start(group, ("poll", source.id), partial(self._follow, source))
+        return len(taken)
 
     def _busy(self) -> set[str]:
         """The sources that are polled at this moment, or left alone for one."""
@@ -185,7 +190,7 @@ class Collector:
                 await self._poll(source, kind, self.poll_seconds)
         finally:
             self._polling -= 1
-            if self._polling <= self.concurrency:
+            if self._wants_more and self._polling <= self.concurrency:
                 self._has_room.set()
 
     async def _poll(self, source: Source, kind: ConnectorKind, seconds: float | None) -> None:

@@ -209,8 +209,13 @@ def _row(polled: Polled, instance: str) -> dict[str, Any]:
         "of_generation": polled.source.generation,
         "instance": instance,
         "new": polled.state,
-        "why": polled.reason[:_MAX_REASON],
+        "why": _storable(polled.reason)[:_MAX_REASON],
         "failed": int(failed),
         "succeeded_at": None if failed else micros(polled.at),
         "due": micros(polled.next_poll_at),
     }
+
+
+def _storable(text: str) -> str:
+    """Leave out what no text of a database may hold: one such reason would undo the others."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
