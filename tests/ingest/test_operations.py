@@ -170,6 +170,25 @@ async def _has(sources: Sources, source: Source, holds: Callable[[Source], bool]
     return holds(await sources.find("w", source.id))
 
 
+async def test_streams_leave_room_for_polls_however_many_there_are(
+    publisher: Publisher, archive: Archive
+) -> None:
+    listening = Archive(slow=60)
+    kinds_ = {
+        "archive": archive.kind(),
+        "live": replace(listening.kind(), kind="live", stream=True),
+    }
+    sources = Sources(publisher.database, kinds_, VAULT)
+    for number in range(110):
+        await add(sources, "live", name=str(number))
+    async with collecting(publisher, sources):
+        await until(lambda: _is(lambda: listening.polls == 110))
+        polled = await add(sources)
+        await until(lambda: _has(sources, polled, lambda one: one.last_success_at is not None))
+
+    assert listening.most_together == 110
+
+
 async def test_what_a_dead_process_held_is_followed_by_another_soon(
     publisher: Publisher, sources: Sources, archive: Archive
 ) -> None:
