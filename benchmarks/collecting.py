@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import aiohttp
@@ -23,6 +23,7 @@ from benchmarks.services import serving
 from benchmarks.stage import Stage
 from maru_contracts.posts import Channel
 from maru_ingest.settings import Settings
+from maru_ingest.store.leases import overdue
 from maru_ingest.store.sources import Source, add_source
 from maru_ingest.tables import sources
 from maru_kit.database import Database, open_database
@@ -33,6 +34,8 @@ _BARE = "bare aiohttp client, same addresses, same concurrency"
 _LOOK_EVERY = 4.0
 """Seconds between two looks at when each source is due; no interval is as short."""
 _PATIENCE = 600.0
+_CAUGHT_UP = timedelta(seconds=2)
+"""How long a source waits at most when the process is not behind."""
 _AS_USED = 300.0
 """The interval, in seconds, that ten thousand sources are said to be followed at."""
 
@@ -123,6 +126,7 @@ async def _run(log: str, database: str, stage: Stage, like: Farm) -> _Run:
             MARU_INGEST_ALLOW_HOSTS=allowed,
         ) as urls:
             cold = await _cold(farm)
+            await _settled(opened)
             headers = {"Authorization": f"Bearer {key}"}
             async with httpx.AsyncClient(base_url=urls["ingest"], headers=headers) as client:
                 return await _window(farm, opened, client, cold)
@@ -153,6 +157,18 @@ async def _cold(farm: Farm) -> float:
             await asyncio.sleep(0.05)
     firsts = [moments[0] for moments in farm.asked.values()]
     return farm.count / (max(firsts) - min(firsts))
+
+
+async def _settled(database: Database) -> None:
+    """Wait until those that came due again meanwhile are polled, too."""
+    async with asyncio.timeout(_PATIENCE):
+        while True:
+            now = datetime.now(UTC)
+            async with database.reading() as connection:
+                count, _ = await overdue(connection, ["feed"], now=now, by=_CAUGHT_UP)
+            if not count:
+                return
+            await asyncio.sleep(1)
 
 
 async def _window(farm: Farm, database: Database, client: httpx.AsyncClient, cold: float) -> _Run:
