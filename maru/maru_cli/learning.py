@@ -4,18 +4,20 @@
 fifteen minutes.
 """
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from maru_kit.errors import ConfigError
 from maru_sentiment.dataset import rows
 from maru_sentiment.evaluation import REPORT, scores
 from maru_sentiment.training import predict, predict_left_out, sources_with_moods, train
 
 _ROOT = Path(__file__).parents[2]
-_DATA = _ROOT.parent / "shared" / "data"
+_DATA = Path(os.environ.get("MARU_SHARED", _ROOT.parent / "shared")) / "data"
 _SIZES = (7_500, 15_000, 30_000, 60_000)
 _LEFT_OUT_ROWS = 20_000
 _PICTURE = "images/learning-curve.svg"
@@ -110,4 +112,7 @@ def _left_out_lines(figures: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ConfigError as error:
+        sys.exit(f"maru: {error}")

@@ -1,6 +1,7 @@
 """Measures the models on the labelled data and writes docs/evaluation.md: `make eval`."""
 
 import csv
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from maru_cli import clusters
+from maru_kit.errors import ConfigError
 from maru_sentiment.dataset import rows
 from maru_sentiment.evaluation import (
     Kind,
@@ -20,7 +22,7 @@ from maru_sentiment.evaluation import (
 )
 
 _ROOT = Path(__file__).parents[2]
-_DATA = _ROOT.parent / "shared" / "data"
+_DATA = Path(os.environ.get("MARU_SHARED", _ROOT.parent / "shared")) / "data"
 _CLUSTERS = "cluster-enfr-minibar-huawei"
 _PAIRS = ("dup-ko-questionpair-val", "dup-ko-questionpair-test")
 _STREAMS = ("topics-en-banking77-test", "topics-en-clinc150-val", _CLUSTERS)
@@ -147,18 +149,24 @@ def _own_case_lines() -> list[str]:
 
 
 def _moderation_lines() -> list[str]:
-    kinds: tuple[tuple[Kind, str], ...] = (("spam", "spam"), ("toxicity", "toxic"))
-    found = {yes: evaluate(kind, _TESTS / f"{kind}-held.tsv") for kind, yes in kinds}
+    files: Mapping[str, tuple[Kind, str]] = {
+        "spam-held": ("spam", "spam"),
+        "toxicity-held": ("toxicity", "toxic"),
+        "toxicity-beside-held": ("toxicity", "toxic"),
+    }
+    found = {
+        (file, yes): evaluate(kind, _TESTS / f"{file}.tsv") for file, (kind, yes) in files.items()
+    }
     return [
         "\n## Spam and toxicity\n",
         _MODERATION,
-        "| label | n | precision | recall | F1 | calibration error |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| file | label | n | precision | recall | F1 | calibration error |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         *(
-            f"| {yes} | {of['n']} | {of['labels'][yes]['precision']:.3f} "
+            f"| {file} | {yes} | {of['n']} | {of['labels'][yes]['precision']:.3f} "
             f"| {of['labels'][yes]['recall']:.3f} | {of['labels'][yes]['f1']:.3f} "
             f"| {of['calibration_error']:.3f} |"
-            for yes, of in found.items()
+            for (file, yes), of in found.items()
         ),
     ]
 
@@ -190,9 +198,10 @@ def _discovery_lines(figures: dict[str, dict[str, Any]]) -> list[str]:
 
 
 _MODERATION = (
-    "`maru eval spam tests/sentiment/spam-held.tsv` and its neighbour: cases that we wrote after "
-    "those that are learnt from, in other words and about other things, half of them only looking "
-    "like it. By the same hands, so expect less of others' posts.\n"
+    "`maru eval spam tests/sentiment/spam-held.tsv` and its neighbours: cases that we wrote apart "
+    "from those that are learnt from, in other words and about other things, half of them only "
+    "looking like it; in the last file insults stand beside complaints, and complaints without "
+    "insults beside those. By the same hands, so expect less of others' posts.\n"
 )
 
 
@@ -298,4 +307,7 @@ def _figure(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ConfigError as error:
+        sys.exit(f"maru: {error}")

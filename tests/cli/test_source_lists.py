@@ -82,7 +82,28 @@ def test_a_page_without_a_feed_is_refused_unless_it_is_meant(tmp_path: Path) -> 
         assert added["settings"]["url"] == page
 
 
-def test_a_feed_whose_server_is_silent_is_added_all_the_same(maru: Maru) -> None:
-    done = maru.run("sources", "add", "feed", "Blog", "--url", "http://nowhere.invalid/feed")
+@pytest.mark.parametrize(("path", "says"), [("/feed.xml", "answers 404"), ("", "has no address")])
+def test_an_address_that_gives_nothing_is_not_followed_unless_it_is_meant(
+    tmp_path: Path, path: str, says: str
+) -> None:
+    with feed_server_beside() as server:
+        server.mode, server.status = "status", 404
+        maru = looking(tmp_path, server)
+        url = server.url(path) if path else "http://nowhere.invalid/feed"
+        done = maru.run("sources", "add", "feed", "Blog", "--url", url)
 
-    assert (done.returncode, done.stderr[:35]) == (0, b"maru: added without a look at it: n")
+        assert (done.returncode, maru.json("sources", "list")) == (1, [])
+        assert says in done.stderr.decode()
+        assert b"--no-look" in done.stderr
+        added = maru.json("sources", "add", "feed", "Blog", "--url", url, "--no-look")
+        assert added["settings"]["url"] == url
+
+
+def test_a_feed_that_needs_a_key_is_added_without_a_look(tmp_path: Path) -> None:
+    with feed_server_beside() as server:
+        server.mode, server.status = "status", 401
+        url = server.url()
+        key = ("--set", "authorization=Bearer x")
+        looking(tmp_path, server).json("sources", "add", "feed", "Blog", "--url", url, *key)
+
+        assert not server.requests

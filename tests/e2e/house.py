@@ -5,10 +5,11 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import httpx
@@ -131,10 +132,13 @@ class Watch:
 
 
 @contextmanager
-def open_house(mode: Mode, folder: Path) -> Iterator[House]:
+def open_house(
+    mode: Mode, folder: Path, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[House]:
     """Start `maru up` on the log and the database of a mode, and stop everything at the end."""
     home = folder / "home"
-    settings = {"MARU_INGEST_ALLOW_HOSTS": json.dumps(["127.0.0.1", "localhost"])}
+    allowed = json.dumps(["127.0.0.1", "localhost"])
+    settings = {"MARU_INGEST_ALLOW_HOSTS": allowed, **settings}
     bus_url = f"sqlite:///{home}/log.db"
     with ExitStack() as stack:
         if mode == "production":

@@ -110,7 +110,7 @@ async def test_a_toxic_complaint_counts_and_is_not_quoted(parts: Parts) -> None:
     await take(parts, [a_tagged("2", text="The login fails", intent="problem", author="lee")])
 
     (idea,) = await all_ideas(parts)
-    assert (alone.evidence_count, alone.title, alone.summary) == (1, "…", "…")
+    assert (alone.evidence_count, alone.title) == (1, "Problem (not quoted)")
     assert (idea.evidence_count, idea.voices, idea.title) == (2, 2, "The login fails")
 
 

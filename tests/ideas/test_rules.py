@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from ideas.factories import NOON, a_tagged
 from maru_contracts.ideas import Status
 from maru_contracts.posts import Channel
-from maru_contracts.tags import Mood, TaggedPost, ToxicPart
+from maru_contracts.tags import IntentLabel, Mood, TaggedPost, ToxicPart
 from maru_ideas.domain import ideas as rules
 from maru_ideas.domain.ideas import Backed, NewVoices
 from maru_ideas.domain.lifecycle import MOVES, MoveNotAllowed
 from maru_ideas.domain.scoring import Weights, score, terms
 from maru_ideas.domain.search import squeezed, wanted
-from maru_ideas.domain.summarising import TITLE, quote, sentences, shortened
+from maru_ideas.domain.summarising import SUMMARY, TITLE, quote, sentences, shortened
 from maru_ideas.domain.tally import Heard, Tally
 from maru_ideas.domain.voices import voice
 
@@ -183,6 +183,37 @@ def test_toxic_sentences_are_in_neither_title_nor_summary() -> None:
 
     assert said.title == "Please add a dark mode!"
     assert said.summary == "Please add a dark mode! Thanks for the app"
+
+
+@pytest.mark.parametrize(
+    ("language", "intent", "topics", "title", "summary"),
+    [
+        ("en", "problem", ["sync and backup"], "Problem: sync and backup", "{} (not quoted)"),
+        ("en", "suggestion", ["search", "price"], "Suggestion: search, price", "{} (not quoted)"),
+        ("en", "other", [], "Post (not quoted)", "{}"),
+        ("de", "praise", [], "Praise (not quoted)", "{}"),
+        ("ko", "problem", ["동기화"], "문제: 동기화", "{} (인용하지 않음)"),
+        ("ko", "question", [], "질문 (인용하지 않음)", "{}"),
+    ],
+)
+def test_a_post_of_which_nothing_may_be_quoted_is_named_by_what_it_is_about(
+    language: str, intent: IntentLabel, topics: list[str], title: str, summary: str
+) -> None:
+    text = "The sync broke, you morons"
+
+    said = quote(
+        a_tagged(text=text, toxic=[text], language=language, intent=intent, topics=topics), 1.0
+    )
+
+    assert (said.title, said.summary) == (title, summary.format(title))
+    assert said.worth < quote(a_tagged(text="👍"), 0.0).worth
+
+
+def test_a_name_of_topics_fits_a_title() -> None:
+    said = quote(a_tagged(text="morons", toxic=["morons"], topics=["x" * 100, "y" * 100]), 1.0)
+
+    assert len(said.title) <= TITLE
+    assert len(said.summary) <= SUMMARY
 
 
 @given(

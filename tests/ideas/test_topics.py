@@ -206,3 +206,13 @@ async def test_a_name_that_cannot_be_is_refused(client: httpx.AsyncClient, name:
     await put(client, "refunds", examples=["a"])
 
     assert (await rename(client, "refunds", name)).status_code == 422
+
+
+async def test_blanks_around_a_name_are_no_part_of_it(client: httpx.AsyncClient) -> None:
+    before = set(await topics(client))
+
+    blank = await put(client, "  ", description="Money that goes back.")
+    padded = await put(client, " refunds ", description="Money that goes back.")
+
+    assert (blank.status_code, padded.json()["name"]) == (422, "refunds")
+    assert set(await topics(client)) - before == {"refunds"}

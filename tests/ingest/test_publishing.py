@@ -18,6 +18,7 @@ from maru_kit.bus import Bus, Outgoing
 from maru_kit.database import Database, open_database
 from maru_kit.errors import Unavailable
 from maru_kit.migrate import migrate
+from maru_kit.vault import Vault
 
 Read = Callable[[], Awaitable[list[Post]]]
 ReadDead = Callable[[], Awaitable[list[tuple[str, bytes]]]]
@@ -98,13 +99,13 @@ async def test_without_acknowledgement_nothing_counts_and_the_next_try_is_the_sa
 ) -> None:
     log, ingest_database = publisher.bus, publisher.database
     async with ingest_database.transaction() as connection:
-        await stored_sources.add_source(connection, a_source())
+        await stored_sources.add_source(connection, a_source(), Vault())
     failing = Publisher(Failing(log, writes), ingest_database)  # type: ignore[arg-type]
 
     with pytest.raises(Unavailable):
         await failing.publish(an_origin(), posts(3), cursor={"at": 3})
     async with ingest_database.reading() as connection:
-        source = await stored_sources.source_by_id(connection, "s1")
+        source = await stored_sources.source_by_id(connection, "s1", Vault())
     assert source is not None
     assert (source.cursor, source.posts) == ({}, 0)
 
@@ -169,6 +170,20 @@ async def test_a_deleted_post_ends_once_and_does_not_come_back(
     assert len(await collected()) == 3
 
 
+async def test_of_posts_that_nobody_brought_nothing_is_known(
+    publisher: Publisher, an_origin: MakeOrigin
+) -> None:
+    number = ParsedPost("17", "a number is a name within its source")
+    await publisher.publish(an_origin(), [*posts(2), number], deleted=["n-1"])
+
+    known = await publisher.known(an_origin(), ["x", "n-1", "n-0", "17"])
+
+    assert known == ["n-1", "n-0", "17"]
+    assert await publisher.known(an_origin(), []) == []
+    assert await publisher.known(an_origin(workspace="w2"), ["n-0"]) == []
+    assert await publisher.known(an_origin(), ["x"]) == []
+
+
 async def test_a_post_that_comes_after_its_deletion_is_not_published(
     publisher: Publisher, an_origin: MakeOrigin, collected: Read
 ) -> None:
@@ -224,7 +239,7 @@ async def test_a_push_of_another_product_ends_a_post_in_the_posts_own_partition(
     collected: Read,
 ) -> None:
     async with publisher.database.transaction() as connection:
-        await stored_sources.add_source(connection, a_source())
+        await stored_sources.add_source(connection, a_source(), Vault())
     await publisher.publish(an_origin(), posts(1))
 
     await publisher.publish(

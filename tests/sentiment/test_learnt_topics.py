@@ -26,8 +26,9 @@ from maru_sentiment.domain import (
     DEFAULT_SUBJECTS,
     CorrectedText,
     Subject,
+    bearers,
     corrected_of,
-    current_names,
+    name_now,
     of_subjects,
     subjects_of,
 )
@@ -145,11 +146,32 @@ def test_a_renamed_topic_keeps_what_it_learnt_and_a_removed_one_is_gone(
     assert topics(tagger, [UNKNOWN], head, (PLANS,)) == [[]]
 
 
-def test_a_name_is_of_the_topic_that_has_it_now() -> None:
-    new = Subject("music", ("x",), formerly=("concerts", "gigs"))
+def test_a_former_name_is_of_the_topic_that_had_it_until_another_gets_it() -> None:
+    was = Subject("music", ("x",), formerly=("concerts", "gigs"), since=NOW)
+    later = NOW + timedelta(days=1)
+    anew = Subject("concerts", ("y",), since=later)
 
-    assert current_names([new]) == {"concerts": "music", "gigs": "music", "music": "music"}
-    assert current_names([new, CONCERTS])["concerts"] == "concerts"
+    alone, both = bearers([was]), bearers([was, anew])
+
+    assert {name_now(alone, it, NOW) for it in ("concerts", "gigs", "music")} == {"music"}
+    assert name_now(both, "concerts", NOW) == "music"
+    assert name_now(both, "concerts", later) == "concerts"
+    assert name_now(bearers([anew]), "concerts", NOW) == "concerts"
+    assert name_now(both, "other", NOW) == "other"
+
+
+def test_a_renamed_topic_keeps_what_it_learnt_when_its_name_becomes_anothers(
+    tagger: Tagger, head: LearntHead
+) -> None:
+    gigs = Subject("gigs", CONCERTS.examples, formerly=("concerts",))
+    anew = Subject("concerts", ("a violin and a cello",), since=NOW + timedelta(days=1))
+    subjects = (gigs, PLANS, anew)
+
+    learnt = taught(tagger, corrected(stages()), subjects)
+
+    assert learnt.columns == ("gigs", "plans")
+    assert learnt.measured == head.measured
+    assert topics(tagger, [UNKNOWN], learnt, subjects) == [["gigs"]]
 
 
 def test_the_same_corrections_give_the_same_topics_and_others_others(

@@ -127,14 +127,14 @@ def test_a_model_of_tokens_gives_aspects(tmp_path: Path) -> None:
     assert [it.term for it in korean] == ["화면"]  # type: ignore[union-attr]  # aspects
 
 
-def test_a_graph_in_bytes_comes_first(tmp_path: Path) -> None:
+def test_a_graph_in_bytes_comes_first_wherever_it_lies(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "own", MOODS, WORDS)
     before = load(folder).version
     write_graph(folder / "onnx" / "model_quantized.onnx", [(0.0, 0, 0)] * 5)
-    assert load(folder).version == before
+    below = load(folder).version
     write_graph(folder / "model_quantized.onnx", [(0.0, 9.0, 0)] * 5)
 
-    assert load(folder).version != before
+    assert len({before, below, load(folder).version}) == 3
     assert mood_of(tmp_path, "own", "awful").label == "neutral"
 
 

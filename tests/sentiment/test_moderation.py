@@ -47,6 +47,8 @@ TOXIC = [
     "ㅅㅂ 개새끼들아 꺼져",
     "you stupid bitch, go kill yourself",
     "f*ck you, worthless piece of shit, I hope you die",
+    "You fucking idiots broke the sync again!",
+    "개발자 멍청이들아 동기화가 또 안 되잖아",
 ]
 CIVIL = [
     "존나 맛있다 진짜",
@@ -55,6 +57,8 @@ CIVIL = [
     "holy shit this is good",
     "This app is garbage, it crashes all the time",
     "The worst update ever, I want my money back",
+    "The fucking sync broke again!",
+    "동기화가 또 깨졌네 아 진짜 미치겠다",
 ]
 
 
@@ -210,13 +214,17 @@ def test_a_label_that_the_head_does_not_know_is_explained(tmp_path: Path, kind: 
 
 
 @pytest.mark.parametrize(
-    ("kind", "yes", "precision", "recall"),
-    [("spam", "spam", 0.92, 0.55), ("toxicity", "toxic", 0.92, 0.55)],
+    ("file", "kind", "yes", "precision", "recall"),
+    [
+        ("spam-held", "spam", "spam", 0.92, 0.55),
+        ("toxicity-held", "toxicity", "toxic", 0.92, 0.55),
+        ("toxicity-beside-held", "toxicity", "toxic", 0.85, 0.45),
+    ],
 )
 def test_unseen_cases_are_found_and_few_are_blamed_wrongly(
-    kind: str, yes: str, precision: float, recall: float
+    file: str, kind: str, yes: str, precision: float, recall: float
 ) -> None:
-    found = evaluate(kind, HELD / f"{kind}-held.tsv")["labels"][yes]  # type: ignore[arg-type]  # both are kinds
+    found = evaluate(kind, HELD / f"{file}.tsv")["labels"][yes]  # type: ignore[arg-type]  # both are kinds
 
     assert found["precision"] >= precision
     assert found["recall"] >= recall
@@ -239,11 +247,11 @@ def test_no_case_that_is_held_out_is_learnt() -> None:
     learnt = {example.text for example in synthetic.moderated()}
     held = [
         line.split("\t")[0]
-        for name in ("spam", "toxicity")
+        for name in ("spam", "toxicity", "toxicity-beside")
         for line in (HELD / f"{name}-held.tsv").read_text("utf-8").splitlines()[1:]
     ]
 
-    assert len(held) == 200
+    assert len(held) == 300
     assert learnt.isdisjoint(held)
 
 

@@ -123,6 +123,31 @@ def test_default_topics_in_both_languages(tagger: Tagger, text: str, topic: str)
     assert topic in [found.name for found in tag(tagger, text).topics]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "love this app",
+        "Nice app",
+        "great app, highly recommend",
+        "worst app ever",
+        "the app is ok",
+        "I enjoy it a lot",
+        "앱이 좋아요",
+        "이 앱 최악이에요",
+        "아주 잘 쓰고 있습니다",
+    ],
+)
+def test_a_judgement_of_the_whole_is_about_no_default_topic(tagger: Tagger, text: str) -> None:
+    assert tag(tagger, text).topics == ()
+
+
+def test_a_topic_of_the_workspace_may_be_the_whole(tagger: Tagger) -> None:
+    subjects = (Subject("fans", ("a really lovely app",)), *DEFAULT_SUBJECTS)
+    (tags,) = tagger.tag(["love this app"], subjects)
+
+    assert [topic.name for topic in tags.topics] == ["fans"]
+
+
 def test_a_workspaces_own_topic_is_found_in_another_language(tagger: Tagger) -> None:
     own = (Subject("parking", ("there is nowhere to park my car", "the parking lot is full")),)
 

@@ -170,6 +170,8 @@ class FeedUpstream(Upstream):
     """A blog whose feed shows all of its posts, with the validators of RFC 9110."""
 
     edits = True
+    head = ""
+    """What else the feed says of itself, as XML."""
 
     def settings(self) -> dict[str, Any]:
         return {"url": f"{self.url}/feed.xml", "interval_seconds": 1}
@@ -181,6 +183,14 @@ class FeedUpstream(Upstream):
         return f"tag:example.org,2026:{number}"
 
     async def _feed(self, request: web.Request) -> web.Response:
+        body = self.document()
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        if request.headers.get("If-None-Match") == tag:
+            return web.Response(status=304, headers={"ETag": tag})
+        return web.Response(body=body, content_type="application/rss+xml", headers={"ETag": tag})
+
+    def document(self) -> bytes:
+        """The feed as it is."""
         items = "".join(
             f'<item><guid isPermaLink="false">{one.native_id}</guid>'
             f"<description>{escape(one.text)}</description>"
@@ -190,11 +200,7 @@ class FeedUpstream(Upstream):
             for one in reversed(self.shown())
         )
         opening = f'<rss version="2.0" xmlns:thr="{_THREADING}"><channel><title>t</title>'
-        body = f"{opening}{items}</channel></rss>".encode()
-        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-        if request.headers.get("If-None-Match") == tag:
-            return web.Response(status=304, headers={"ETag": tag})
-        return web.Response(body=body, content_type="application/rss+xml", headers={"ETag": tag})
+        return f"{opening}{self.head}{items}</channel></rss>".encode()
 
 
 UPSTREAM = FeedUpstream

@@ -94,7 +94,7 @@ class Pii(Message):
 
 SPAM_FROM = 0.7
 """The probability of spam from which on a post is neither evidence of an idea nor counted."""
-TOXIC_FROM = 0.3
+TOXIC_FROM = 0.4
 """The probability from which on a post, or a sentence of it, is taken for toxic."""
 
 

@@ -7,7 +7,8 @@ MaruError
 ├── Fenced           another process has taken over; the work in hand is void
 └── Problem          a request that cannot be served as it stands; becomes problem+json
     ├── BadRequest 400   ├── Unauthorized 401   ├── Forbidden 403
-    ├── NotFound 404     ├── Conflict 409       └── Unprocessable 422
+    ├── NotFound 404     ├── Conflict 409       ├── Gone 410
+    └── Unprocessable 422
 """
 
 from collections.abc import Mapping
@@ -82,6 +83,13 @@ class Conflict(Problem):
 
     status = 409
     title = "Conflict"
+
+
+class Gone(Problem):
+    """There was such a thing, or there never was; whoever asks need not ask again."""
+
+    status = 410
+    title = "Gone"
 
 
 class Unprocessable(Problem):

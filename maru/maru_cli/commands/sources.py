@@ -16,7 +16,10 @@ app = typer.Typer(help="The sources that Maru follows.", no_args_is_help=True)
 Kind = Annotated[str, typer.Argument(help="One of the kinds of `maru sources kinds`.")]
 Url = Annotated[str | None, typer.Option(help="A feed's address.")]
 FilePath = Annotated[str | None, typer.Option(help="A file's path.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Any other setting, as name=value.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any other setting, as name=value; a list as name=a,b."),
+]
 _FIRST = 200
 
 
@@ -56,7 +59,8 @@ def sources_add(
     as_json: Json = False,
 ) -> None:
     """Follow a source from now on. The address of a page will do where it offers one feed."""
-    if kind == "feed" and look and url is not None and url.startswith("http"):
+    needs_key = any(pair.startswith("authorization=") for pair in setting or [])
+    if kind == "feed" and look and not needs_key and url is not None and url.startswith("http"):
         url = _feed_behind(url)
     body = {
         "kind": kind,
@@ -128,8 +132,7 @@ def _feed_behind(url: str) -> str:
             lambda client: client.call("POST", "/api/v1/sources/discover", json={"url": url})
         )
     except Refused as error:
-        err.print(f"maru: added without a look at it: {error}", markup=False)
-        return url
+        raise MaruError(f"{error} Nothing was added; --no-look adds it anyway.") from error
     if found["is_feed"]:
         return url
     feeds = found["feeds"]
@@ -272,6 +275,10 @@ def sources_show(source_id: str, as_json: Json = False) -> None:
     for day in source["days"]:
         counts = f"{day['posts']:,} posts, {day['rejected']:,} rejected"
         out.print(f"{day['date']}: {counts}, {day['requests']:,} requests", markup=False)
+    if push := source["push"]:
+        until = f" until {push['lease_until']}" if push["lease_until"] else ""
+        told = f"{push['state']}{until} {shown(push['reason'])}"
+        out.print(f"pushes by {shown(push['hub'])}: {told}", markup=False)
     if look := source["backfill"]:
         told = f"{look['state']}, {look['posts']:,} new posts on {look['pages']:,} pages"
         out.print(f"back to {look['since']}: {told} {shown(look['reason'])}", markup=False)

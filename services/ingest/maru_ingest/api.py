@@ -18,6 +18,7 @@ from maru_ingest.service.sources import NewSource, Sources, Standing, Wanted, sh
 from maru_ingest.service.trying import Trying
 from maru_ingest.store.backfills import BackfillState
 from maru_ingest.store.sources import Source as Stored
+from maru_ingest.store.subscriptions import SubscriptionState
 from maru_ingest.tables import micros
 from maru_kit.http import Caller, Page, caller, decode_cursor, encode_cursor, requires
 
@@ -26,7 +27,7 @@ router = APIRouter(prefix="/api/v1", tags=["sources"])
 _OPML = "text/x-opml"
 _KNOWN = "It is followed already."
 _SAMPLE = 10
-_ADDED = {"settings", "health", "lag_seconds", "days", "backfill"}
+_ADDED = {"settings", "health", "lag_seconds", "days", "backfill", "push"}
 """Fields of a source that are no columns of its own."""
 DailyRequests = Annotated[
     int | None, Field(ge=1, description="Requests a day (UTC) at most; any number if null")
@@ -90,6 +91,20 @@ class SourceDay(BaseModel):
     requests: int = Field(description="How often it was asked")
 
 
+class Push(BaseModel):
+    """What a hub of a feed (WebSub) was asked to push, and how that stands."""
+
+    state: SubscriptionState = Field(
+        description="pending until the hub confirms, active while it pushes, denied if it does not"
+    )
+    hub: str
+    topic: str = Field(description="By what address the hub knows the feed")
+    reason: str = Field(description="Why the hub does not push, in words")
+    lease_until: datetime | None = Field(description="Until when it pushes unless asked again")
+    next_at: datetime = Field(description="When it is asked again")
+    last_push_at: datetime | None
+
+
 class Source(BaseModel):
     """A source, with what became of it."""
 
@@ -115,6 +130,7 @@ class Source(BaseModel):
     daily_requests: int | None = Field(description="Requests a day (UTC) at most; null for any")
     days: list[SourceDay] = Field(description="The last seven days, oldest first")
     backfill: Backfill | None = Field(description="The last look back")
+    push: Push | None = Field(description="Who pushes it; null for sources that are only polled")
 
 
 class SourceAdded(Source):
@@ -454,6 +470,7 @@ def _described(
     late = overdue(source.next_poll_at, source.leased_until, now=now)
     interval = kind.interval(kind.settings.model_validate(source.settings)) if kind else timedelta()
     look = standing.backfills.get(source.id)
+    pushed = standing.subscriptions.get(source.id)
     days = standing.days.get(source.id, ())
     stored = {name: getattr(source, name) for name in Source.model_fields.keys() - _ADDED}
     return Source(
@@ -462,5 +479,6 @@ def _described(
         lag_seconds=late.total_seconds(),
         days=[SourceDay(**asdict(day)) for day in days],
         backfill=Backfill.model_validate(look, from_attributes=True) if look else None,
+        push=Push.model_validate(pushed, from_attributes=True) if pushed else None,
         **stored,
     )

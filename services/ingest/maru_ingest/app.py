@@ -13,10 +13,12 @@ from maru_ingest.connector import ConnectorKind, Tools
 from maru_ingest.service.discovery import Discovery
 from maru_ingest.service.lists import Lists
 from maru_ingest.service.publishing import DEAD, Publisher
+from maru_ingest.service.pushing import Pushing
 from maru_ingest.service.receiving import Receiver
 from maru_ingest.service.sources import Sources
 from maru_ingest.service.trying import Trying
 from maru_ingest.settings import Settings
+from maru_ingest.subscriber import Subscriber
 from maru_kit.bus import open_bus
 from maru_kit.database import open_database
 from maru_kit.http import Check, answers
@@ -54,9 +56,10 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             app.state.receiver = Receiver(publisher, vault)
             tools = Tools(outbound, settings.files_root, settings.max_body_bytes)
             app.state.trying = Trying(kinds, tools)
+            app.state.pushing = Pushing(publisher, outbound, vault, settings.public_url)
             if work:
                 await stack.enter_async_context(
-                    _collecting(settings, publisher, kinds, tools, vault)
+                    _collecting(settings, app.state.pushing, kinds, tools)
                 )
             yield
 
@@ -77,27 +80,25 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
 
 @asynccontextmanager
 async def _collecting(
-    settings: Settings,
-    publisher: Publisher,
-    kinds: Mapping[str, ConnectorKind],
-    tools: Tools,
-    vault: Vault,
+    settings: Settings, pushing: Pushing, kinds: Mapping[str, ConnectorKind], tools: Tools
 ) -> AsyncIterator[None]:
     """Follow the sources while the block runs; what is under way at its end is repeated later."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         collector = Collector(
-            publisher=publisher,
+            publisher=pushing.publisher,
             kinds=kinds,
             tools=tools,
-            vault=vault,
+            vault=pushing.vault,
             instance=settings.common.instance,
             concurrency=settings.concurrency,
             tick_seconds=settings.tick_seconds,
             poll_seconds=settings.poll_seconds,
             lease_seconds=settings.lease_seconds,
+            pushing=pushing,
         )
         group.create_task(collector.run(stop), name="collector")
+        group.create_task(Subscriber(pushing).run(stop), name="subscriber")
         try:
             yield
         finally:

@@ -33,7 +33,8 @@ from maru_ingest.metrics import (
 )
 from maru_ingest.service.leasing import Leases
 from maru_ingest.service.publishing import Publisher
-from maru_ingest.store import backfills, leases, sources
+from maru_ingest.service.pushing import Pushing
+from maru_ingest.store import backfills, leases, sources, subscriptions
 from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.leases import Polled
 from maru_ingest.store.sources import Source
@@ -72,6 +73,7 @@ class Collector:
     after `lease_seconds` when the process dies; so no source is polled twice, and none is
     orphaned. A source that fails is left alone for a while that grows, and says why; it disturbs
     no other. While the log or the database do not answer, nobody is blamed and no cursor moves.
+    `pushing` is told which hubs sources offer; while one pushes, its source is polled less often.
     """
 
     publisher: Publisher
@@ -83,6 +85,7 @@ class Collector:
     tick_seconds: float = 0.5
     poll_seconds: float = 300.0
     lease_seconds: float = 30.0
+    pushing: Pushing | None = None
     dice: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
@@ -261,12 +264,16 @@ class Collector:
         async with aclosing(self._open(source, kind, budget).pages(source.cursor)) as pages:
             async for page in pages:
                 hint = page.next_due
+                known = await self.publisher.known(origin, page.deleted_if_known)
+                deleted = [*page.deleted, *known]
                 # Nine in ten looks find nothing new: there is nothing to write then.
-                if page.rows or page.deleted or page.cursor != saved:
+                if page.rows or deleted or page.cursor != saved:
                     await self.publisher.publish(
-                        origin, page.rows, deleted=page.deleted, cursor=page.cursor
+                        origin, page.rows, deleted=deleted, cursor=page.cursor
                     )
                     saved = page.cursor
+                if self.pushing is not None and page.push is not None:
+                    await self.pushing.offered(source, page.push)
                 if kind.stream:
                     await self._note_life(source, life)
         return hint
@@ -285,9 +292,12 @@ class Collector:
     async def _note_success(
         self, source: Source, kind: ConnectorKind, hint: timedelta | None, budget: Budget
     ) -> None:
-        settings = kind.settings.model_validate(source.settings)
+        interval = kind.interval(kind.settings.model_validate(source.settings))
         now = domain.utc_now()
-        due = now + domain.next_due(kind.interval(settings), hint, dice=self.dice)
+        async with self.publisher.database.reading() as connection:
+            if await subscriptions.is_alive(connection, source.id, now=now):
+                interval = domain.safe_interval(interval)
+        due = now + domain.next_due(interval, hint, dice=self.dice)
         await self._leases.give_back(Polled(source, now, due, requests=budget.used))
         POLLS.labels(source.kind, "ok").inc()
 

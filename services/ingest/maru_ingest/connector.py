@@ -5,6 +5,7 @@ in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.
 `tests/ingest/conformance` run over every one of them.
 """
 
+import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest import domain
@@ -26,6 +27,7 @@ from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
 
 Cursor = Mapping[str, Any]  # JSON: what a connector needs to go on; {} is the beginning
 
+_BETWEEN = re.compile(r"[,\n]")
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -65,23 +67,50 @@ class Capability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Push:
+    """Who tells us of a feed's changes, if we ask them to (WebSub, https://www.w3.org/TR/websub/).
+
+    `hubs` is empty where nobody does. `topic` is by what they know the feed, `url` where it was
+    found, on which its relative links hang.
+    """
+
+    hubs: Sequence[str]
+    topic: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Some posts, oldest first, and the cursor to save once the log has acknowledged them.
 
     `next_due` is how long the source asks to be left alone after its last page. `deleted` are the
     native ids of posts that it says are gone; one that is among the rows, too, is gone.
+    `deleted_if_known` are such of which most were never ours, as all deletions of a network are:
+    nothing is noted of those that nobody has brought. `push` is None where the page has nothing to
+    say of hubs.
     """
 
     rows: Sequence[Row]
     cursor: Cursor
     next_due: timedelta | None = None
     deleted: Sequence[str] = ()
+    push: Push | None = None
+    deleted_if_known: Sequence[str] = ()
 
 
 class SourceSettings(BaseModel):
     """What every kind's settings inherit; secrets are SecretStr fields, and in no error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _split(cls, value: object, info: ValidationInfo) -> object:
+        """Take a text for a list, too, with commas or lines between: `--set name=a,b`."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, str) and get_origin(annotation) is tuple:
+            return [one.strip() for one in _BETWEEN.split(value) if one.strip()]
+        return value
 
 
 @dataclass(slots=True)

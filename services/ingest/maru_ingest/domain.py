@@ -37,6 +37,14 @@ MAX_BACKOFF = timedelta(hours=1)
 """A broken source is tried again at least this often."""
 _DOUBLINGS = 16
 _LATE = timedelta(minutes=2)
+_PUSHED_PACE = 4
+_SAFE = timedelta(days=1)
+ASKED_LEASE = timedelta(days=10)
+"""How long we ask hubs to push for."""
+_LONGEST_LEASE = timedelta(days=365)
+_MAX_DIGITS = 12
+_FIRST_ASKING = timedelta(minutes=2)
+_LAST_ASKING = timedelta(hours=12)
 _EPOCH = date(1970, 1, 1)
 
 
@@ -369,6 +377,33 @@ def next_due(interval: timedelta, hint: timedelta | None, *, dice: random.Random
     """
     asked = min(max(interval, hint or interval), max(interval, timedelta(days=1)))
     return asked * dice.uniform(1.0, 1.1)
+
+
+def safe_interval(interval: timedelta) -> timedelta:
+    """How often to poll what is pushed, too: a quarter as often, at least once a day."""
+    return max(interval, min(interval * _PUSHED_PACE, _SAFE))
+
+
+def ask_again(failures: int, *, dice: random.Random) -> timedelta:
+    """How long to wait for a hub after asking it for the nth time without its confirmation.
+
+    Doubles from 2 minutes with jitter on the upper half, up to 12 hours.
+    """
+    doubled: timedelta = _FIRST_ASKING * 2 ** min(failures - 1, _DOUBLINGS)
+    ceiling = min(doubled, _LAST_ASKING)
+    return ceiling * dice.uniform(0.5, 1.0)
+
+
+def lease(written: str) -> timedelta:
+    """How long a hub says that it will push: as it says, at most a year, else what we asked for."""
+    if not written.isdecimal() or not 0 < len(written) <= _MAX_DIGITS:
+        return ASKED_LEASE
+    return min(timedelta(seconds=int(written)), _LONGEST_LEASE)
+
+
+def renewal(lease: timedelta, *, dice: random.Random) -> timedelta:
+    """After how much of a lease to ask for the next one; a quarter is left for hubs that fail."""
+    return lease * dice.uniform(0.65, 0.75)
 
 
 def health(state: State, *, overdue: timedelta, interval: timedelta) -> Health:

@@ -1,11 +1,14 @@
-"""The address that webhooks are sent to."""
+"""The addresses that webhooks and hubs of feeds send to."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
+from maru_ingest.service.pushing import Pushing
 from maru_ingest.service.receiving import Receiver
+from maru_ingest.store.sources import Counts
 from maru_kit.http import requires
 
 router = APIRouter(tags=["hooks"])
@@ -20,9 +23,25 @@ class Received(BaseModel):
     deleted: int = Field(description="Posts that were known and are gone now")
 
 
+class HubSaid(BaseModel):
+    """What a hub says or asks of a subscription."""
+
+    mode: str = Field(alias="hub.mode", description="subscribe, unsubscribe or denied")
+    topic: str = Field(alias="hub.topic", description="The feed's address, as the hub was asked")
+    challenge: str = Field(default="", alias="hub.challenge", max_length=4_000)
+    lease_seconds: str = Field(default="", alias="hub.lease_seconds")
+    reason: str = Field(default="", alias="hub.reason", description="Why it is denied")
+
+
 def receiver(request: Request) -> Receiver:
     """Return the receiver that `app.create_app` made."""
     found: Receiver = request.app.state.receiver
+    return found
+
+
+def pushing(request: Request) -> Pushing:
+    """Return the use cases around pushes that `app.create_app` made."""
+    found: Pushing = request.app.state.pushing
     return found
 
 
@@ -36,6 +55,54 @@ async def receive(
     202 means that the log has acknowledged them; 503 asks to send the message again.
     """
     counts = await receiver.receive(source_id, dict(request.headers), await request.body())
+    return _received(counts)
+
+
+@router.get(
+    "/hooks/{source_id}/websub/{token}",
+    openapi_extra=requires("public"),
+    response_class=PlainTextResponse,
+)
+async def answer_hub(
+    source_id: str,
+    token: str,
+    said: Annotated[HubSaid, Query()],
+    pushing: Annotated[Pushing, Depends(pushing)],
+) -> str:
+    """Confirm to a hub (https://www.w3.org/TR/websub/) that it was asked, or hear that it denies.
+
+    The answer is its challenge; 404 when nothing of the kind was asked for.
+    """
+    await pushing.answer(
+        source_id,
+        token,
+        mode=said.mode,
+        topic=said.topic,
+        lease=said.lease_seconds,
+        reason=said.reason,
+    )
+    return said.challenge
+
+
+@router.post("/hooks/{source_id}/websub/{token}", status_code=202, openapi_extra=requires("public"))
+async def receive_push(
+    source_id: str, token: str, request: Request, pushing: Annotated[Pushing, Depends(pushing)]
+) -> Received:
+    """Take what a hub sends of a feed. 202 means that the log has it, or that it is not signed.
+
+    503 asks to send it again; 410 says that nothing is wanted here any more.
+    """
+    counts = await pushing.receive(
+        source_id,
+        token,
+        signature=request.headers.get("x-hub-signature", ""),
+        content_type=request.headers.get("content-type", ""),
+        body=await request.body(),
+    )
+    return _received(counts)
+
+
+def _received(counts: Counts) -> Received:
     return Received(
         accepted=counts.published,
         duplicates=counts.duplicates,

@@ -36,3 +36,14 @@ OVERDUE_SECONDS = Gauge(
     "How long the source has been due that waits longest for its poll (0: none waits). All "
     "replicas say the same.",
 )
+SUBSCRIPTIONS = Gauge(
+    "maru_ingest_subscriptions",
+    "Subscriptions at hubs of feeds (WebSub) by state: pending, active, denied or leaving.",
+    ["state"],
+)
+PUSHES = Counter(
+    "maru_ingest_pushes_total",
+    "What hubs of feeds sent, by what became of it: published, forged (no good signature), "
+    "unreadable.",
+    ["outcome"],
+)

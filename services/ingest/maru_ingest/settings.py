@@ -46,6 +46,14 @@ class Settings(BaseSettings):
         default_factory=list,
         description="JSON list of hosts (or host:port) of the own network that sources may be on",
     )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description=(
+            "Address at which hubs of feeds (WebSub) reach the gateway, such as "
+            "https://maru.example.com; unset means that feeds are polled only"
+        ),
+    )
     page_delay_seconds: float = Field(
         default=0.5,
         ge=0,

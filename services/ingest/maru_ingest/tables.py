@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -82,6 +83,35 @@ backfills = Table(
     Index("ix_backfills_due", "state", "next_at"),
 )
 """The last look back of each source, under way or ended."""
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("token", String(64), primary_key=True),
+    Column("source_id", String(100), nullable=False),
+    Column("callback", Text, nullable=False),
+    Column("hubs", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("next_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger),
+    Column("last_push_at", BigInteger),
+    Index("ix_subscriptions_source", "source_id"),
+    Index("ix_subscriptions_due", "next_at"),
+    Index(
+        "uq_subscriptions_wanted",
+        "source_id",
+        unique=True,
+        sqlite_where=text("state <> 'leaving'"),
+        postgresql_where=text("state <> 'leaving'"),
+    ),
+)
+"""What hubs were asked to push (WebSub). A source has one that it wants; those that it leaves stay
+until the hub has confirmed that, even when the source itself is gone."""
 
 seen = Table(
     "seen",

@@ -124,7 +124,7 @@ def rows(path: Path) -> Iterator[Row]:
     if not path.is_file():
         raise ConfigError(
             f"{path} is missing: training and evaluation read the labelled data from a folder "
-            "`shared/data` beside the project; name another one with --data"
+            "`shared/data` beside the project; set MARU_SHARED for `make`, or give --data"
         )
     with path.open(encoding="utf-8") as lines:
         for line in lines:

@@ -156,9 +156,21 @@ def _subject(defined: TopicDefined) -> Subject:
     )
 
 
-def current_names(subjects: Sequence[Subject]) -> Mapping[str, str]:
-    """Say which subject each name is of; one that has the name now goes before one that had it."""
-    names: dict[str, str] = {}
+def bearers(subjects: Sequence[Subject]) -> Mapping[str, Sequence[Subject]]:
+    """Say which subjects each name is of: the one that has it now, then those that had it."""
+    found = {subject.name: [subject] for subject in subjects}
     for subject in subjects:
-        names.update(dict.fromkeys(subject.formerly, subject.name))
-    return names | {subject.name: subject.name for subject in subjects}
+        for name in subject.formerly:
+            found.setdefault(name, []).append(subject)
+    return found
+
+
+def name_now(known: Mapping[str, Sequence[Subject]], name: str, at: datetime) -> str:
+    """Say what the subject that had this name then is called now; `known` is by `bearers`.
+
+    The name of a subject that was defined only later was another's, if there is another.
+    """
+    of = known.get(name, ())
+    there = (it for it in of if it.since is None or it.since <= at)
+    meant = next(there, of[0] if of else None)
+    return meant.name if meant else name

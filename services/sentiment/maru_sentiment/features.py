@@ -54,7 +54,14 @@ def normalise(text: str) -> str:
 
 def is_silent(normalised: str) -> bool:
     """Tell whether nothing is said: no character but blanks, links, handles, digits, controls."""
-    return all(word in _STANDING_FOR or not word.isprintable() for word in normalised.split(" "))
+    return all(
+        word in _STANDING_FOR or _seen(word) in _STANDING_FOR for word in normalised.split(" ")
+    )
+
+
+def _seen(word: str) -> str:
+    """Return the word without controls and signs of no width, which pasted text brings along."""
+    return word if word.isprintable() else "".join(filter(str.isprintable, word))
 
 
 def bags(texts: Sequence[str]) -> Bags:

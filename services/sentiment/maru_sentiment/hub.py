@@ -50,9 +50,9 @@ def fetch(repository: str, folder: Path, revision: str = "main") -> Fetched:
         )
         checked = HfApi().verify_repo_checksums(repository, revision=commit, local_dir=place)
     except (HTTPError, OSError, ValueError) as error:
-        said = " ".join(str(error).split())  # it is several lines
+        said = " ".join(str(error).split()).rstrip(".")  # it is several lines
         raise ConfigError(
-            f"{repository} can't be fetched from the hub: {said} A folder that you put into "
+            f"{repository} can't be fetched from the hub: {said}. A folder that you put into "
             f"{folder} by hand will do as well."
         ) from error
     _refuse(repository, place, {it["path"] for it in checked.mismatches} & set(wanted))

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from maru_contracts.tags import ModelVersion
 from maru_sentiment.analyser import Tags, vectors_of
 from maru_sentiment.analysers.topics import HEAD, THRESHOLD, TopicsHead
-from maru_sentiment.domain import CorrectedText, Subject, current_names
+from maru_sentiment.domain import CorrectedText, Subject, bearers, name_now
 from maru_sentiment.learning import Floats, LearntHead, Lesson, change, learn
 
 MOST_TOPICS = 50
@@ -134,12 +134,12 @@ def _told(
     head: TopicsHead,
 ) -> _Told:
     near, likely = head.standing(vectors)
-    current = current_names(subjects)
+    named = bearers(subjects)
     since = {subject.name: subject.since for subject in subjects}
     said = np.zeros(near.shape, bool)
     known = np.zeros(near.shape, bool)
     for row, it in enumerate(corrected):
-        names = {current.get(name, name) for name in it.topics or ()}
+        names = {name_now(named, name, it.at) for name in it.topics or ()}
         for at, name in enumerate(head.names):
             began = since[name]
             said[row, at] = name in names

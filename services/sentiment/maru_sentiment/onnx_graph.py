@@ -14,7 +14,7 @@ import onnxruntime
 from maru_kit.errors import ConfigError
 
 NAMES = ("model_quantized.onnx", "model_int8.onnx", "model.onnx")
-GRAPHS = tuple(f"{place}{name}" for place in ("", "onnx/") for name in NAMES)
+GRAPHS = tuple(f"{place}{name}" for name in NAMES for place in ("", "onnx/"))
 """Where a graph may be in a model's folder; the first that is there counts, one in bytes before."""
 
 _CLASSES_OF_TOKENS = 3

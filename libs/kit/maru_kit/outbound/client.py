@@ -55,6 +55,9 @@ _OUTCOMES: Mapping[type[OutboundError], str] = {
     Unreachable: "unreachable",
 }
 
+_LISTS = frozenset({"link", "cache-control"})
+"""Headers whose several lines are one list (RFC 9110 section 5.3)."""
+
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection"})
@@ -142,6 +145,15 @@ class Outbound:
         async with _within(deadline, url) as timeout:
             question = _Question(timeout, headers or {}, method, body, max_bytes, delay)
             return await self._follow(urls.uri(url), question)
+
+    def is_own(self, url: str) -> bool:
+        """Whether an address is one of the own network that may be asked all the same.
+
+        What such a host, or a person, names may be trusted to be asked; what a stranger names may
+        not. Raises Blocked for what is no address.
+        """
+        there = urls.parts(urls.uri(url))
+        return self._guard.allows(there.host, there.port)
 
     async def page(
         self,
@@ -418,9 +430,12 @@ def _written(url: str, question: _Question) -> httpcore.Request:
 
 
 def _headers(response: httpcore.Response) -> Mapping[str, str]:
-    return {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
-    }
+    """Return the headers; of those that came twice the last one counts, unless they are lists."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in response.headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in _LISTS and name in found else value
+    return found
 
 
 def _target(status: int, headers: Mapping[str, str]) -> str | None:

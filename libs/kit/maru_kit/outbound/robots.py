@@ -34,11 +34,15 @@ _TOKEN = re.compile(r"\*$|[a-z_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What one robots.txt says: `rules` None means that it can't be read, so nothing is allowed."""
+    """What one robots.txt says.
+
+    `rules` None means that it can't be read, and `why_not` says why, so nothing is allowed.
+    """
 
     rules: Protego | None
     size: int
     until: float
+    why_not: str = ""
 
     def allows(self, url: str) -> bool:
         """Whether the page may be fetched."""
@@ -71,7 +75,8 @@ class Robots:
                 known = await _ask(f"{site}/robots.txt", read, self._clock())
                 self._remember(site, known)
         if known.rules is None:
-            raise Disallowed(f"The robots.txt of {urls.host(url)} can't be read, which means no")
+            why = f"can't be read, which means no ({known.why_not})"
+            raise Disallowed(f"The robots.txt of {urls.host(url)} {why}")
         if not known.allows(url):
             raise Disallowed(f"The robots.txt of {urls.host(url)} asks not to fetch this page")
 
@@ -88,10 +93,10 @@ class Robots:
 async def _ask(address: str, read: Read, now: float) -> Site:
     try:
         status, body = await read(address)
-    except Unreachable:
-        return Site(None, 0, now + _SOON)
+    except Unreachable as error:
+        return Site(None, 0, now + _SOON, str(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Site(None, 0, now + _SOON)
+        return Site(None, 0, now + _SOON, f"it answers {status}")
     text = body.decode("utf-8-sig", "replace") if status == HTTPStatus.OK else ""
     rules = await asyncio.to_thread(rules_of, text)
     return Site(rules, len(text), now + _FRESH)

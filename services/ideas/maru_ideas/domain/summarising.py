@@ -1,11 +1,14 @@
-"""An idea's title and summary: sentences that people wrote, chosen, never invented."""
+"""An idea's title and summary: sentences that people wrote, chosen, never invented.
+
+Where none may be quoted they say what kind of post it is, and the names of its topics.
+"""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from maru_contracts.tags import TaggedPost, ToxicPart
+from maru_contracts.tags import IntentLabel, TaggedPost, ToxicPart
 
 TITLE = 80
 SUMMARY = 280
@@ -17,6 +20,15 @@ _CENTRAL = 3.0
 _HEADING = 1.0
 _UNQUOTED = -100.0
 """What a post is worth of which no word may be quoted: less than any other."""
+_KINDS: Mapping[IntentLabel, tuple[str, str]] = {
+    "suggestion": ("Suggestion", "제안"),
+    "problem": ("Problem", "문제"),
+    "question": ("Question", "질문"),
+    "praise": ("Praise", "칭찬"),
+    "other": ("Post", "글"),
+}
+"""What such a post is called, in English and in Korean."""
+_NOT_QUOTED = ("(not quoted)", "(인용하지 않음)")
 
 _BREAK = re.compile(r"(?<=[.!?。！？…])[\s\"”’)]+|\s*\n+\s*|(?<=[.!?])(?=[A-Z가-힣])")
 _SPACE = re.compile(r"\s+")
@@ -72,7 +84,7 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
     Worth more: words that the idea's other posts use, too (`near`, -1 to 1, of a sentence); a
     request, then a complaint; 15 to 60 characters; a post near to the idea; the title of a post
     when it asks or complains, since its author meant it to say what the post is about. Toxic
-    sentences are in neither title nor summary.
+    sentences are in neither title nor summary; a post without others is named by its topics.
     """
     post = tagged.post
     heading, text = civil(tagged)
@@ -89,7 +101,7 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
     )
     whole = shortened(_SPACE.sub(" ", text).strip() or heading.strip(), SUMMARY)
     if tagged.toxic and not whole:
-        return Quote(post=post.id, title="…", summary="…", worth=_UNQUOTED)
+        return _unquoted(tagged)
     title = shortened(best or whole, TITLE) or "…"
     return Quote(
         post=post.id,
@@ -97,6 +109,16 @@ def quote(tagged: TaggedPost, similarity: float, near: Callable[[str], float] = 
         summary=whole or title,
         worth=round(worth + similarity + asks, 4),
     )
+
+
+def _unquoted(tagged: TaggedPost) -> Quote:
+    """Name a post by what its author wants and by its topics, whose names are the workspace's."""
+    korean = tagged.language == "ko"
+    kind, hidden = _KINDS[tagged.intent.label][korean], _NOT_QUOTED[korean]
+    topics = ", ".join(topic.name for topic in tagged.topics)
+    title = shortened(f"{kind}: {topics}", TITLE) if topics else f"{kind} {hidden}"
+    summary = f"{title} {hidden}" if topics else title
+    return Quote(post=tagged.post.id, title=title, summary=summary, worth=_UNQUOTED)
 
 
 def civil(tagged: TaggedPost) -> tuple[str, str]:

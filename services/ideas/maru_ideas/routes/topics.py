@@ -66,7 +66,9 @@ async def list_topics(asking: Asking, at: AtDesk) -> list[StoredTopic]:
 
 
 @router.put("/api/v1/topics/{name}", response_model=Topic, openapi_extra=requires("owner"))
-async def define_topic(asking: Asking, at: AtDesk, name: Name, wanted: Told) -> StoredTopic:
+async def define_topic(
+    asking: Asking, at: AtDesk, name: Annotated[TopicName, Path()], wanted: Told
+) -> StoredTopic:
     """Define a topic, or define it anew; posts that come from now on are tagged with it."""
     return await at.define_topic(
         asking.workspace, name, examples=wanted.examples, description=wanted.description

@@ -1,6 +1,14 @@
 """Feeds over HTTP: RSS 0.9 to 2.0, RDF, Atom and JSON Feed, asked for no more often than needed.
 
 Also what platforms' APIs answer to anybody, such as a Mastodon server's timeline of a hashtag.
+
+A feed that names a hub (WebSub, https://www.w3.org/TR/websub/: `rel="hub"` in its Link header or
+its head, `hubs` of a JSON Feed) is pushed to Maru within seconds of each change, once hubs can
+reach it: set `MARU_INGEST_PUBLIC_URL` to the gateway's public address. Nothing else is to be set
+up; hubs are asked for ten days and again before these end, what they send is signed, and a source
+shows in `push` how that stands. While a hub sends, the feed is polled at a quarter of its pace, at
+least once a day, so that nothing depends on a hub. Feeds with `authorization`, and files, are only
+polled.
 """
 
 import asyncio
@@ -21,17 +29,19 @@ from maru_ingest.connector import (
     ConnectorKind,
     Cursor,
     Page,
+    Push,
     SourceBroken,
     SourceSettings,
     Tools,
 )
-from maru_ingest.formats import documents
+from maru_ingest.formats import documents, links
 from maru_ingest.formats.parsed import Document, Unreadable
 from maru_kit.outbound import Fetched
 
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, */*;q=0.5"
 _MAX_AGE = re.compile(r"(?:^|[\s,])(?:s-)?max-?age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 _MAX_UNTRUSTED = 1_000
+_MAX_HUBS = 4
 
 
 class FeedSettings(SourceSettings):
@@ -63,7 +73,7 @@ class FeedConnector:
     """Fetches a feed when it has changed.
 
     The cursor holds the validators of the last answer (RFC 9110 section 13), a hash of its body
-    for servers that have none, and the ids that this feed was seen to use twice.
+    for servers that have none, the ids that this feed was seen to use twice, and its hubs.
     """
 
     settings: FeedSettings
@@ -77,7 +87,8 @@ class FeedConnector:
         fetched = await self._fetch(cursor)
         due = _freshness(fetched.headers)
         if fetched.status == HTTPStatus.NOT_MODIFIED:
-            yield Page(rows=(), cursor=cursor, next_due=due)
+            push = self._push(cursor, fetched.url)
+            yield Page(rows=(), cursor=cursor, next_due=due, push=push)
             return
         content_type = fetched.headers.get("content-type", "")
         page = await _page(fetched.body, cursor, url=fetched.url, content_type=content_type)
@@ -87,7 +98,9 @@ class FeedConnector:
             for name, header in (("etag", "etag"), ("modified", "last-modified"))
             if (value := fetched.headers.get(header))
         }
-        yield Page(page.rows, {**page.cursor, **validators}, max(hints, default=None), page.deleted)
+        known = {**page.cursor, **validators, **_offered(fetched)}
+        push = self._push(known, fetched.url)
+        yield Page(page.rows, known, max(hints, default=None), page.deleted, push)
 
     async def _from_file(self, cursor: Cursor) -> Page:
         path = self.tools.file(unquote(urlsplit(self.settings.url).path))
@@ -99,6 +112,11 @@ class FeedConnector:
         except OSError as error:
             raise SourceBroken(f"The file can't be read: {error.strerror}.") from error
         return await _page(body, cursor, url="", content_type="")
+
+    def _push(self, cursor: Cursor, url: str) -> Push:
+        """Return who offers to push what was found at `url`: nobody a feed that is not for all."""
+        hubs = cursor.get("hubs", ()) if self.settings.authorization is None else ()
+        return Push(hubs, cursor.get("topic") or url, url)
 
     async def _fetch(self, cursor: Cursor) -> Fetched:
         headers = {"Accept": _ACCEPT}
@@ -115,10 +133,23 @@ async def _page(body: bytes, cursor: Cursor, *, url: str, content_type: str) -> 
     mark = hashlib.sha256(body).hexdigest()
     untrusted = frozenset(cursor.get("untrusted", ()))
     if mark == cursor.get("body"):
-        return Page(rows=(), cursor={"body": mark, "untrusted": sorted(untrusted)})
+        offered = {name: cursor[name] for name in ("hubs", "topic") if name in cursor}
+        return Page(rows=(), cursor={"body": mark, "untrusted": sorted(untrusted), **offered})
     document = await asyncio.to_thread(_parse, body, url, content_type, untrusted)
     kept = sorted(document.untrusted_ids)[:_MAX_UNTRUSTED]
-    return Page(document.rows, {"body": mark, "untrusted": kept}, document.ttl, document.deleted)
+    offered = {"hubs": document.hubs, "topic": document.topic}
+    known = {name: value for name, value in offered.items() if value}
+    cursor = {"body": mark, "untrusted": kept, **known}
+    return Page(document.rows, cursor, document.ttl, document.deleted)
+
+
+def _offered(fetched: Fetched) -> dict[str, object]:
+    """Return the hubs that the Link header names, which come before those that the feed names."""
+    header = fetched.headers.get("link", "")
+    hubs = links.related(header, "hub", fetched.url)
+    itself = links.related(header, "self", fetched.url)
+    topic = {"topic": itself[0]} if itself else {}
+    return {"hubs": hubs[:_MAX_HUBS], **topic} if hubs else {}
 
 
 def _parse(body: bytes, url: str, content_type: str, untrusted: frozenset[str]) -> Document:

@@ -36,6 +36,7 @@ _COMMENT = re.compile(rb"<!--.*?-->|<\?[^>]*\?>", re.DOTALL)
 _HTML = ("text/html", "application/xhtml+xml")
 _KINDS = ("image", "audio", "video")
 _MAX_MEDIA = 9
+_MAX_HUBS = 4
 _MAX_TTL_MINUTES = 24 * 60
 _REFERENCE = re.compile(rb"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));?")
 _NOT_ITS_ADDRESS = re.compile(rb"(<link\s+)uri(\s*=\s*(?:\"[^\"]*\"|'[^']*')\s*>\s*[^\s<])")
@@ -64,7 +65,13 @@ def parse(
     feed = quick_feed.read(document, content_type) or _slowly(document, content_type)
     posts = [_post(entry, feed, url) for entry in feed.entries]
     bad = ids.settle(posts, untrusted)
-    return Document(rows=posts[::-1], ttl=_ttl(feed.feed), untrusted_ids=bad)
+    return Document(
+        rows=posts[::-1],
+        ttl=_ttl(feed.feed),
+        untrusted_ids=bad,
+        hubs=tuple(_related(feed.feed, "hub", url)[:_MAX_HUBS]),
+        topic=next(iter(_related(feed.feed, "self", url)), ""),
+    )
 
 
 def _slowly(document: bytes, content_type: str) -> Understood:
@@ -281,6 +288,16 @@ def _media(entry: Entry, base: str) -> tuple[Attachment, ...]:
         if link := links.absolute(str(one.get("url") or ""), base):
             found[link] = Attachment("image", link)
     return tuple(found.values())
+
+
+def _related(feed: Entry, relation: str, base: str) -> list[str]:
+    """Return the links of that relation of the feed itself, absolute, in order."""
+    named = (
+        links.absolute(str(link.get("href") or ""), base)
+        for link in _listed(feed, "links")
+        if relation in str(link.get("rel") or "").lower().split()
+    )
+    return [link for link in named if link]
 
 
 def _in_reply_to(entry: Entry, threads: str) -> str:

@@ -21,6 +21,8 @@ from maru_ingest.formats.parsed import (
 
 _KINDS = ("image", "audio", "video")
 _MAX_MEDIA = 9
+_MAX_HUBS = 4
+_WEBSUB = ("websub", "pubsubhubbub")
 _VERSION = re.compile(r"https?://(?:www\.)?jsonfeed\.org/")
 _SAYS = {"content_html", "content_text", "summary", "date_published", "title", "url"}
 _MAX_REASON = 100
@@ -39,7 +41,12 @@ def parse(body: bytes, *, url: str = "", untrusted: frozenset[str] = frozenset()
     for number, item in enumerate(items, start=1):
         rows.append(_row(number, item, feed=feed, author=inherited, base=base or url))
     bad = ids.settle([row for row in rows if isinstance(row, ParsedPost)], untrusted)
-    return Document(rows=rows[::-1], untrusted_ids=bad)
+    return Document(
+        rows=rows[::-1],
+        untrusted_ids=bad,
+        hubs=_hubs(feed, base or url),
+        topic=links.absolute(_string(feed, "feed_url"), base or url),
+    )
 
 
 def is_feed(value: object) -> bool:
@@ -120,6 +127,17 @@ def _media(item: Mapping[str, object], base: str) -> tuple[Attachment, ...]:
             alt = text.clean_line(_string(one, "title"))
             found.append(Attachment(kind if kind in _KINDS else "file", url, alt))
     return tuple(one for one in found if one.url)
+
+
+def _hubs(feed: Mapping[str, object], base: str) -> tuple[str, ...]:
+    """Return the hubs that speak WebSub; others (rssCloud) have protocols of their own."""
+    listed = feed.get("hubs")
+    named = (
+        links.absolute(_string(one, "url"), base)
+        for one in (listed if isinstance(listed, list) else [])
+        if isinstance(one, dict) and _string(one, "type").lower() in _WEBSUB
+    )
+    return tuple(link for link in named if link)[:_MAX_HUBS]
 
 
 def _string(owner: Mapping[str, object], name: str) -> str:

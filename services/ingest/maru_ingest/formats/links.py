@@ -7,6 +7,9 @@ _MAX_URL = 8_000
 _PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?:[/?#]|$)")
 _CANONICAL = re.compile(r"https?://[a-z0-9.:-]+/[^?#\s]*")
 _TRACKING = ("utm_", "fbclid", "gclid", "mc_cid", "mc_eid", "igshid")
+_MAX_HEADER = 32_000
+_TARGET = re.compile(r"<([^<>]*)>([^<]*)")
+_PARAMETER = re.compile(r";\s*([\w*-]+)\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))")
 _SCHEME = re.compile(r"^(?:https?://)?(?:www\.)?", re.IGNORECASE)
 
 
@@ -38,6 +41,21 @@ def canonical(url: str) -> str:
     except ValueError:
         return url
     return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path, urlencode(query), ""))
+
+
+def related(header: str, relation: str, base: str = "") -> list[str]:
+    """Return the absolute links of that relation in a Link header (RFC 8288), in order.
+
+    Links whose `anchor` says that they are about something else are left out.
+    """
+    found: list[str] = []
+    for target, parameters in _TARGET.findall(header[:_MAX_HEADER]):
+        about: dict[str, str] = {}
+        for name, quoted, plain in _PARAMETER.findall(parameters):
+            about.setdefault(name.lower(), quoted or plain)
+        if relation in about.get("rel", "").lower().split() and "anchor" not in about:
+            found += filter(None, [absolute(target, base)])
+    return found
 
 
 def shown(label: str, url: str) -> str:

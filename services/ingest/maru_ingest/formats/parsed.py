@@ -82,10 +82,13 @@ class Document:
     """A feed or answer as a whole.
 
     Its rows, how long it asks to be left alone, ids it misuses, and native ids of posts that it
-    says are gone.
+    says are gone. `hubs` tell subscribers of changes (WebSub), who name it by the address `topic`
+    that it gives itself; both are often empty.
     """
 
     rows: Sequence[Row]
     ttl: timedelta | None = None
     untrusted_ids: frozenset[str] = frozenset()
     deleted: tuple[str, ...] = ()
+    hubs: tuple[str, ...] = ()
+    topic: str = ""

@@ -94,6 +94,18 @@ class Publisher:
             origin, rest, gone=gone, bad=bad, cursor=cursor, delivery=delivery
         )
 
+    async def known(self, origin: Origin, native_ids: Sequence[str]) -> list[str]:
+        """Return those of the native ids, in order, whose posts were brought or ended before."""
+        if not native_ids:
+            return []
+        gone = [domain.name_gone(origin, name) for name in native_ids]
+        ids = [(one.id, domain.apart_gone(origin, one).id) for one in gone]
+        async with self.database.reading() as connection:
+            there = await history.there(connection, [name for pair in ids for name in pair])
+        return [
+            name for name, pair in zip(native_ids, ids, strict=True) if there.intersection(pair)
+        ]
+
     async def publish_named(
         self,
         origin: Origin,

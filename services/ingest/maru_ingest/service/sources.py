@@ -14,9 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.connector import Capability, ConnectorKind
-from maru_ingest.store import backfills, sources
+from maru_ingest.store import backfills, sources, subscriptions
 from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Day, Source
+from maru_ingest.store.subscriptions import Subscription
 from maru_kit.database import Database
 from maru_kit.errors import Conflict, NotFound, Unprocessable
 from maru_kit.vault import Vault
@@ -57,10 +58,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How some sources stand beside what is stored of each: their last days and looks back."""
+    """How some sources stand beside what is stored of each.
+
+    Their last days and looks back, and what hubs were asked to push.
+    """
 
     days: Mapping[str, Sequence[Day]]
     backfills: Mapping[str, Backfill]
+    subscriptions: Mapping[str, Subscription]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Sources:
     vault: Vault
 
     async def seal(self) -> int:
-        """Seal what is stored in the clear or under an older key; return how many sources.
+        """Seal what is stored in the clear or under an older key; return how many rows.
 
         Can be cut off and begun again. Raises ConfigError when a key is missing.
         """
@@ -80,6 +85,9 @@ class Sources:
         while True:
             async with self.database.transaction() as connection:
                 done = await sources.seal_again(connection, self.vault, limit=_SEALED_TOGETHER)
+                done += await subscriptions.seal_again(
+                    connection, self.vault, limit=_SEALED_TOGETHER
+                )
             if not done:
                 return count
             count += done
@@ -122,6 +130,7 @@ class Sources:
             return Standing(
                 await sources.days(connection, ids, since=since),
                 await backfills.of_sources(connection, ids),
+                await subscriptions.of_sources(connection, ids),
             )
 
     async def change(self, workspace: str, source_id: str, wanted: Wanted) -> Source:
@@ -139,6 +148,8 @@ class Sources:
                 changed = self._changed(was, wanted)
                 due = domain.utc_now() if was.next_poll_at is not None else None
                 await sources.change_source(connection, changed, self.vault, next_poll_at=due)
+                if changed.cursor != was.cursor:
+                    await subscriptions.leave(connection, source_id, now=domain.utc_now())
                 return _found(
                     await sources.source_by_id(connection, source_id, self.vault), source_id
                 )
@@ -199,6 +210,7 @@ class Sources:
                 connection, source_id, self.vault, workspace=workspace
             )
             await sources.remove_source(connection, _found(found, source_id).id)
+            await subscriptions.leave(connection, source_id, now=domain.utc_now())
 
     async def pause(self, workspace: str, source_id: str) -> Source:
         """Stop polling a source and taking its webhooks. Raises NotFound."""
@@ -220,6 +232,8 @@ class Sources:
             await sources.set_state(
                 connection, source_id, state, next_poll_at=due if polled else None
             )
+            if state == "paused":
+                await subscriptions.leave(connection, source_id, now=domain.utc_now())
             return _found(await sources.source_by_id(connection, source_id, self.vault), source_id)
 
     def _changed(self, was: Source, wanted: Wanted) -> Source:

@@ -34,6 +34,8 @@ from maru_ingest.tables import (
 )
 from maru_kit.vault import Vault
 
+_REST = 5_000_000  # microseconds
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -285,6 +287,20 @@ async def days(
         day = Day(domain.date_of(row.day), row.posts, row.rejected, row.requests)
         found.setdefault(row.source_id, []).append(day)
     return found
+
+
+async def poll_soon(connection: AsyncConnection, source_id: str, *, now: datetime) -> None:
+    """Have a source polled now if that was planned for later; a paused one stays paused.
+
+    At least five seconds lie between two polls, whoever asks for them how often.
+    """
+    rested = sources.c.last_polled_at + _REST
+    soonest = case((rested > micros(now), rested), else_=micros(now))
+    await connection.execute(
+        update(sources)
+        .where(sources.c.id == source_id, sources.c.next_poll_at > soonest)
+        .values(next_poll_at=soonest)
+    )
 
 
 async def health(

@@ -13,7 +13,7 @@ from maru_sentiment.network import LABELS, NAME, Floats, chances
 
 HEAD = "toxicity"
 _COLUMN = LABELS.index("toxicity")
-_LOOKED_INTO = 0.15
+_LOOKED_INTO = 0.2
 """The probability of a whole text from which on its sentences are read one by one.
 
 Civil words around an insult hide it; few texts come as far as this, so it costs little.
