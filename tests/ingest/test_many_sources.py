@@ -99,7 +99,7 @@ def is_repeat(before: Poll, after: Poll, died: float) -> bool:
     """Whether the living polls again what the dead one had in hand, once its lease has run out."""
     return (
         (before.by, after.by) == ("dying", "living")
-        and died - 1 < before.begun < died
+        and died - LEASE < before.begun < died
         and LEASE / 2 < after.begun - before.begun < INTERVAL
     )
 

@@ -55,16 +55,18 @@ class Leases:
 
     async def renew(self) -> set[str]:
         """Keep what is held; return the ids of sources that are not this process's any more."""
-        held = dict(self._held)
-        if not held:
-            return set()
-        async with self._writing, self.database.transaction() as connection:
-            kept = await leases.renew(
-                connection,
-                held.values(),
-                instance=self.instance,
-                until=self._until(domain.utc_now()),
-            )
+        # While nothing is being written: what has ended is held until that is written down.
+        async with self._writing:
+            held = dict(self._held)
+            if not held:
+                return set()
+            async with self.database.transaction() as connection:
+                kept = await leases.renew(
+                    connection,
+                    held.values(),
+                    instance=self.instance,
+                    until=self._until(domain.utc_now()),
+                )
         return {name for name in held.keys() - kept if self._held.get(name) is held[name]}
 
     def drop(self, source: Source) -> None:
@@ -77,7 +79,6 @@ class Leases:
 
         Whoever finds nobody writing writes for all that have ended until then.
         """
-        self.drop(polled.source)
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended.append((polled, written))
         async with self._writing:
@@ -104,6 +105,8 @@ class Leases:
         except Exception as error:
             _tell(ended, error)
             raise
+        for polled, _ in ended:
+            self.drop(polled.source)
         _tell(ended, None)
 
     def _until(self, now: datetime) -> datetime:
