@@ -23,6 +23,14 @@ than ratios.
   and gofeed.
 - **Import** sends posts of one product, so of one partition: `maru import`'s own code, on an open
   log and database. The reference sends the values, keys and headers that the import had written.
+- **Sources** are feeds of ten posts on loopback, 50 on each of 200 addresses, a tenth of them with
+  a new post in every interval; one ingest process follows them. "From cold" is from the first
+  request until every feed was asked once, all being due and new; once nothing waits, an interval
+  and a quarter are measured. Sources then come in waves as steep as they first came. "Late" is from
+  the moment at which a source was due until the fake upstream was asked; a poll is missed when it
+  was due and not made within a tenth of the interval. Processor time is the process's own, for
+  polls of which one in ten finds a post. The reference fetches the same feeds whole, once, and
+  neither parses nor stores anything.
 - **Tagging** is language, sentiment, intent, topics and the embedding, one process, one thread,
   on English and French reviews and Korean comments; the reference only embeds the same texts.
 - **Matching** puts posts on a shelf of that many ideas of one product.

@@ -337,6 +337,7 @@ def test_what_was_learnt_is_told_and_can_be_turned_off(maru: Maru) -> None:
     assert [(it["head"], it["state"]) for it in before] == [
         ("sentiment", "too_few"),
         ("intent", "too_few"),
+        ("topics", "too_few"),
     ]
-    assert [it["state"] for it in after] == ["off", "too_few"]
+    assert [it["state"] for it in after] == ["off", "too_few", "too_few"]
     assert b"turned it off" in maru.run("models", "learnt").stdout

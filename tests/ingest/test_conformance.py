@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 
 from maru_contracts.posts import Post
-from maru_ingest import collector, connectors
+from maru_ingest import collector, connectors, domain
 from maru_ingest.collector import Collector
 from maru_ingest.connector import Backfilling, Capability, Connector, Page, Tools
 from maru_ingest.formats.parsed import ParsedPost
@@ -23,7 +23,9 @@ from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.receiving import Receiver
 from maru_ingest.service.sources import NewSource, Sources
 from maru_ingest.service.trying import Trying
+from maru_ingest.store import leases
 from maru_ingest.store import sources as stored_sources
+from maru_ingest.store.leases import Polled, Taker
 from maru_ingest.store.sources import Counts, Source
 from maru_kit.errors import Unauthorized, Unavailable
 from maru_kit.outbound import open_outbound
@@ -272,9 +274,10 @@ async def test_a_stream_that_has_lasted_is_forgiven_its_past_failures(
     monkeypatch.setattr(collector, "_LIFE_SECONDS", 0.0)
     source = await stage.follow()
     async with stage.publisher.database.transaction() as connection:
-        await stored_sources.poll_failed(
-            connection, source, "no", state="broken", next_poll_at=source.created_at
-        )
+        now = domain.utc_now()
+        await leases.take(connection, Taker("i1", [source.kind], now), VAULT, until=now, limit=1)
+        failed = Polled(source, now, now, "broken", "no")
+        await leases.note(connection, [failed], instance="i1", now=now)
     async with stage.collecting():
         for number in range(3):
             stage.upstream.write(f"post {number}")

@@ -26,8 +26,9 @@ from maru_ingest.connectors import kinds
 from maru_ingest.formats.parsed import ParsedPost
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.sources import NewSource, Sources, Wanted
-from maru_ingest.store import sources as stored_sources
+from maru_ingest.store import leases
 from maru_ingest.store.backfills import Backfill
+from maru_ingest.store.leases import Taker
 from maru_ingest.store.sources import Source
 from maru_kit.errors import Conflict, NotFound, Unprocessable
 from maru_kit.outbound import open_outbound
@@ -169,15 +170,33 @@ async def _has(sources: Sources, source: Source, holds: Callable[[Source], bool]
     return holds(await sources.find("w", source.id))
 
 
+async def test_streams_leave_room_for_polls_however_many_there_are(
+    publisher: Publisher, archive: Archive
+) -> None:
+    listening = Archive(slow=60)
+    kinds_ = {
+        "archive": archive.kind(),
+        "live": replace(listening.kind(), kind="live", stream=True),
+    }
+    sources = Sources(publisher.database, kinds_, VAULT)
+    for number in range(110):
+        await add(sources, "live", name=str(number))
+    async with collecting(publisher, sources):
+        await until(lambda: _is(lambda: listening.polls == 110))
+        polled = await add(sources)
+        await until(lambda: _has(sources, polled, lambda one: one.last_success_at is not None))
+
+    assert listening.most_together == 110
+
+
 async def test_what_a_dead_process_held_is_followed_by_another_soon(
     publisher: Publisher, sources: Sources, archive: Archive
 ) -> None:
     source = await add(sources)
     now = domain.utc_now()
     async with publisher.database.transaction() as connection:
-        await stored_sources.lease(
-            connection, source.id, instance="dead", now=now, until=now + timedelta(seconds=1)
-        )
+        dead = Taker("dead", [source.kind], now)
+        await leases.take(connection, dead, VAULT, until=now + timedelta(seconds=1), limit=1)
     async with collecting(publisher, sources):
         await asyncio.sleep(0.5)
         assert archive.polls == 0

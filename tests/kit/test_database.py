@@ -49,6 +49,20 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         yield database
 
 
+async def test_writers_of_one_process_come_in_turn_on_sqlite(tmp_path: Path) -> None:
+    done: list[int] = []
+
+    async def write(database: Database, number: int) -> None:
+        await add(database, number)
+        done.append(number)
+
+    async with open_database(f"sqlite:///{tmp_path}", "notes") as database:
+        await make_table(database)
+        await asyncio.gather(*(write(database, number) for number in range(50)))
+
+    assert done == list(range(50))
+
+
 async def test_a_use_case_is_kept_whole_or_not_at_all(database: Database) -> None:
     async def fail_halfway() -> None:
         async with database.transaction() as connection:

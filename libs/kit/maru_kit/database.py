@@ -35,6 +35,9 @@ _NO_TEXT = ("22021", "22P05")
 STATEMENT_SECONDS = 8.0
 """How long one statement may take; migrations are given more."""
 
+_TURN_SECONDS = 10.0
+"""How long a writer waits for the others of its process, as for those of other processes."""
+
 _READ_OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {"maru_begin": "BEGIN DEFERRED"},
     # One statement is one round trip: no BEGIN and no COMMIT around it.
@@ -52,6 +55,9 @@ class Database:
         self._reader = engine.execution_options(**_READ_OPTIONS[engine.dialect.name])
         self.schema = schema
         self.dialect = cast("Literal['sqlite', 'postgresql']", engine.dialect.name)
+        # SQLite's writers ask for its lock again and again, with longer and longer sleeps between.
+        # Those of one process come in turn instead, and each follows the one before at once.
+        self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -60,8 +66,20 @@ class Database:
         On SQLite it holds the one write lock from its first statement on.
         """
         with _passing_as_unavailable():
-            async with self.engine.begin() as connection:
+            async with self._in_turn(), self.engine.begin() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        if self._turn is None:
+            yield
+            return
+        async with asyncio.timeout(_TURN_SECONDS):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

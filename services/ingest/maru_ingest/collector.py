@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,11 +23,20 @@ from maru_ingest.connector import (
     SourceBusy,
     Tools,
 )
-from maru_ingest.metrics import OLDEST_SUCCESS, POLL_SECONDS, POLLS, SOURCES
+from maru_ingest.metrics import (
+    OLDEST_SUCCESS,
+    OVERDUE,
+    OVERDUE_SECONDS,
+    POLL_SECONDS,
+    POLLS,
+    SOURCES,
+)
+from maru_ingest.service.leasing import Leases
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.pushing import Pushing
-from maru_ingest.store import backfills, sources, subscriptions
+from maru_ingest.store import backfills, leases, sources, subscriptions
 from maru_ingest.store.backfills import Backfill
+from maru_ingest.store.leases import Polled
 from maru_ingest.store.sources import Source
 from maru_kit.errors import Unavailable
 from maru_kit.vault import Vault
@@ -40,8 +49,12 @@ _Key = tuple[Literal["poll", "backfill"], str]
 _GAUGES_EVERY = 10.0
 _HOLD_SECONDS = 2.0
 _LIFE_SECONDS = 60.0
-_MAX_DUE = 100
+_MAX_STREAMS = 100
+"""Streams that are begun in one look."""
 _MAX_LOOKS = 10
+_TAKEN_FOR_A_SLOT = 2
+"""Sources that are taken for each that can be polled at once, so that none waits for a look."""
+_LATE = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -68,7 +81,7 @@ class Collector:
     tools: Tools
     vault: Vault
     instance: str
-    concurrency: int = 8
+    concurrency: int = 32
     tick_seconds: float = 0.5
     poll_seconds: float = 300.0
     lease_seconds: float = 30.0
@@ -80,11 +93,19 @@ class Collector:
         self._running: dict[_Key, asyncio.Task[None]] = {}
         self._held: dict[_Key, float] = {}
         self._followed = {name: kind for name, kind in self.kinds.items() if kind.open is not None}
+        self._streams = {name for name, kind in self._followed.items() if kind.stream}
+        self._leases = Leases(
+            self.publisher.database, self.vault, self.instance, self.lease_seconds
+        )
+        self._polling = 0
+        self._wants_more = False
+        self._has_room = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then let go of what is under way, which the next start repeats."""
         gauges_due = 0.0
         async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(self._keep(), name="leases")
             while not stop.is_set():
                 try:
                     await self._tick(group)
@@ -93,43 +114,59 @@ class Collector:
                         gauges_due = time.monotonic() + _GAUGES_EVERY
                 except Unavailable as error:
                     log.warning("collector.waits", reason=str(error))
-                await _sleep(self.tick_seconds, stop)
-            for task in self._running.values():
+                    self._has_room.clear()
+                await _sleep(self.tick_seconds, stop, self._has_room)
+            for task in (keeper, *self._running.values()):
                 task.cancel()
 
     async def _tick(self, group: asyncio.TaskGroup) -> None:
-        now = domain.utc_now()
+        """Let go of what is followed no longer, and begin what is due, as far as there is room."""
+        self._has_room.clear()
         async with self.publisher.database.reading() as connection:
-            due = await sources.due_sources(
-                connection,
-                self._followed.keys(),
-                self.vault,
-                now=now,
-                instance=self.instance,
-                limit=_MAX_DUE,
-            )
             looks = await backfills.due(
-                connection, now=now, instance=self.instance, limit=_MAX_LOOKS
+                connection, now=domain.utc_now(), instance=self.instance, limit=_MAX_LOOKS
             )
-            live = await sources.live_sources(connection, {key[1] for key in self._running})
+            live = await leases.still_followed(connection, {key[1] for key in self._running})
         for key, task in self._running.items():
             if key[1] not in live:
                 task.cancel()
-        for source in due:
-            self._start(group, ("poll", source.id), partial(self._follow, source))
+        room = _TAKEN_FOR_A_SLOT * self.concurrency - self._polling
+        await self._begin(group, self._streams, _MAX_STREAMS)
+        begun = await self._begin(group, self._followed.keys() - self._streams, room)
+        self._wants_more = begun >= room
         for look in looks:
             self._start(group, ("backfill", look.source_id), partial(self._look_back, look))
+
+    async def _begin(self, group: asyncio.TaskGroup, kinds: Collection[str], limit: int) -> int:
+        """Begin up to `limit` polls that are due; return how many."""
+        taken = await self._leases.take(kinds, busy_with=self._busy(), limit=limit)
+        for source in taken:
+            self._start(group, ("poll", source.id), partial(self._follow, source))
+        return len(taken)
+
+    def _busy(self) -> set[str]:
+        """The sources that are polled at this moment, or left alone for one."""
+        now = time.monotonic()
+        self._held = {key: until for key, until in self._held.items() if until > now}
+        return {name for what, name in (*self._running, *self._held) if what == "poll"}
 
     def _start(
         self, group: asyncio.TaskGroup, key: _Key, work: Callable[[], Coroutine[None, None, None]]
     ) -> None:
-        now = time.monotonic()
-        if key in self._running or self._held.get(key, now) > now:
+        if key in self._running or self._held.get(key, 0.0) > time.monotonic():
             return
-        self._held.pop(key, None)
         task = group.create_task(work(), name=" ".join(key))
         self._running[key] = task
         task.add_done_callback(lambda _: self._running.pop(key, None))
+
+    async def _keep(self) -> None:
+        """Keep the leases of all polls; one that has lost its own is cancelled."""
+        while True:
+            await asyncio.sleep(self.lease_seconds / 3)
+            with suppress(Unavailable):
+                for name in await self._leases.renew():
+                    if (task := self._running.get(("poll", name))) is not None:
+                        task.cancel()
 
     def _hold(self, key: _Key, error: Unavailable) -> None:
         """Leave something alone for a moment, since the log or the database do not answer."""
@@ -143,18 +180,27 @@ class Collector:
             if kind.stream:
                 await self._poll(source, kind, None)
             else:
-                async with self._slots:
-                    await self._poll(source, kind, self.poll_seconds)
+                await self._poll_in_turn(source, kind)
         except Unavailable as error:
             self._hold(("poll", source.id), error)
+        finally:
+            self._leases.drop(source)
+
+    async def _poll_in_turn(self, source: Source, kind: ConnectorKind) -> None:
+        self._polling += 1
+        try:
+            async with self._slots:
+                await self._poll(source, kind, self.poll_seconds)
+        finally:
+            self._polling -= 1
+            if self._wants_more and self._polling <= self.concurrency:
+                self._has_room.set()
 
     async def _poll(self, source: Source, kind: ConnectorKind, seconds: float | None) -> None:
-        if not await self._lease(source):
-            return
         begun, life = time.monotonic(), _Life()
         budget = await self._budget(source)
         try:
-            async with self._kept(partial(self._renew, source)), asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds):
                 hint = await self._take_pages(source, kind, budget, life)
         except (SourceBusy, SourceBroken) as error:
             await self._note_failure(source, error, budget, lasted=life.lasts)
@@ -171,18 +217,6 @@ class Collector:
         else:
             await self._note_success(source, kind, hint, budget)
         POLL_SECONDS.labels(source.kind).observe(time.monotonic() - begun)
-
-    async def _lease(self, source: Source) -> bool:
-        now = domain.utc_now()
-        async with self.publisher.database.transaction() as connection:
-            return await sources.lease(
-                connection, source.id, instance=self.instance, now=now, until=self._leased(now)
-            )
-
-    async def _renew(self, source: Source) -> bool:
-        until = self._leased(domain.utc_now())
-        async with self.publisher.database.transaction() as connection:
-            return await sources.renew(connection, source, instance=self.instance, until=until)
 
     def _leased(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self.lease_seconds)
@@ -226,14 +260,18 @@ class Collector:
     ) -> timedelta | None:
         """Publish page by page; return how long the source asks to be left alone."""
         origin = source.origin()
-        hint = None
+        hint, saved = None, source.cursor
         async with aclosing(self._open(source, kind, budget).pages(source.cursor)) as pages:
             async for page in pages:
                 hint = page.next_due
                 known = await self.publisher.known(origin, page.deleted_if_known)
-                await self.publisher.publish(
-                    origin, page.rows, deleted=[*page.deleted, *known], cursor=page.cursor
-                )
+                deleted = [*page.deleted, *known]
+                # Nine in ten looks find nothing new: there is nothing to write then.
+                if page.rows or deleted or page.cursor != saved:
+                    await self.publisher.publish(
+                        origin, page.rows, deleted=deleted, cursor=page.cursor
+                    )
+                    saved = page.cursor
                 if self.pushing is not None and page.push is not None:
                     await self.pushing.offered(source, page.push)
                 if kind.stream:
@@ -247,7 +285,7 @@ class Collector:
             life.lasts = life.noted is not None
             life.noted = now
             async with self.publisher.database.transaction() as connection:
-                await sources.stream_works(
+                await leases.stream_works(
                     connection, source, lasts=life.lasts, now=domain.utc_now()
                 )
 
@@ -256,12 +294,11 @@ class Collector:
     ) -> None:
         interval = kind.interval(kind.settings.model_validate(source.settings))
         now = domain.utc_now()
-        async with self.publisher.database.transaction() as connection:
+        async with self.publisher.database.reading() as connection:
             if await subscriptions.is_alive(connection, source.id, now=now):
                 interval = domain.safe_interval(interval)
-            due = now + domain.next_due(interval, hint, dice=self.dice)
-            await sources.poll_succeeded(connection, source, now=now, next_poll_at=due)
-            await sources.count_requests(connection, source.id, budget.used, now=now)
+        due = now + domain.next_due(interval, hint, dice=self.dice)
+        await self._leases.give_back(Polled(source, now, due, requests=budget.used))
         POLLS.labels(source.kind, "ok").inc()
 
     async def _note_failure(
@@ -275,15 +312,10 @@ class Collector:
         now = domain.utc_now()
         failures = 0 if lasted else source.failures
         wait = self._wait(failures + 1, error)
-        async with self.publisher.database.transaction() as connection:
-            await sources.poll_failed(
-                connection,
-                source,
-                str(error),
-                state="throttled" if _asks_for_silence(error) else "broken",
-                next_poll_at=now + wait,
-            )
-            await sources.count_requests(connection, source.id, budget.used, now=now)
+        state: domain.State = "throttled" if _asks_for_silence(error) else "broken"
+        await self._leases.give_back(
+            Polled(source, now, now + wait, state, reason=str(error), requests=budget.used)
+        )
         POLLS.labels(source.kind, "failed").inc()
         log.warning("poll.failed", source_id=source.id, kind=source.kind, wait=wait.total_seconds())
 
@@ -322,7 +354,8 @@ class Collector:
             is_done, failed = False, SourceBroken(f"An error in the connector: {error!r}")
         now = domain.utc_now()
         async with database.transaction() as connection:
-            await sources.count_requests(connection, source.id, budget.used, now=now)
+            asked = {source.id: {"requests": budget.used}} if budget.used else {}
+            await sources.add_to_day(connection, asked, now=now)
             if is_done:
                 await backfills.end(connection, look)
             else:
@@ -356,20 +389,26 @@ class Collector:
         return True
 
     async def _set_gauges(self) -> None:
+        kinds, now = self._followed.keys(), domain.utc_now()
         async with self.publisher.database.reading() as connection:
-            states, oldest = await sources.health(connection, self._followed.keys())
+            states, oldest = await sources.health(connection, kinds)
+            late, longest = await leases.overdue(connection, kinds, now=now, by=_LATE)
         for state in get_args(domain.State):
             SOURCES.labels(state).set(states.get(state, 0))
-        OLDEST_SUCCESS.set((domain.utc_now() - oldest).total_seconds() if oldest else 0.0)
+        OLDEST_SUCCESS.set((now - oldest).total_seconds() if oldest else 0.0)
+        OVERDUE.set(late)
+        OVERDUE_SECONDS.set(longest.total_seconds())
 
 
 def _asks_for_silence(error: SourceBusy | SourceBroken) -> bool:
     return isinstance(error, SourceBusy) and error.retry_after > 0
 
 
-async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+async def _sleep(seconds: float, *until: asyncio.Event) -> None:
+    """Sleep, or until one of these happens."""
+    waits = [asyncio.ensure_future(event.wait()) for event in until]
     try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -26,6 +26,16 @@ OLDEST_SUCCESS = Gauge(
     "maru_ingest_oldest_success_seconds",
     "Age of the last good poll of the source that has waited longest, paused ones left out.",
 )
+OVERDUE = Gauge(
+    "maru_ingest_overdue_sources",
+    "Sources whose poll has been due for more than a minute and that nobody polls. All replicas "
+    "say the same.",
+)
+OVERDUE_SECONDS = Gauge(
+    "maru_ingest_overdue_seconds",
+    "How long the source has been due that waits longest for its poll (0: none waits). All "
+    "replicas say the same.",
+)
 SUBSCRIPTIONS = Gauge(
     "maru_ingest_subscriptions",
     "Subscriptions at hubs of feeds (WebSub) by state: pending, active, denied or leaving.",

@@ -18,7 +18,7 @@ class Settings(BaseSettings):
     common: Common = Field(default_factory=Common)
     port: int = Field(default=8081, description="TCP port of the service's HTTP interface")
     concurrency: int = Field(
-        default=8, ge=1, le=100, description="Sources that are polled at the same time"
+        default=32, ge=1, le=100, description="Sources that are polled at the same time"
     )
     tick_seconds: float = Field(
         default=0.5,

@@ -1,4 +1,4 @@
-"""SQL of sources: what they are, when they are due, who polls them, how they fare."""
+"""SQL of sources: what they are and how they fare; who polls them is in `leases`."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,6 @@ from maru_ingest.tables import (
 )
 from maru_kit.vault import Vault
 
-_MAX_REASON = 500
 _REST = 5_000_000  # microseconds
 
 
@@ -143,7 +142,7 @@ async def source_by_id(
     if workspace is not None:
         query = query.where(sources.c.workspace == workspace)
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else _source(row, vault)
+    return None if row is None else stored(row, vault)
 
 
 async def sources_of(
@@ -168,7 +167,7 @@ async def sources_of(
             )
         )
     query = query.order_by(sources.c.created_at, sources.c.id).limit(limit)
-    return [_source(row, vault) for row in await connection.execute(query)]
+    return [stored(row, vault) for row in await connection.execute(query)]
 
 
 async def remove_source(connection: AsyncConnection, source_id: str) -> None:
@@ -225,73 +224,6 @@ async def set_state(
     )
 
 
-async def due_sources(
-    connection: AsyncConnection,
-    kinds: Collection[str],
-    vault: Vault,
-    *,
-    now: datetime,
-    instance: str,
-    limit: int,
-) -> list[Source]:
-    """Sources of these kinds that are to be polled now and that nobody else is polling."""
-    query = (
-        select(sources)
-        .where(
-            sources.c.state != "paused",
-            sources.c.kind.in_(kinds),
-            sources.c.next_poll_at <= micros(now),
-            _is_free(now, instance),
-        )
-        .order_by(sources.c.next_poll_at, sources.c.id)
-        .limit(limit)
-    )
-    return [_source(row, vault) for row in await connection.execute(query)]
-
-
-async def lease(
-    connection: AsyncConnection, source_id: str, *, instance: str, now: datetime, until: datetime
-) -> bool:
-    """Take a source for this process until then.
-
-    False when it is another's, paused, or no longer due (it was polled since it was looked up).
-    """
-    result = await connection.execute(
-        update(sources)
-        .where(
-            sources.c.id == source_id,
-            sources.c.state != "paused",
-            sources.c.next_poll_at <= micros(now),
-            _is_free(now, instance),
-        )
-        .values(leased_by=instance, leased_until=micros(until), last_polled_at=micros(now))
-    )
-    return result.rowcount == 1
-
-
-async def renew(
-    connection: AsyncConnection, source: Source, *, instance: str, until: datetime
-) -> bool:
-    """Keep a source for this process until then; False when it is not this process's any more."""
-    result = await connection.execute(
-        update(sources)
-        .where(
-            sources.c.id == source.id,
-            sources.c.state != "paused",
-            sources.c.leased_by == instance,
-            sources.c.generation == source.generation,
-        )
-        .values(leased_until=micros(until))
-    )
-    return result.rowcount == 1
-
-
-async def live_sources(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
-    """Which of these sources still exist and are not paused."""
-    query = select(sources.c.id).where(sources.c.id.in_(ids), sources.c.state != "paused")
-    return set(await connection.scalars(query))
-
-
 async def save_progress(
     connection: AsyncConnection,
     source_id: str,
@@ -319,17 +251,26 @@ async def save_progress(
         )
     await connection.execute(update(sources).where(sources.c.id == source_id).values(**values))
     if counts.published or counts.rejected:
-        await _add_to_day(
-            connection, source_id, now, posts=counts.published, rejected=counts.rejected
-        )
+        day = {"posts": counts.published, "rejected": counts.rejected}
+        await add_to_day(connection, {source_id: day}, now=now)
 
 
-async def count_requests(
-    connection: AsyncConnection, source_id: str, requests: int, *, now: datetime
+async def add_to_day(
+    connection: AsyncConnection, counts: Mapping[str, Mapping[str, int]], *, now: datetime
 ) -> None:
-    """Add to the requests that were made for a source today."""
-    if requests:
-        await _add_to_day(connection, source_id, now, requests=requests)
+    """Add to what is counted of sources today, the same columns of each."""
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    new = make(source_days)
+    names = next(iter(counts.values()), {})
+    added = {name: source_days.c[name] + new.excluded[name] for name in names}
+    if added:
+        await connection.execute(
+            new.on_conflict_do_update(index_elements=["source_id", "day"], set_=added),
+            [
+                {"source_id": key, "day": domain.day_of(now), **counts[key]}
+                for key in sorted(counts)
+            ],
+        )
 
 
 async def days(
@@ -348,85 +289,6 @@ async def days(
     return found
 
 
-async def _add_to_day(
-    connection: AsyncConnection, source_id: str, now: datetime, **counts: int
-) -> None:
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    new = make(source_days).values(source_id=source_id, day=domain.day_of(now), **counts)
-    added = {name: source_days.c[name] + number for name, number in counts.items()}
-    await connection.execute(
-        new.on_conflict_do_update(index_elements=["source_id", "day"], set_=added)
-    )
-
-
-async def poll_succeeded(
-    connection: AsyncConnection, source: Source, *, now: datetime, next_poll_at: datetime | None
-) -> None:
-    """Note a good poll: a broken source is active again, a paused one stays paused.
-
-    Nothing is noted of a source that people have changed meanwhile.
-    """
-    await connection.execute(
-        update(sources)
-        .where(sources.c.id == source.id, sources.c.generation == source.generation)
-        .values(
-            state=case((sources.c.state == "paused", "paused"), else_="active"),
-            reason="",
-            failures=0,
-            last_success_at=micros(now),
-            next_poll_at=micros(next_poll_at),
-            leased_by=None,
-            leased_until=None,
-        )
-    )
-
-
-async def stream_works(
-    connection: AsyncConnection, source: Source, *, lasts: bool, now: datetime
-) -> None:
-    """Note that a stream brings what it should, a good poll without an end as yet.
-
-    Past failures are forgotten once it `lasts`, so that one that breaks again at once is left
-    alone for longer.
-    """
-    await connection.execute(
-        update(sources)
-        .where(sources.c.id == source.id, sources.c.generation == source.generation)
-        .values(
-            state=case((sources.c.state == "paused", "paused"), else_="active"),
-            reason="",
-            failures=0 if lasts else sources.c.failures,
-            last_success_at=micros(now),
-        )
-    )
-
-
-async def poll_failed(
-    connection: AsyncConnection,
-    source: Source,
-    reason: str,
-    *,
-    state: State,
-    next_poll_at: datetime,
-) -> None:
-    """Note a failed poll with its reason, which people read; a paused source stays paused.
-
-    Nothing is noted of a source that people have changed meanwhile.
-    """
-    await connection.execute(
-        update(sources)
-        .where(sources.c.id == source.id, sources.c.generation == source.generation)
-        .values(
-            state=case((sources.c.state == "paused", "paused"), else_=state),
-            reason=reason[:_MAX_REASON],
-            failures=sources.c.failures + 1,
-            next_poll_at=micros(next_poll_at),
-            leased_by=None,
-            leased_until=None,
-        )
-    )
-
-
 async def poll_soon(connection: AsyncConnection, source_id: str, *, now: datetime) -> None:
     """Have a source polled now if that was planned for later; a paused one stays paused.
 
@@ -438,15 +300,6 @@ async def poll_soon(connection: AsyncConnection, source_id: str, *, now: datetim
         update(sources)
         .where(sources.c.id == source_id, sources.c.next_poll_at > soonest)
         .values(next_poll_at=soonest)
-    )
-
-
-async def release(connection: AsyncConnection, source_id: str, *, instance: str) -> None:
-    """Give a source back without a verdict."""
-    await connection.execute(
-        update(sources)
-        .where(sources.c.id == source_id, sources.c.leased_by == instance)
-        .values(leased_by=None, leased_until=None)
     )
 
 
@@ -465,14 +318,6 @@ async def health(
         )
     )
     return counted, moment(oldest)
-
-
-def _is_free(now: datetime, instance: str) -> Any:
-    return or_(
-        sources.c.leased_until.is_(None),
-        sources.c.leased_until < micros(now),
-        sources.c.leased_by == instance,
-    )
 
 
 async def seal_again(connection: AsyncConnection, vault: Vault, *, limit: int) -> int:
@@ -515,7 +360,8 @@ def _place(source_id: str, column: str) -> str:
     return f"sources/{source_id}/{column}"
 
 
-def _source(row: Row[Any], vault: Vault) -> Source:
+def stored(row: Row[Any], vault: Vault) -> Source:
+    """Return the source of a row, its secrets opened."""
     return Source(
         id=row.id,
         workspace=row.workspace,
