@@ -5,15 +5,16 @@ in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.
 `tests/ingest/conformance` run over every one of them.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol, get_origin
+from typing import Any, Protocol, TypeVar, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
@@ -25,11 +26,15 @@ from maru_ingest.formats.parsed import Document, Row, Unreadable
 from maru_kit.errors import MaruError, Unavailable
 from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
 
+T = TypeVar("T")
+
 Cursor = Mapping[str, Any]  # JSON: what a connector needs to go on; {} is the beginning
 
 _BETWEEN = re.compile(r"[,\n]")
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_BATCH = 50
+_BATCH_SECONDS = 1.0
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
@@ -279,3 +284,20 @@ def _phrase(status: int) -> str:
         return f" ({HTTPStatus(status).phrase})"
     except ValueError:
         return ""
+
+
+async def batched(waiting: asyncio.Queue[T | None], *, silence: float) -> list[T | None]:
+    """Return what a stream says within a second after its first word, at most 50 words.
+
+    Nothing after `silence` seconds without any, so that a quiet stream shows that it lives. None is
+    the stream's end, and then the last.
+    """
+    found: list[T | None] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(silence):
+            found.append(await waiting.get())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_BATCH_SECONDS):
+            while found and found[-1] is not None and len(found) < _BATCH:
+                found.append(await waiting.get())
+    return found

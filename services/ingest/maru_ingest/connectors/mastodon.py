@@ -63,6 +63,7 @@ from maru_ingest.connector import (
     SourceGone,
     SourceSettings,
     Tools,
+    batched,
     check_status,
 )
 from maru_ingest.formats import payloads, untyped
@@ -87,8 +88,6 @@ _REGENERATING = 60.0
 _EVENTS = frozenset({"update", "status.update", "delete"})
 _MAX_LINE = 512 * 1024
 _WAITING = 16
-_BATCH = 50
-_BATCH_SECONDS = 1.0
 _SILENCE = 120.0
 _BRIEF = 30.0
 _MOST_BRIEF = 3
@@ -249,7 +248,7 @@ class MastodonConnector:
                 began = time.monotonic()
                 ended = False
                 while not ended:
-                    events = await _batch(said)
+                    events = await batched(said, silence=_SILENCE)
                     ended = None in events
                     rows, posts, gone = await asyncio.to_thread(
                         heard, list(filter(None, events)), known.posts
@@ -557,19 +556,6 @@ async def _pump(lines: Lines, said: Said) -> None:
             if event is not None and event.event in _EVENTS:
                 await said.put(event)
     await said.put(None)
-
-
-async def _batch(said: Said) -> list[Event | None]:
-    """Return what comes within a second after the first event; nothing after a long silence."""
-    events: list[Event | None] = []
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_SILENCE):
-            events.append(await said.get())
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_BATCH_SECONDS):
-            while events and events[-1] is not None and len(events) < _BATCH:
-                events.append(await said.get())
-    return events
 
 
 def _open(settings: SourceSettings, tools: Tools) -> MastodonConnector:

@@ -64,6 +64,7 @@ from maru_ingest.connector import (
     SourceBusy,
     SourceSettings,
     Tools,
+    batched,
     check_status,
     translated,
 )
@@ -105,8 +106,6 @@ _TAKEN_WAIT = 60.0
 _MAX_LINE = 512 * 1024
 _ERROR_SIZE = 64 * 1024
 _WAITING = 16
-_BATCH = 50
-_BATCH_SECONDS = 1.0
 _SIGN_OF_LIFE = 60.0
 _SILENCE = 50.0
 """Seconds after which a stream counts as dead; X sends an empty line every 20."""
@@ -306,7 +305,7 @@ class XConnector:
         """Yield what the stream says; the place waits until all from before it is there."""
         is_settled = False
         while True:
-            lines = await _batch(stream.said)
+            lines = await batched(stream.said, silence=_SIGN_OF_LIFE)
             rows, ids, stream.told = await asyncio.to_thread(heard, lines, place.rule)
             if is_settled:
                 place.reach(ids)
@@ -560,19 +559,6 @@ async def _pump(lines: Lines, said: asyncio.Queue[bytes | None]) -> None:
             if line.strip():
                 await said.put(line)
     await said.put(None)
-
-
-async def _batch(said: asyncio.Queue[bytes | None]) -> list[bytes | None]:
-    """Return what comes within a second after the first line; nothing after a long silence."""
-    lines: list[bytes | None] = []
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_SIGN_OF_LIFE):
-            lines.append(await said.get())
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_BATCH_SECONDS):
-            while lines and lines[-1] is not None and len(lines) < _BATCH:
-                lines.append(await said.get())
-    return lines
 
 
 def _open(settings: SourceSettings, tools: Tools) -> XConnector:
