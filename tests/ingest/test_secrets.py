@@ -1,5 +1,6 @@
 """What a source keeps secret is in no file of the database, and no log line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from sqlalchemy import text
 
 from maru_ingest import connectors
 from maru_ingest.app import create_app
+from maru_ingest.connector import SourceSettings
 from maru_ingest.service.sources import NewSource, Sources
 from maru_ingest.settings import Settings
+from maru_ingest.store.sources import source_by_id
 from maru_kit.bus import Bus
 from maru_kit.database import Database, open_database
 from maru_kit.errors import ConfigError
@@ -66,6 +69,22 @@ async def test_what_was_in_the_clear_or_under_an_old_key_is_sealed_anew(database
         only_new = Sources(database, kinds, Vault([new]))
         for source_id in (clear, under_old):
             assert (await only_new.find("w", source_id)).settings["authorization"] == _SECRET
+
+
+async def test_a_source_without_settings_needs_no_key(database_url: str) -> None:
+    await migrate(database_url, "ingest", "maru_ingest")
+    async with open_database(database_url, "ingest") as database:
+        kind = replace(connectors.kinds()["file"], settings=SourceSettings)
+        wanted = NewSource("w", "p", "import", "file", None, {})
+        source = await Sources(database, {"file": kind}, Vault()).add(wanted)
+
+        await Sources(database, connectors.kinds(), Vault([new_key()])).seal()
+
+        async with database.reading() as connection:
+            found = await source_by_id(connection, source.id, Vault())
+
+    assert found is not None
+    assert found.settings == {}
 
 
 async def test_no_file_of_a_laptop_holds_a_secret_and_the_key_is_made_once(

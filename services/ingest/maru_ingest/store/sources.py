@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import (
     Row,
+    and_,
     case,
     delete,
     func,
@@ -35,6 +36,8 @@ from maru_ingest.tables import (
 from maru_kit.vault import Vault
 
 _REST = 5_000_000  # microseconds
+_NOTHING = "{}"
+"""Settings that hold nothing stay in the clear: those of imports, which have no key at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +332,12 @@ async def seal_again(connection: AsyncConnection, vault: Vault, *, limit: int) -
     mark = f"{vault.mark}%"
     query = (
         select(sources.c.id, sources.c.settings, sources.c.secret)
-        .where(or_(sources.c.settings.not_like(mark), sources.c.secret.not_like(mark)))
+        .where(
+            or_(
+                and_(sources.c.settings.not_like(mark), sources.c.settings != _NOTHING),
+                sources.c.secret.not_like(mark),
+            )
+        )
         .limit(limit)
     )
     rows = (await connection.execute(query)).all() if vault.mark else []
@@ -337,7 +345,7 @@ async def seal_again(connection: AsyncConnection, vault: Vault, *, limit: int) -
         again = {
             name: vault.seal(vault.open(text, _place(row.id, name)), _place(row.id, name))
             for name, text in (("settings", row.settings), ("secret", row.secret))
-            if text is not None
+            if text not in (None, _NOTHING)
         }
         await connection.execute(
             update(sources)
@@ -350,8 +358,9 @@ async def seal_again(connection: AsyncConnection, vault: Vault, *, limit: int) -
 def _sealed(source: Source, vault: Vault) -> dict[str, str | None]:
     settings = orjson.dumps(source.settings).decode()
     secret = source.secret
+    is_empty = settings == _NOTHING
     return {
-        "settings": vault.seal(settings, _place(source.id, "settings")),
+        "settings": settings if is_empty else vault.seal(settings, _place(source.id, "settings")),
         "secret": None if secret is None else vault.seal(secret, _place(source.id, "secret")),
     }
 
