@@ -168,7 +168,7 @@ def test_a_webhook_with_a_bad_signature_is_refused_and_the_next_good_one_taken(
     assert huge[0] == 413
     assert "5,242,880 bytes" in huge[1] or "too large" in huge[1].lower()
     assert taken[0] == 202
-    assert json.loads(taken[1]) == {"accepted": 1, "duplicates": 0, "rejected": 1}
+    assert json.loads(taken[1]) == {"accepted": 1, "duplicates": 0, "rejected": 1, "deleted": 0}
     house.becomes_ideas("hooks", 1)
     assert house.texts(source["id"]) == ["Please add calendar sync"]
     assert house.dead("no text")
