@@ -27,8 +27,10 @@ from maru_ingest.connector import (
     Tools,
 )
 from maru_ingest.connectors import bluesky
-from maru_ingest.connectors.bluesky import BlueskyConnector, BlueskySettings, Search, Sessions
+from maru_ingest.connectors.bluesky import BlueskyConnector, BlueskySettings, Sessions
+from maru_ingest.formats.jetstream import Event
 from maru_ingest.formats.parsed import BadRow, ParsedPost
+from maru_ingest.formats.searches import Search, fold
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.sources import NewSource, Sources
 from maru_ingest.tables import seen
@@ -216,7 +218,7 @@ def test_no_post_that_holds_a_search_is_passed_over_unread(
         return
 
     if search.holds({"text": text}):
-        assert search.may_hold(bluesky.fold(message))
+        assert search.may_hold(fold(message))
 
 
 async def test_accounts_are_filtered_by_jetstream(upstream: BlueskyUpstream, follow: Open) -> None:
@@ -837,6 +839,6 @@ def test_no_event_breaks_the_connector(messages: list[str | bytes], settings: An
 
     page = asyncio.run(connector._told(heard, {}))
 
-    uris = {one.uri for one in heard if isinstance(one, bluesky._Event)}
+    uris = {one.uri for one in heard if isinstance(one, Event)}
     unread = [one for one in heard if isinstance(one, bluesky._Bad)]
     assert len(page.rows) + len(page.deleted_if_known) == len(uris) + len(unread)

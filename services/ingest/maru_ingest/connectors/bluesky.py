@@ -36,14 +36,13 @@ API: <https://docs.bsky.app/docs/api/app-bsky-feed-get-author-feed>,
 import asyncio
 import hashlib
 import re
-import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Self, cast
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -64,6 +63,7 @@ from maru_ingest.connector import (
 )
 from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.fields import bounded_id
+from maru_ingest.formats.jetstream import POST, Event, event_in, moment_of, shown, stamp
 from maru_ingest.formats.parsed import (
     MAX_ORIGINAL,
     BadRow,
@@ -72,10 +72,10 @@ from maru_ingest.formats.parsed import (
     Row,
     Unreadable,
 )
+from maru_ingest.formats.searches import TERM, Search, fold
 from maru_ingest.formats.untyped import Object
 from maru_kit.outbound import Fetched, Refused, WebSocket
 
-_POST = "app.bsky.feed.post"
 _LIMIT = 100
 _MAX_PAGES = 10_000  # of one feed, a million posts: nobody wrote more
 _MAX_CURSOR = 2_000
@@ -98,71 +98,14 @@ _FIRST_TIME = 10**15  # Jetstream takes less for a number of an event
 
 _HANDLE = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,62}", re.ASCII)
 _DID = re.compile(r"did:[a-z]{1,20}:[A-Za-z0-9._:%-]{1,200}", re.ASCII)
-_KEY = re.compile(r"[A-Za-z0-9._:~-]{1,512}", re.ASCII)
-_CID = re.compile(r"[A-Za-z0-9]{10,200}", re.ASCII)
 _TOKEN = re.compile(r"[\x21-\x7e]{1,10000}")
 _TIME = re.compile(r'"time_us"\s*:\s*(\d{1,18})')
-_TERM = re.compile(r'"([^"]*)"|(\S+)')
 _OPERATOR = re.compile(r"-.+|[a-z]+:.*|AND|OR|NOT")
 
-_IMAGES = "https://cdn.bsky.app/img/feed_fullsize/plain/{did}/{cid}"
-_VIDEOS = "https://video.bsky.app/watch/{did}/{cid}/playlist.m3u8"
 
 Place = Mapping[str, Any]  # `list`, `window` and the API's own `cursor`: where a walk goes on
 Span = tuple[datetime, datetime]  # from, and up to but without
 People = dict[str, Object]  # profiles by DID, those of whom nothing is known empty
-
-
-def fold(text: str) -> str:
-    """Return text in the form in which words are compared."""
-    return unicodedata.normalize("NFC", text.casefold())
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What a post must hold; `written` is how it was given and how Bluesky is asked."""
-
-    written: str
-    tags: frozenset[str]
-    words: tuple[re.Pattern[str], ...]
-    needle: str
-
-    @classmethod
-    def of(cls, written: str) -> "Search":
-        """Read a line of words, phrases and hashtags."""
-        terms = [fold(phrase or word) for phrase, word in _TERM.findall(written)]
-        bare = [term.removeprefix("#") for term in terms]
-        parts = [part for term in bare for part in re.findall(r"\w+", term)]
-        return cls(
-            written,
-            frozenset(term[1:] for term in terms if term.startswith("#")),
-            tuple(_whole(term) for term in terms if not term.startswith("#")),
-            max(parts, key=len, default=""),
-        )
-
-    def may_hold(self, folded: str) -> bool:
-        """Whether a message is worth a closer look; one that holds this search always is."""
-        return self.needle in folded or "\\u" in folded  # any letter may be written by its number
-
-    def holds(self, record: Object) -> bool:
-        """Whether a post holds all that is looked for."""
-        if self.tags and not self.tags <= set(_tags(record)):
-            return False
-        text = fold(untyped.string(record, "text"))
-        return all(word.search(text) for word in self.words)
-
-
-def _whole(term: str) -> re.Pattern[str]:
-    before = "(?<![a-z0-9])" if term[:1].isascii() and term[:1].isalnum() else ""
-    after = "(?![a-z0-9])" if term[-1:].isascii() and term[-1:].isalnum() else ""
-    return re.compile(before + re.escape(term) + after)
-
-
-def _tags(record: Object) -> Iterator[str]:
-    said = [*untyped.sequence(record, "tags")]
-    for facet in untyped.mappings(record, "facets"):
-        said += [untyped.at(each, "tag") for each in untyped.sequence(facet, "features")]
-    return (fold(tag).removeprefix("#") for tag in said if isinstance(tag, str))
 
 
 class BlueskySettings(SourceSettings):
@@ -225,7 +168,7 @@ class BlueskySettings(SourceSettings):
     def _can_be_found(cls, written: tuple[str, ...]) -> tuple[str, ...]:
         found = tuple(dict.fromkeys(" ".join(each.split()) for each in written if each.strip()))
         for line in found:
-            terms = _TERM.findall(line)
+            terms = TERM.findall(line)
             if len(line) > _MAX_SEARCH or not all(
                 (phrase or word).strip("#") for phrase, word in terms
             ):
@@ -379,7 +322,7 @@ class _List:
         asked = {"limit": str(_LIMIT)}
         if self.search:
             asked |= {"q": self.search.written, "sort": "latest"}
-            asked |= dict(zip(("since", "until"), map(_stamp, span), strict=True)) if span else {}
+            asked |= dict(zip(("since", "until"), map(stamp, span), strict=True)) if span else {}
         else:
             asked |= {"actor": self.did, "filter": "posts_with_replies"}
         asked |= {"cursor": cursor} if cursor else {}
@@ -400,18 +343,6 @@ class _List:
         """Whether a post holds what is looked for; what is no post is not held back."""
         record = untyped.mapping(view, "record")
         return self.search is None or not record or self.search.holds(record)
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """What Jetstream says of a post; `at` is its time in microseconds since 1970."""
-
-    at: int
-    did: str
-    operation: str
-    uri: str
-    record: Object
-    cid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,7 +367,7 @@ class _End:
     error: Exception | None
 
 
-Said = _Event | _Bad | _Mark
+Said = Event | _Bad | _Mark
 Heard = asyncio.Queue[Said | _End]
 
 
@@ -492,7 +423,7 @@ class BlueskyConnector:
         while "gap" in cursor or cursor["time_us"] < _now() - _REMEMBERED:
             begun = cursor["time_us"]
             gap = cursor.get("gap") or {"until_us": _now(), "place": {}}
-            since, until = _moment(begun - _UNINDEXED), _moment(gap["until_us"])
+            since, until = moment_of(begun - _UNINDEXED), moment_of(gap["until_us"])
             async with aclosing(self._walk(since, until, gap["place"])) as pages:
                 async for rows, place in pages:
                     yield Page(rows, {"time_us": begun, "gap": {**gap, "place": place}})
@@ -618,7 +549,7 @@ class BlueskyConnector:
     @asynccontextmanager
     async def _stream(self, since: int) -> AsyncIterator[WebSocket]:
         """Open the first stream that can be had. Raises what the first server said, if none."""
-        asked = [("wantedCollections", _POST), ("maxMessageSizeBytes", str(_MAX_EVENT))]
+        asked = [("wantedCollections", POST), ("maxMessageSizeBytes", str(_MAX_EVENT))]
         if not self._searches:
             asked += [("wantedDids", did) for did in self._dids]
         asked.append(("cursor", str(since - _OVERLAP)))
@@ -687,7 +618,7 @@ class BlueskyConnector:
         at, did = _trusted(untyped.count(value, "time_us") or 0), _did(value)
         if untyped.string(value, "kind") == "identity" and did in self._people:
             self._rename(did, untyped.string(value, "identity", "handle"))
-        event = _event(value, at, did)
+        event = event_in(value, at, did)
         return event if event is not None and self._concerns(event) else _Mark(at)
 
     def _may_concern(self, written: str) -> bool:
@@ -699,7 +630,7 @@ class BlueskyConnector:
             return True
         return any(did in written for did in self._dids)
 
-    def _concerns(self, event: _Event) -> bool:
+    def _concerns(self, event: Event) -> bool:
         """Whether an event is for us; a deletion does not say what was said, so it always is."""
         if event.operation == "delete" or event.did in self._dids:
             return True
@@ -711,17 +642,17 @@ class BlueskyConnector:
 
     async def _told(self, said: Sequence[Said], cursor: Cursor) -> Page:
         """Return the page of what was heard; the last word on a post counts."""
-        latest = {one.uri: one for one in said if isinstance(one, _Event)}
+        latest = {one.uri: one for one in said if isinstance(one, Event)}
         written = [event for event in latest.values() if event.operation != "delete"]
         strangers = dict.fromkeys(one.did for one in written if one.did not in self._people)
         for chunk in _chunks(list(strangers), _PROFILES):
             known = await self._profiles(chunk)
             self._learn(known.get(did, {"did": did}) for did in chunk)
-        rows = read([_view(event, self._people.get(event.did, {})) for event in written])
+        rows = read([shown(event, self._people.get(event.did, {})) for event in written])
         edited = {bounded_id(e.uri): e.at for e in written if e.operation == "update"}
         for row in rows:
             if isinstance(row, ParsedPost) and row.native_id in edited:
-                row.edited_at = _moment(edited[row.native_id])
+                row.edited_at = moment_of(edited[row.native_id])
         gone = [event.uri for event in latest.values() if event.operation == "delete"]
         bad = [one.row for one in said if isinstance(one, _Bad)]
         return Page([*rows, *bad], cursor, deleted_if_known=tuple(gone))
@@ -739,7 +670,7 @@ def read(views: Iterable[object]) -> Sequence[Row]:
 def _row(number: int, view: object) -> Row:
     record = untyped.mapping(view, "record")
     reason = "not a post of Bluesky"
-    if untyped.string(record, "$type") == _POST and untyped.string(view, "uri"):
+    if untyped.string(record, "$type") == POST and untyped.string(view, "uri"):
         try:
             (row,) = payloads.read({"posts": [view]}, platform="bluesky").rows
         except Unreadable as error:
@@ -747,49 +678,6 @@ def _row(number: int, view: object) -> Row:
         else:
             return row
     return BadRow(number, reason, untyped.original(view))
-
-
-def _event(value: object, at: int, did: str) -> _Event | None:
-    """Return what an event says of a post, None when it says nothing of any."""
-    commit = untyped.mapping(value, "commit")
-    operation, key = untyped.string(commit, "operation"), untyped.string(commit, "rkey")
-    if untyped.string(commit, "collection") != _POST or not _KEY.fullmatch(key) or not did:
-        return None
-    if operation not in {"create", "update", "delete"}:
-        return None
-    record = untyped.mapping(commit, "record")
-    uri = f"at://{did}/{_POST}/{key}"
-    return _Event(at, did, operation, uri, record, untyped.string(commit, "cid"))
-
-
-def _view(event: _Event, author: Object) -> Object:
-    """Return a post as a feed would show it, so that it is the same wherever it comes from."""
-    return {
-        "uri": event.uri,
-        "cid": event.cid,
-        "author": author,
-        "record": event.record,
-        "embed": _embedded(untyped.mapping(event.record, "embed"), event.did),
-        "indexedAt": _stamp(_moment(event.at)),
-    }
-
-
-def _embedded(embed: Object, did: str) -> Object:
-    """Return the pictures and films of a record with the addresses that Bluesky serves them at."""
-    media = untyped.mapping(embed, "media") or embed
-    shown: dict[str, object] = {}
-    for name in ("images", "items"):
-        images = untyped.mappings(media, name)
-        links = [(_link(one, "image", did, _IMAGES), untyped.string(one, "alt")) for one in images]
-        shown[name] = [{"fullsize": link, "alt": alt} for link, alt in links if link]
-    if playlist := _link(media, "video", quote(did, safe=""), _VIDEOS):
-        shown |= {"playlist": playlist, "alt": untyped.string(media, "alt")}
-    return shown
-
-
-def _link(value: Object, name: str, did: str, address: str) -> str:
-    cid = untyped.string(value, name, "ref", "$link")
-    return address.format(did=did, cid=cid) if _CID.fullmatch(cid) else ""
 
 
 async def _batch(heard: Heard) -> tuple[list[Said], _End | None]:
@@ -852,14 +740,6 @@ def _chunks(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 def _now() -> int:
     return int(datetime.now(UTC).timestamp() * 1_000_000)
-
-
-def _moment(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 _SESSIONS = Sessions()
