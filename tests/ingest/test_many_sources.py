@@ -34,6 +34,7 @@ _LONGEST = INTERVAL * 1.1 + LEASE + 5.0  # its jitter, a lease, and what a busy 
 
 class PlotSettings(SourceSettings):
     number: int = Field(description="Which plot")
+    interval_seconds: float = Field(default=INTERVAL, description="How often to look")
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ class Garden:
             summary="For tests",
             settings=PlotSettings,
             channel=Channel.PRESS,
-            open=lambda settings, _: Plot(self, collector, settings.number),  # type: ignore[attr-defined]
-            interval=lambda _: timedelta(seconds=INTERVAL),
+            open=lambda settings, _: Plot(self, collector, settings.number),
             capabilities=frozenset(),
         )
 

@@ -96,9 +96,6 @@ class Archive:
             settings=ArchiveSettings,
             channel=Channel.PRESS,
             open=open_,
-            interval=lambda settings: timedelta(
-                seconds=settings.interval_seconds  # type: ignore[attr-defined]
-            ),
             capabilities=frozenset({Capability.BACKFILL}),
         )
 

@@ -33,6 +33,7 @@ Cursor = Mapping[str, Any]  # JSON: what a connector needs to go on; {} is the b
 _BETWEEN = re.compile(r"[,\n]")
 _BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_INTERVAL = 900.0
 _BATCH = 50
 _BATCH_SECONDS = 1.0
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -219,18 +220,18 @@ class Hook:
     Unreadable for what does and holds no posts.
     """
 
-    greet: Callable[[SourceSettings, Mapping[str, str]], str]
-    read: Callable[[SourceSettings, Mapping[str, str], bytes], Document]
+    greet: Callable[[Any, Mapping[str, str]], str]
+    read: Callable[[Any, Mapping[str, str], bytes], Document]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectorKind:
     """A platform: how to set a source up, and how to follow it.
 
-    `open` is None for a kind whose posts are pushed to us; what it makes is `Backfilling` when the
-    kind can `backfill`. `interval` is how often a source is polled unless its settings say
-    otherwise. `channel` is the medium unless the source says. The pages of a `stream` never end,
-    so it takes no polling slot. `hook` is how the platform of a polled kind pushes, if it does.
+    `open` takes the kind's own settings, and is None for a kind whose posts are pushed to us; what
+    it makes is `Backfilling` when the kind can `backfill`. `channel` is the medium unless the
+    source says. The pages of a `stream` never end, so it takes no polling slot. `hook` is how the
+    platform of a polled kind pushes, if it does.
     """
 
     kind: str
@@ -238,11 +239,14 @@ class ConnectorKind:
     summary: str
     settings: type[SourceSettings]
     channel: Channel
-    open: Callable[[SourceSettings, Tools], Connector] | None
-    interval: Callable[[SourceSettings], timedelta] = lambda _: timedelta(minutes=15)
+    open: Callable[[Any, Tools], Connector] | None
     stream: bool = False
     capabilities: frozenset[Capability] = frozenset()
     hook: Hook | None = None
+
+    def interval(self, settings: SourceSettings) -> timedelta:
+        """Return how often a source is polled: what its setting `interval_seconds` says."""
+        return timedelta(seconds=getattr(settings, "interval_seconds", _INTERVAL))
 
 
 @contextmanager

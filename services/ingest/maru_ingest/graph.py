@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from maru_ingest.connector import (
     CredentialsRefused,
@@ -19,7 +19,6 @@ from maru_ingest.connector import (
     Page,
     SourceBroken,
     SourceGone,
-    SourceSettings,
     Tools,
 )
 from maru_ingest.formats import payloads, untyped
@@ -208,13 +207,13 @@ class GraphConnector:
         return is_one and not any(untyped.string(node, name) for name in self.shape.words)
 
 
-def greet(settings: SourceSettings, asked: Mapping[str, str]) -> str:
+def greet(settings: GraphSettings, asked: Mapping[str, str]) -> str:
     """Return the challenge of Meta's question whether it may push.
 
     Raises Forged when the verify token is another, or the source has none
     (https://developers.facebook.com/docs/graph-api/webhooks/getting-started).
     """
-    token = in_clear(cast("GraphSettings", settings).verify_token).encode()
+    token = in_clear(settings.verify_token).encode()
     given = asked.get("hub.verify_token", "").encode("utf-8", "surrogatepass")
     challenge = asked.get("hub.challenge", "")
     is_known = bool(token) and hmac.compare_digest(given, token)

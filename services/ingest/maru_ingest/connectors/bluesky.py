@@ -41,7 +41,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Self, cast
+from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -745,12 +745,8 @@ def _now() -> int:
 _SESSIONS = Sessions()
 
 
-def _open(settings: SourceSettings, tools: Tools) -> BlueskyConnector:
-    return BlueskyConnector(cast("BlueskySettings", settings), tools, _SESSIONS)
-
-
-def _interval(settings: SourceSettings) -> timedelta:
-    return timedelta(seconds=cast("BlueskySettings", settings).interval_seconds)
+def _open(settings: BlueskySettings, tools: Tools) -> BlueskyConnector:
+    return BlueskyConnector(settings, tools, _SESSIONS)
 
 
 CONNECTOR = ConnectorKind(
@@ -760,7 +756,6 @@ CONNECTOR = ConnectorKind(
     settings=BlueskySettings,
     channel=Channel.MICROBLOG,
     open=_open,
-    interval=_interval,
     stream=True,
     capabilities=frozenset(
         {

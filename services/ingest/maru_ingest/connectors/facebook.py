@@ -32,14 +32,12 @@ lasts about two years.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import cast
 
 from pydantic import Field
 
 from maru_contracts.posts import Channel
 from maru_ingest import graph
-from maru_ingest.connector import Capability, ConnectorKind, Hook, SourceSettings, Tools
+from maru_ingest.connector import Capability, ConnectorKind, Hook, Tools
 from maru_ingest.formats.parsed import Document
 from maru_ingest.graph_client import GraphSettings
 
@@ -69,18 +67,12 @@ class FacebookSettings(GraphSettings):
     page: str = Field(pattern=r"^\d{1,30}$", description="Id of the page, a number")
 
 
-def _open(settings: SourceSettings, tools: Tools) -> graph.GraphConnector:
-    page = cast("FacebookSettings", settings)
-    return graph.GraphConnector(page, tools, _SHAPE, page.page)
+def _open(settings: FacebookSettings, tools: Tools) -> graph.GraphConnector:
+    return graph.GraphConnector(settings, tools, _SHAPE, settings.page)
 
 
-def _interval(settings: SourceSettings) -> timedelta:
-    return timedelta(seconds=cast("FacebookSettings", settings).interval_seconds)
-
-
-def _pushed(settings: SourceSettings, headers: Mapping[str, str], body: bytes) -> Document:
-    page = cast("FacebookSettings", settings)
-    return graph.pushed(page, page.page, "facebook", headers, body)
+def _pushed(settings: FacebookSettings, headers: Mapping[str, str], body: bytes) -> Document:
+    return graph.pushed(settings, settings.page, "facebook", headers, body)
 
 
 CONNECTOR = ConnectorKind(
@@ -90,7 +82,6 @@ CONNECTOR = ConnectorKind(
     settings=FacebookSettings,
     channel=Channel.COMMUNITY,
     open=_open,
-    interval=_interval,
     capabilities=frozenset(
         {Capability.BACKFILL, Capability.LIVE, Capability.REPLIES, Capability.METRICS}
     ),

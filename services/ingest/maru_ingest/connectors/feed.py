@@ -18,7 +18,6 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -165,21 +164,12 @@ def _freshness(headers: Mapping[str, str]) -> timedelta | None:
     return timedelta(seconds=int(match[1])) if match and int(match[1]) > 0 else None
 
 
-def _open(settings: SourceSettings, tools: Tools) -> FeedConnector:
-    return FeedConnector(cast("FeedSettings", settings), tools)
-
-
-def _interval(settings: SourceSettings) -> timedelta:
-    return timedelta(seconds=cast("FeedSettings", settings).interval_seconds)
-
-
 CONNECTOR = ConnectorKind(
     kind="feed",
     title="Feeds",
     summary="Follows an RSS, Atom or JSON feed",
     settings=FeedSettings,
     channel=Channel.BLOG,
-    open=_open,
-    interval=_interval,
+    open=FeedConnector,
     capabilities=frozenset({Capability.REPLIES, Capability.MEDIA}),
 )

@@ -5,7 +5,6 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -145,8 +144,8 @@ def _is_blank(line: Line) -> bool:
     return not line.reason and line.data.isspace()
 
 
-def _open(settings: SourceSettings, tools: Tools) -> FileConnector:
-    return FileConnector(cast("FileSettings", settings).path, tools)
+def _open(settings: FileSettings, tools: Tools) -> FileConnector:
+    return FileConnector(settings.path, tools)
 
 
 CONNECTOR = ConnectorKind(
@@ -156,6 +155,5 @@ CONNECTOR = ConnectorKind(
     settings=FileSettings,
     channel=Channel.OTHER,
     open=_open,
-    interval=lambda settings: timedelta(seconds=cast("FileSettings", settings).interval_seconds),
     capabilities=frozenset({Capability.REPLIES, Capability.MEDIA, Capability.METRICS}),
 )

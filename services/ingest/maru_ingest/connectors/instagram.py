@@ -36,14 +36,12 @@ lasts about two years.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import cast
 
 from pydantic import Field
 
 from maru_contracts.posts import Channel
 from maru_ingest import graph
-from maru_ingest.connector import Capability, ConnectorKind, Hook, SourceSettings, Tools
+from maru_ingest.connector import Capability, ConnectorKind, Hook, Tools
 from maru_ingest.formats.parsed import Document
 from maru_ingest.graph_client import GraphSettings
 
@@ -72,18 +70,12 @@ class InstagramSettings(GraphSettings):
     )
 
 
-def _open(settings: SourceSettings, tools: Tools) -> graph.GraphConnector:
-    account = cast("InstagramSettings", settings)
-    return graph.GraphConnector(account, tools, _SHAPE, account.account)
+def _open(settings: InstagramSettings, tools: Tools) -> graph.GraphConnector:
+    return graph.GraphConnector(settings, tools, _SHAPE, settings.account)
 
 
-def _interval(settings: SourceSettings) -> timedelta:
-    return timedelta(seconds=cast("InstagramSettings", settings).interval_seconds)
-
-
-def _pushed(settings: SourceSettings, headers: Mapping[str, str], body: bytes) -> Document:
-    account = cast("InstagramSettings", settings)
-    return graph.pushed(account, account.account, "instagram", headers, body)
+def _pushed(settings: InstagramSettings, headers: Mapping[str, str], body: bytes) -> Document:
+    return graph.pushed(settings, settings.account, "instagram", headers, body)
 
 
 CONNECTOR = ConnectorKind(
@@ -93,7 +85,6 @@ CONNECTOR = ConnectorKind(
     settings=InstagramSettings,
     channel=Channel.MICROBLOG,
     open=_open,
-    interval=_interval,
     capabilities=frozenset(
         {Capability.BACKFILL, Capability.LIVE, Capability.REPLIES, Capability.METRICS}
     ),

@@ -46,7 +46,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Literal, Self, cast
+from typing import Literal, Self
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -558,22 +558,13 @@ async def _pump(lines: Lines, said: Said) -> None:
     await said.put(None)
 
 
-def _open(settings: SourceSettings, tools: Tools) -> MastodonConnector:
-    return MastodonConnector(cast("MastodonSettings", settings), tools)
-
-
-def _interval(settings: SourceSettings) -> timedelta:
-    return timedelta(seconds=cast("MastodonSettings", settings).interval_seconds)
-
-
 CONNECTOR = ConnectorKind(
     kind="mastodon",
     title="Mastodon",
     summary="Follows a hashtag, an account or a timeline of a Mastodon server",
     settings=MastodonSettings,
     channel=Channel.MICROBLOG,
-    open=_open,
-    interval=_interval,
+    open=MastodonConnector,
     stream=True,
     capabilities=frozenset(
         {

@@ -49,7 +49,6 @@ from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import cast
 from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, field_validator
@@ -561,22 +560,13 @@ async def _pump(lines: Lines, said: asyncio.Queue[bytes | None]) -> None:
     await said.put(None)
 
 
-def _open(settings: SourceSettings, tools: Tools) -> XConnector:
-    return XConnector(cast("XSettings", settings), tools)
-
-
-def _interval(settings: SourceSettings) -> timedelta:
-    return timedelta(seconds=cast("XSettings", settings).interval_seconds)
-
-
 CONNECTOR = ConnectorKind(
     kind="x",
     title="X (Twitter)",
     summary="Follows what a query finds on X",
     settings=XSettings,
     channel=Channel.MICROBLOG,
-    open=_open,
-    interval=_interval,
+    open=XConnector,
     stream=True,
     capabilities=frozenset(
         {

@@ -25,7 +25,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, model_validator
@@ -349,21 +349,12 @@ def _cursor(channel: str, places: Mapping[str, _Place]) -> Cursor:
     return {"channel": channel, "places": {name: it.stored() for name, it in places.items()}}
 
 
-def _open(settings: SourceSettings, tools: Tools) -> YouTubeConnector:
-    return YouTubeConnector(cast("YouTubeSettings", settings), tools)
-
-
-def _interval(settings: SourceSettings) -> timedelta:
-    return timedelta(seconds=cast("YouTubeSettings", settings).interval_seconds)
-
-
 CONNECTOR = ConnectorKind(
     kind="youtube",
     title="YouTube",
     summary="Follows the comments below a channel's videos, or below some videos",
     settings=YouTubeSettings,
     channel=Channel.VIDEO,
-    open=_open,
-    interval=_interval,
+    open=YouTubeConnector,
     capabilities=frozenset({Capability.BACKFILL, Capability.REPLIES, Capability.METRICS}),
 )
