@@ -14,7 +14,8 @@ def upgrade() -> None:
         sa.Column("workspace", sa.String(100), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
     )
-    op.add_column("events", sa.Column("quoted", sa.Uuid, nullable=True))
+    quoted = "the post whose words the body has; zeros: nobody's; null: not known"
+    op.add_column("events", sa.Column("quoted", sa.Uuid, nullable=True, comment=quoted))
     op.create_index("events_quoted", "events", ["quoted"])
     # Definitions are no history of an idea, and one of a correction has its post's words.
     op.execute("DELETE FROM events WHERE published AND idea_id IS NULL")
