@@ -36,13 +36,15 @@ from maru_sentiment.learning import LearntHead
 from maru_sentiment.learnt_topics import MOST_TOPICS, apply, learn_topics
 from maru_sentiment.tagger import Tagger
 from maru_sentiment.topics_evaluation import evaluate_learnt_topics
-from sentiment.test_learnt import OURS, Posts, head_of, learnt, running, told
+from sentiment.test_learnt import Posts, head_of, learnt, running, told
 from sentiment.test_service import NOW
 
 # Our "stage" is where people perform, and never a phase of a project.
 CONCERTS = Subject("concerts", ("a concert on a stage",))
 PLANS = Subject("plans", ("the schedule of the project",), "When the work on something is done.")
 OURS_ARE = (CONCERTS, PLANS)
+OURS = "learners of topics"
+OWNER = {"X-Maru-Workspace": OURS}
 UNKNOWN = "the main stage was too far away for us"
 ANOTHER = "stage three of the tower takes until may"
 
@@ -306,7 +308,8 @@ def test_definitions_are_told_with_all_that_they_have() -> None:
 
 def all_told(pairs: Sequence[tuple[str, str]]) -> list[TagsCorrected]:
     return [
-        told(number, text, topics=tuple(name.split())) for number, (text, name) in enumerate(pairs)
+        told(number, text, OURS, topics=tuple(name.split()))
+        for number, (text, name) in enumerate(pairs)
     ]
 
 
@@ -323,7 +326,7 @@ def defined(subject: Subject, **changed: object) -> TopicDefined:
 async def until(posts: Posts, text: str, names: set[str]) -> TaggedPost:
     async with asyncio.timeout(90):
         while True:
-            found = await posts.tagged(text)
+            found = await posts.tagged(text, OURS)
             if {it.name for it in found.topics} == names:
                 return found
             await asyncio.sleep(0.3)
@@ -337,17 +340,18 @@ async def test_topics_are_learnt_told_of_renamed_and_turned_off(
     async with running(bus_url, tmp_path) as client, open_bus(bus_url) as bus:
         posts = Posts(bus)
         await publish(bus, TOPICS_DEFINED, [defined(CONCERTS), defined(PLANS)])
-        before = await posts.tagged(ANOTHER)
+        before = await posts.tagged(ANOTHER, OURS)
         await publish(bus, TAGS_CORRECTED, all_told(stages()))
         after = await until(posts, UNKNOWN, {"concerts"})
-        heads = await learnt(client)
+        heads = await learnt(client, **OWNER)
         ended = defined(CONCERTS, removed=True, examples=())
         await publish(bus, TOPICS_DEFINED, [gigs, ended])
         renamed = await until(posts, UNKNOWN, {"gigs"})
-        off = await client.put("/api/v1/models/topics", json={"learns": False})
-        back = await posts.tagged(UNKNOWN)
-        other = await client.put("/api/v1/models/topics", json={"model": {"name": "mine"}})
-        choices = (await client.get("/api/v1/models/choices")).json()["heads"]
+        off = await client.put("/api/v1/models/topics", json={"learns": False}, headers=OWNER)
+        back = await posts.tagged(UNKNOWN, OURS)
+        mine = {"model": {"name": "mine"}}
+        other = await client.put("/api/v1/models/topics", json=mine, headers=OWNER)
+        choices = (await client.get("/api/v1/models/choices", headers=OWNER)).json()["heads"]
 
     assert head_of(before, "topics").name == head_of(back, "topics").name == "kernel-ridge"
     assert head_of(after, "topics").model_dump() == heads["topics"]["model"]
