@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import cast
@@ -15,9 +15,17 @@ from typing import cast
 import pytest
 
 from maru_contracts.posts import Post
-from maru_ingest import collector, connectors, domain
+from maru_ingest import collector, connector, connectors, domain
 from maru_ingest.collector import Collector
-from maru_ingest.connector import Backfilling, Capability, Connector, Page, Tools
+from maru_ingest.connector import (
+    Backfilling,
+    Capability,
+    Connector,
+    ConnectorKind,
+    Page,
+    SourceSettings,
+    Tools,
+)
 from maru_ingest.formats.parsed import ParsedPost
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.receiving import Receiver
@@ -34,7 +42,20 @@ from upstreams.upstream import RETRY_SECONDS, Mode, Upstream, Written
 
 VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
-KINDS = {name: kind for name, kind in connectors.kinds().items() if kind.open is not None}
+
+
+class Brisk(ConnectorKind):
+    """A kind whose sources are polled ten times a second, for tests that wait for polls."""
+
+    def interval(self, settings: SourceSettings) -> timedelta:
+        return super().interval(settings) / 10
+
+
+KINDS = {
+    name: Brisk(**{field.name: getattr(kind, field.name) for field in fields(kind)})
+    for name, kind in connectors.kinds().items()
+    if kind.open is not None
+}
 PLAYED: dict[str, type[Upstream]] = {
     name: import_module(f"upstreams.{name}").UPSTREAM for name in KINDS
 }
@@ -116,7 +137,10 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(name: str, publisher: Publisher, collected: Read) -> AsyncIterator[Stage]:
+async def stage(
+    name: str, publisher: Publisher, collected: Read, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    monkeypatch.setattr(connector, "_BATCH_SECONDS", 0.1)
     async with (
         PLAYED[name]().serving() as upstream,
         open_outbound(allow=[upstream.host]) as outbound,
