@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 
@@ -47,6 +47,7 @@ _MEANING = {
 _SPACING = re.compile(r"[\s\-.]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
+_SAYING = frozenset({"text", "html", "title"})
 _COUNTS = ("likes", "shares", "replies", "views")
 _MAX_ID, _MAX_LANGUAGE, _MAX_SHOWN, _MAX_MEDIA, _MAX_COUNT = 500, 35, 60, 10, 2**53
 _MAX_TRANSCRIPT = 5_000  # ten of them and the longest text still fit into one record of the log
@@ -95,9 +96,13 @@ def deletion_from(row: Mapping[str, object], *, line: int = 0, offset: int = 0) 
     return Deletion((native_id,), line=line, offset=offset)
 
 
+def may_have_text(names: Iterable[str]) -> bool:
+    """Whether rows with these fields can become posts."""
+    return any(meaning in _SAYING for meaning, _ in _plan(tuple(names)))
+
+
 def _no_text(row: Mapping[str, object]) -> str:
-    meanings = {meaning for meaning, _ in _plan(tuple(row))}
-    if meanings & {"text", "html", "title"}:
+    if may_have_text(row):
         return "no text"
     # A lone surrogate is written as \ud800: the reason must fit into UTF-8.
     written = ", ".join(map(str, row)).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -111,7 +111,7 @@ export const sources: typeof en = {
   kinds: {
     bluesky: ["Bluesky", "Bluesky의 계정, 낱말, 해시태그를 따라갑니다"],
     feed: ["피드", "RSS, Atom, JSON 피드를 따라갑니다"],
-    file: ["파일", "NDJSON, CSV, 피드, 플랫폼 API의 저장된 응답 파일을 따라갑니다"],
+    file: ["파일", "NDJSON, CSV, 엑셀, 메일, 자막, 녹취록, 피드, 플랫폼 API의 저장된 응답 파일을 따라갑니다"],
     mastodon: ["Mastodon", "Mastodon 서버의 해시태그, 계정, 타임라인을 따라갑니다"],
     webhook: ["웹훅", "서명된 웹훅으로 JSON 게시물을 받습니다"],
     youtube: ["YouTube", "채널이나 동영상에 달린 댓글을 따라갑니다"],
