@@ -7,7 +7,7 @@ an end have no total deadline, but one between two bytes.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -154,6 +154,15 @@ class Outbound:
         """
         there = urls.parts(urls.uri(url))
         return self._guard.allows(there.host, there.port)
+
+    async def addresses(self, host: str, port: int, *, ports: Collection[int]) -> Sequence[str]:
+        """Return where a library may connect that speaks another protocol than HTTP itself.
+
+        It must connect to one of these and look up nothing. `ports` are those of the protocol; a
+        host of the own network that may be asked can have any. Raises Blocked or Unreachable.
+        """
+        with _named(host):
+            return await self._guard.addresses(host, port, set(ports))
 
     async def page(
         self,
