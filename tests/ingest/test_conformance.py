@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import cast
@@ -17,7 +17,15 @@ import pytest
 from maru_contracts.posts import Post
 from maru_ingest import collector, connectors, domain
 from maru_ingest.collector import Collector
-from maru_ingest.connector import Backfilling, Capability, Connector, Page, Tools
+from maru_ingest.connector import (
+    Backfilling,
+    Capability,
+    Connector,
+    ConnectorKind,
+    Page,
+    SourceSettings,
+    Tools,
+)
 from maru_ingest.formats.parsed import ParsedPost
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.receiving import Receiver
@@ -34,7 +42,20 @@ from upstreams.upstream import RETRY_SECONDS, Mode, Upstream, Written
 
 VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
-KINDS = {name: kind for name, kind in connectors.kinds().items() if kind.open is not None}
+
+
+class Eager(ConnectorKind):
+    """A kind whose sources are polled again at once, so that no test waits for a second look."""
+
+    def interval(self, settings: SourceSettings) -> timedelta:
+        return super().interval(settings) / 20
+
+
+KINDS: dict[str, ConnectorKind] = {
+    name: Eager(**{each.name: getattr(kind, each.name) for each in fields(kind)})
+    for name, kind in connectors.kinds().items()
+    if kind.open is not None
+}
 PLAYED: dict[str, type[Upstream]] = {
     name: import_module(f"upstreams.{name}").UPSTREAM for name in KINDS
 }
