@@ -278,6 +278,17 @@ async def test_errors_are_understood(
     assert KEY not in str(told.value)
 
 
+async def test_a_refusal_for_asking_too_much_holds_for_every_source(
+    upstream: StackExchangeUpstream, tools: Tools
+) -> None:
+    upstream.error = 502, "throttle_violation", "more requests available in 3000 seconds"
+    for tags in (["maru"], ["other"]):
+        with pytest.raises(SourceBusy):
+            await looked(connector(upstream, tools, tags=tags))
+
+    assert len(upstream.requests) == 1
+
+
 async def test_the_fields_are_agreed_on_once_and_again_when_others_are_wanted(
     upstream: StackExchangeUpstream, tools: Tools
 ) -> None:

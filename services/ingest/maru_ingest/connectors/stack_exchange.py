@@ -83,6 +83,7 @@ _FILTER = re.compile(r"[\x21-\x7e]{1,200}")
 _TOO_MANY, _OURS = 502, {500, 503}
 _REFUSED = {401, 402, 403, 405, 406}
 _DEFAULT_WAIT = 60.0
+_DAY = 86_400.0
 
 _silent_until: dict[tuple[str, object], float] = {}
 """Until when (monotonic) a method, or a key, of an API is not to be used again, by any source.
@@ -211,7 +212,7 @@ class StackExchangeConnector:
                 async for older, reached, _ in pages:
                     place.mark = reached
                     yield await self._page(older, place)
-        place.mark = max([place.mark, *active]) or now
+        place.mark = min(max([place.mark, *active]) or now, now)
         place.again = place.again or now
         yield await self._page(newest, place)
         if missing := place.missing(newest):
@@ -261,7 +262,7 @@ class StackExchangeConnector:
             seen = there if high > low else seen | there
             low, number = (high, 1) if high > low else (low, number + 1)
             yield _Questions(fresh, found.has_more), low, number
-            if not found.has_more:
+            if not (found.has_more and found.items):
                 return
 
     async def _newest(self, place: _Place, number: int) -> _Questions:
@@ -336,7 +337,11 @@ class StackExchangeConnector:
             told = f"Stack Exchange answers with what can't be read: {error}."
             raise SourceBroken(told) from error
         self._heed(method, value)
-        _refuse(value)
+        try:
+            _refuse(value)
+        except SourceBusy as busy:
+            self._silence(self.settings.key, busy.retry_after)
+            raise
         check_status(fetched)
         items = untyped.at(value, "items")
         if not isinstance(items, list):
@@ -351,12 +356,14 @@ class StackExchangeConnector:
 
     def _heed(self, method: str, value: object) -> None:
         """Note what an answer says of further ones."""
-        now = time.monotonic()
         if pause := untyped.count(value, "backoff"):
-            _silent_until[self.settings.address, _kind(method)] = now + min(pause, 86_400)
+            self._silence(_kind(method), pause)
         if untyped.count(value, "quota_remaining") == 0:
-            left = domain.until_tomorrow(domain.utc_now())
-            _silent_until[self.settings.address, self.settings.key] = now + left
+            self._silence(self.settings.key, domain.until_tomorrow(domain.utc_now()))
+
+    def _silence(self, what: object, seconds: float | None) -> None:
+        until = time.monotonic() + min(seconds or 0.0, _DAY)
+        _silent_until[self.settings.address, what] = until
 
 
 def _kind(method: str) -> str:
