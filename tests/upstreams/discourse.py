@@ -23,9 +23,10 @@ HOOK = "s3cret-of-a-hook"
 class DiscourseUpstream(Upstream):
     """A forum that needs a login. A post that answers none opens a topic.
 
-    `extra` of a post overrides its fields. `includes_before` is how old versions count; `answer` is
-    what the list is in place of posts, `wait` what is said of waiting in words alone; `skips` is
-    how many numbers private messages take between two posts.
+    `extra` of a post overrides its fields. `is_old` lists as old versions did: the fifty numbers
+    up to one, however many posts these are; `answer` is what the list is in place of posts, `wait`
+    what is said of waiting in words alone; `skips` is how many numbers private messages take
+    between two posts.
     """
 
     edits = True
@@ -38,7 +39,7 @@ class DiscourseUpstream(Upstream):
         self.answer: Any = ...
         self.wait = 0
         self.skips = 0
-        self.includes_before = False
+        self.is_old = False
 
     def settings(self) -> dict[str, Any]:
         return {
@@ -93,10 +94,12 @@ class DiscourseUpstream(Upstream):
             return refused
         if self.answer is not ...:
             return web.json_response(self.answer)
-        before = int(request.query.get("before", 0)) or 2**60
+        last = max((one.extra["id"] for one in self.posts), default=0)
+        before = int(request.query.get("before", 0)) or last + 1
+        numbers = range(before - self.page + 1, before + 1) if self.is_old else range(before)
         shown = [self.shown_as(one) for one in self.posts if not one.deleted]
         listed = [one for one in shown if not one.get("unlisted")]
-        found = [one for one in listed if one["id"] < before + self.includes_before]
+        found = [one for one in listed if one["id"] in numbers]
         newest = sorted(found, key=lambda one: -one["id"])[: self.page]
         return web.json_response({"latest_posts": newest})
 

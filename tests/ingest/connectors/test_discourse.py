@@ -87,12 +87,12 @@ def write_many(upstream: DiscourseUpstream, number: int) -> list[Written]:
     ]
 
 
-@pytest.mark.parametrize("includes_before", [False, True])
+@pytest.mark.parametrize("is_old", [False, True])
 @pytest.mark.parametrize("skips", [0, 6, 70])
 async def test_posts_are_read_by_their_numbers_whatever_lies_between(
-    upstream: DiscourseUpstream, tools: Tools, *, includes_before: bool, skips: int
+    upstream: DiscourseUpstream, tools: Tools, *, is_old: bool, skips: int
 ) -> None:
-    upstream.includes_before, upstream.skips = includes_before, skips
+    upstream.is_old, upstream.skips = is_old, skips
     upstream.write("the first", at=datetime.now(UTC) - timedelta(days=1))
     follow = connector(upstream, tools)
     _, cursor = await looked(follow)

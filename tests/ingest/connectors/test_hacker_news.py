@@ -93,7 +93,23 @@ async def test_more_than_the_search_shows_is_asked_for_in_halves_oldest_first(
     assert cursor["since"] == int(written[-1].at.timestamp())
 
 
-async def test_a_post_that_was_edited_long_ago_of_the_search_is_read_from_the_site(
+async def test_a_post_that_the_search_learns_of_late_is_not_missed(
+    upstream: HackerNewsUpstream, tools: Tools
+) -> None:
+    now = datetime.now(UTC)
+    late = upstream.write("late", at=now - timedelta(minutes=50))
+    upstream.write("now", at=now)
+    upstream.unfound = {late.native_id}
+    follow = connector(upstream, tools)
+    _, cursor = await looked(follow)
+    upstream.unfound = set()
+
+    pages, _ = await looked(follow, cursor)
+
+    assert "late" in posts(pages)
+
+
+async def test_an_edit_of_an_older_post_is_read_from_the_site(
     upstream: HackerNewsUpstream, tools: Tools
 ) -> None:
     written = upstream.write("dark mode", at=datetime.now(UTC) - timedelta(hours=9))
