@@ -434,8 +434,10 @@ def _written(url: str, question: _Question) -> httpcore.Request:
     given = {k: v for k, v in question.headers.items() if k.lower() not in _FRAMING}
     named = {name.lower() for name in given}
     headers = {**ours, **{k: v for k, v in usual.items() if k.lower() not in named}, **given}
+    address = httpcore.URL(url)
+    address.target = urls.target(url).encode()  # it leaves out what follows a semicolon
     return httpcore.Request(
-        question.method, url, headers=list(headers.items()), content=question.body
+        question.method, address, headers=list(headers.items()), content=question.body
     )
 
 

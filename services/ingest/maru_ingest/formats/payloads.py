@@ -14,9 +14,9 @@ _MAX_NAMES = 8
 _WORDS = {"text", "body", "content", "message", "review", "comment", "내용", "본문", "리뷰"}
 _OF_ERRORS = {
     "code", "data", "detail", "details", "documentation_url", "error", "errorCode", "errorMessage",
-    "errorType", "error_code", "error_description", "error_type", "errors", "fault", "global",
-    "message", "ok", "path", "reason", "request_id", "retry_after", "status", "statusCode",
-    "success", "timestamp", "title", "type",
+    "errorType", "error_code", "error_description", "error_type", "errors", "extras", "fault",
+    "global", "message", "ok", "path", "reason", "request_id", "retry_after", "status",
+    "statusCode", "success", "timestamp", "title", "type",
 }  # fmt: skip
 _TELLS_OF_ERROR = {
     "documentation_url", "error", "errorCode", "errorType", "error_code", "errors", "fault",
@@ -152,6 +152,7 @@ def error_in(value: object) -> str:
             untyped.string(value, "errorType"),
             untyped.string(value, "fault", "faultstring"),
             *(untyped.string(each, "message") for each in untyped.mappings(value, "errors")[:1]),
+            *(each for each in untyped.sequence(value, "errors")[:1] if isinstance(each, str)),
             untyped.string(value, "message"),
             untyped.string(value, "detail"),
         ]
