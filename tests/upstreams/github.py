@@ -29,7 +29,7 @@ class GitHubUpstream(Upstream):
 
     `error` (status, headers, message) and `answer` are what everything is answered with, `errors`
     what every query; `most` is how many issues may be asked for before the answer is very large;
-    `not_modified` counts the answers that said so.
+    `is_inclusive` whether `since` means the same second, too; `not_modified` counts answers of 304.
     """
 
     edits = True
@@ -41,6 +41,7 @@ class GitHubUpstream(Upstream):
         self.errors: Sequence[Mapping[str, Any]] = ()
         self.answer: Any = None
         self.private = False
+        self.is_inclusive = True
         self.most = 100
         self.not_modified = 0
         self.queries: list[Mapping[str, Any]] = []
@@ -137,9 +138,11 @@ class GitHubUpstream(Upstream):
         limit, page = min(int(asked["per_page"]), self.page), int(asked.get("page", 1))
         if int(asked["per_page"]) > self.most:
             return web.Response(body=b" " * 6_000_000)
-        whole = sorted(
-            (it for it in found if stamp(changed(it)) >= asked.get("since", "")), key=changed
-        )
+        since = asked.get("since", "")
+        whole = [it for it in found if stamp(changed(it)) > since]
+        if self.is_inclusive:
+            whole += [it for it in found if stamp(changed(it)) == since]
+        whole.sort(key=changed)
         if asked["direction"] == "desc":
             whole.reverse()
         part = [self.rest(it) for it in whole[(page - 1) * limit : page * limit]]

@@ -142,6 +142,26 @@ async def test_what_is_changed_while_it_is_read_hides_nothing(
     assert {issue.text for issue in many} <= set(found)
 
 
+@pytest.mark.parametrize("is_inclusive", [True, False])
+async def test_what_shows_late_or_shares_its_second_is_not_missed(
+    upstream: GitHubUpstream, tools: Tools, *, is_inclusive: bool
+) -> None:
+    upstream.is_inclusive = is_inclusive
+    now = datetime.now(UTC).replace(microsecond=0)
+    upstream.write("dark mode", at=now)
+    follow = connector(upstream, tools)
+    _, cursor = await looked(follow)
+    upstream.write("late", at=now - timedelta(seconds=10))
+    for number in range(60):
+        at = now + timedelta(seconds=number // 7, microseconds=number)
+        upstream.write(f"issue {number}", at=at)
+
+    posts, _ = await looked(follow, cursor)
+
+    expected = {"dark mode", "late", *(f"issue {number}" for number in range(60))}
+    assert {post.text for post in posts} == expected
+
+
 async def test_pull_requests_come_if_asked_for_and_so_do_their_comments(
     upstream: GitHubUpstream, tools: Tools
 ) -> None:
@@ -187,23 +207,26 @@ async def test_all_that_is_said_below_a_discussion_that_was_changed_is_read(
     upstream: GitHubUpstream, tools: Tools
 ) -> None:
     old = datetime.now(UTC) - timedelta(days=3)
-    upstream.write("offline mode", kind="discussions", at=old)
+    for number in range(25):
+        upstream.write(f"old {number}", kind="discussions", at=old - timedelta(hours=number))
     follow = connector(upstream, tools, what="discussions")
-    _, cursor = await looked(follow)
+    _, begun = await looked(follow)
     top, comment = a_long_discussion(upstream)
 
-    posts, cursor = await looked(follow, cursor)
+    cursors = [page.cursor async for page in follow.pages(begun)]
+    posts, cursor = await looked(follow, begun)
     asked = len(upstream.queries)
     upstream.write("one more", parent=comment.native_id, at=datetime.now(UTC) + timedelta(hours=1))
     last, _ = await looked(follow, cursor)
 
     named = {post.text: post for post in posts}
-    assert len(named) == 82
+    assert len(named) == 90
     assert named["dark mode"].metrics == {"likes": 5, "replies": 50}
     assert {named[f"comment {n}"].in_reply_to for n in range(50)} == {top.native_id}
     assert {named[f"answer {n}"].in_reply_to for n in range(30)} == {comment.native_id}
     assert "one more" in {post.text for post in last}
-    assert asked == 7  # the first look, the second, three parts of comments and two of answers
+    assert asked == 1 + 2 * 6  # of a look: three parts of comments, two of answers, no page of old
+    assert [one for one in cursors if one != begun] == [cursor]  # GitHub may forget such places
 
 
 async def test_a_look_back_at_discussions_can_be_cut_off(

@@ -1,20 +1,22 @@
 """What is special to Telegram; what every connector must do is in `test_conformance.py`."""
 
+import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from maru_contracts.posts import Channel
-from maru_ingest import connectors
+from maru_contracts.posts import Channel, Post
+from maru_ingest import collector, connectors
+from maru_ingest.collector import Collector
 from maru_ingest.connector import (
     Budget,
     CredentialsRefused,
@@ -27,8 +29,13 @@ from maru_ingest.connector import (
 )
 from maru_ingest.connectors.telegram import CONNECTOR, TelegramConnector, TelegramSettings
 from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Unreadable
+from maru_ingest.service.publishing import Publisher
+from maru_ingest.service.sources import NewSource, Sources
 from maru_ingest.service.trying import Trying
+from maru_kit.bus import Bus, Outgoing
+from maru_kit.errors import Unavailable
 from maru_kit.outbound import Manners, open_outbound
+from maru_kit.vault import Vault, new_key
 from upstreams.telegram import CHAT, SECRET, TOKEN, TelegramUpstream
 
 _NAMES = [
@@ -59,7 +66,7 @@ async def tools(upstream: TelegramUpstream) -> AsyncIterator[Tools]:
         yield Tools(outbound, deadline=30.0)
 
 
-def connector(upstream: TelegramUpstream, tools: Tools, **changes: Any) -> TelegramConnector:
+def opened(upstream: TelegramUpstream, tools: Tools, **changes: Any) -> TelegramConnector:
     values = {**upstream.settings(), **changes}
     return TelegramConnector(TelegramSettings.model_validate(values), tools)
 
@@ -87,7 +94,7 @@ async def test_telegram_is_told_of_an_arrival_only_by_who_asks_on(
     upstream.page = 2
     for number in range(6):
         upstream.write(f"post {number}")
-    follow = connector(upstream, tools)
+    follow = opened(upstream, tools)
 
     again = [await first(follow) for _ in range(2)]
     untold = len(upstream.pending)
@@ -99,6 +106,57 @@ async def test_telegram_is_told_of_an_arrival_only_by_who_asks_on(
     assert [texts(page) for page in again] == [["post 0", "post 1"]] * 2
     assert texts(later) == ["post 2", "post 3"]
     assert (untold, told, len(upstream.pending)) == (6, 4, 2)
+
+
+class Deaf:
+    """A log that acknowledges nothing while it is deaf; `asked` counts who tried."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.is_deaf = False
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def append(self, topic: str, records: Sequence[Outgoing]) -> None:
+        self.asked += 1
+        if self.is_deaf:
+            raise Unavailable("The log does not answer.")
+        await self._bus.append(topic, records)
+
+
+async def test_what_the_log_did_not_take_telegram_still_has(
+    upstream: TelegramUpstream,
+    tools: Tools,
+    publisher: Publisher,
+    collected: Callable[[], Awaitable[list[Post]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collector, "_HOLD_SECONDS", 0.05)
+    log, vault, stop = Deaf(publisher.bus), Vault([new_key()]), asyncio.Event()
+    deaf = replace(publisher, bus=cast("Bus", log))
+    sources = Sources(publisher.database, connectors.kinds(), vault)
+    new = NewSource("w", "p", "it", "telegram", None, upstream.settings())
+    source = await sources.add(new)
+    upstream.write("before")
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        following = Collector(deaf, connectors.kinds(), tools, vault, "i1", tick_seconds=0.02)
+        group.create_task(following.run(stop))
+        while (await sources.find("w", source.id)).posts < 1 or upstream.pending:
+            await asyncio.sleep(0.02)
+        log.is_deaf, log.asked = True, 0
+        upstream.write("meanwhile")
+        while log.asked < 3:
+            await asyncio.sleep(0.02)
+        untold = len(upstream.pending)
+        log.is_deaf = False
+        while upstream.pending:
+            await asyncio.sleep(0.02)
+        stop.set()
+
+    assert untold == 1
+    assert [post.text for post in await collected()] == ["before", "meanwhile"]
 
 
 async def test_a_try_takes_nothing_away(upstream: TelegramUpstream, tools: Tools) -> None:
@@ -119,7 +177,7 @@ async def test_after_a_week_of_silence_numbers_may_begin_anew(
     long_ago = datetime.now(UTC) - timedelta(days=7)
     upstream.next = 40
     upstream.write("dark mode")
-    follow = connector(upstream, tools)
+    follow = opened(upstream, tools)
 
     page = await first(follow, {"offset": 870_000_001, "at": long_ago.isoformat()})
     soon = await first(follow, page.cursor)
@@ -159,7 +217,7 @@ async def test_only_the_wanted_chats_are_taken(
         kind = "channel_post" if chat is CHANNEL else "message"
         upstream.pending[-1] = upstream.update(kind, written)
 
-    page = await first(connector(upstream, tools, **changes))
+    page = await first(opened(upstream, tools, **changes))
 
     assert set(texts(page)) == expected
     assert page.cursor["offset"] == upstream.next + 1
@@ -172,7 +230,7 @@ async def test_posts_say_where_they_stand(upstream: TelegramUpstream, tools: Too
     upstream.pending[-1] = upstream.update("channel_post", news)
     upstream.edit(group, "dark mode, please")
 
-    found = {row.text: row for row in (await first(connector(upstream, tools))).rows
+    found = {row.text: row for row in (await first(opened(upstream, tools))).rows
              if isinstance(row, ParsedPost)}  # fmt: skip
 
     assert found["dark mode"].native_id == found["dark mode, please"].native_id == f"{CHAT}/1"
@@ -196,7 +254,7 @@ async def test_what_says_nothing_is_left_out_and_what_is_odd_is_a_bad_row(
     for number, message in enumerate(({**joined, "new_chat_members": []}, picture, odd)):
         upstream.pending.append({"update_id": upstream.next + 1 + number, "message": message})
 
-    page = await first(connector(upstream, tools))
+    page = await first(opened(upstream, tools))
 
     assert texts(page) == ["dark mode"]
     assert [type(row) for row in page.rows] == [ParsedPost, BadRow]
@@ -229,7 +287,7 @@ async def test_telegrams_refusals_are_understood(
     upstream.error = status, description, parameters
 
     with pytest.raises(expected, match=reason) as told:
-        await first(connector(upstream, tools))
+        await first(opened(upstream, tools))
 
     assert getattr(told.value, "retry_after", 0) == wait
     assert TOKEN not in str(told.value)
@@ -241,11 +299,37 @@ async def test_while_telegram_pushes_it_is_asked_seldom(
     upstream.has_webhook = True
     cursor = {"offset": 7, "at": datetime.now(UTC).isoformat()}
 
-    pages = [page async for page in connector(upstream, tools).pages(cursor)]
+    pages = [page async for page in opened(upstream, tools).pages(cursor)]
 
     assert pages == [Page((), cursor, timedelta(minutes=15))]
     with pytest.raises(SourceBroken, match="give its secret, or delete it"):
-        await first(connector(upstream, tools, webhook_secret=None), cursor)
+        await first(opened(upstream, tools, webhook_secret=None), cursor)
+
+
+async def test_questions_that_are_held_open_keep_no_other_bot_waiting(
+    upstream: TelegramUpstream, tools: Tools
+) -> None:
+    upstream.mode = "hang"
+    asking = [asyncio.create_task(first(opened(upstream, tools))) for _ in range(3)]
+    async with asyncio.timeout(30):
+        while len(upstream.asked) < 3:
+            await asyncio.sleep(0.02)
+
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def test_a_server_that_holds_no_question_open_is_not_asked_without_a_pause(
+    upstream: TelegramUpstream, tools: Tools
+) -> None:
+    upstream.answer = {"ok": True, "result": []}
+
+    async with aclosing(opened(upstream, tools).pages({})) as pages:
+        for _ in range(3):
+            await anext(pages)
+
+    assert upstream.asked[2] - upstream.asked[1] >= 0.4
 
 
 async def test_the_token_is_in_no_log(
@@ -253,12 +337,12 @@ async def test_the_token_is_in_no_log(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     upstream.write("dark mode")
-    page = await first(connector(upstream, tools))
+    page = await first(opened(upstream, tools))
     told = []
     for mode in ("down", "half", "cut", "refused"):
         upstream.mode = mode
         with pytest.raises((SourceBroken, SourceBusy)) as error:
-            await first(connector(upstream, tools), page.cursor)
+            await first(opened(upstream, tools), page.cursor)
         told.append(str(error.value))
 
     assert texts(page) == ["dark mode"]
@@ -270,7 +354,7 @@ async def test_each_question_is_one_of_the_sources_quota(
     upstream: TelegramUpstream, tools: Tools
 ) -> None:
     upstream.write("dark mode")
-    follow = connector(upstream, replace(tools, budget=Budget(1)))
+    follow = opened(upstream, replace(tools, budget=Budget(1)))
 
     page = await first(follow)
     with pytest.raises(SourceBusy, match="used up"):
@@ -312,7 +396,7 @@ async def test_no_answer_breaks_the_connector(
     cursor = {"offset": offset, "at": datetime.now(UTC).isoformat()} if offset else {}
 
     with suppress(SourceBroken, SourceBusy):
-        page = await first(connector(upstream, tools), cursor)
+        page = await first(opened(upstream, tools), cursor)
         assert page.cursor.get("offset", offset) >= offset
 
 

@@ -72,6 +72,7 @@ _MANY, _FEW = 100, 10
 """Issues of one answer: fewer where a hundred are larger than what may be fetched at once."""
 _OVERLAP = timedelta(seconds=30)
 """How late a change may show in lists."""
+_SECOND = timedelta(seconds=1)
 _BEGINNING = "1970-01-01T00:00:00Z"
 _LATER = 60.0
 """Seconds to wait where GitHub asks for patience and does not say how long."""
@@ -209,9 +210,10 @@ class GitHubConnector:
     ) -> AsyncGenerator[tuple[list[object], _Place], None]:
         """Yield what a list holds since a place, oldest change first.
 
-        Each part is asked for by the time of the last change: by its number or cursor it would
-        miss one for each that is changed meanwhile and so moves to the end. Only where a whole
-        part was changed within one second does it go on as GitHub says.
+        Each part is asked for by the time of the last change, a second earlier, since GitHub does
+        not say whether a change of that very second is among them. By its number or cursor it would
+        miss one for each that is changed meanwhile and so moves to the end; only where a whole part
+        was changed within a second does it go on as GitHub says.
         """
         mark = str(place.get("mark", ""))
         if not mark:
@@ -228,12 +230,12 @@ class GitHubConnector:
             is_asked_again = not part.next and since == _earlier(mark)
             there = {"mark": mark, **({"etag": part.etag} if is_asked_again else {})}
             yield [it for it in part.items if it not in known], there
-            known = part.items  # the next part begins with the last of them
             if not part.next:
                 return
+            known = part.items  # the next part begins with the last of them
             before, asked = asked, part.next
-            if part.newest > since:
-                since = part.newest
+            if (following := _earlier(part.newest, _SECOND)) > since:
+                since = following
                 asked = {"direction": "asc", "since": since}
             if asked == before:
                 raise SourceBroken("GitHub leads in a circle.")
@@ -453,8 +455,8 @@ def _wanted(settings: GitHubSettings, rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _earlier(mark: str) -> str:
-    return github_api.written(datetime.fromisoformat(mark) - _OVERLAP)
+def _earlier(mark: str, by: timedelta = _OVERLAP) -> str:
+    return github_api.written(datetime.fromisoformat(mark) - by)
 
 
 def _is_within(row: Row, since: datetime, until: datetime) -> bool:
