@@ -30,6 +30,7 @@ class GitHubUpstream(Upstream):
     `error` (status, headers, message) and `answer` are what everything is answered with, `errors`
     what every query; `most` is how many issues may be asked for before the answer is very large;
     `is_inclusive` whether `since` means the same second, too; `not_modified` counts answers of 304.
+    `forgets` says that the next place in discussions is known no more.
     """
 
     edits = True
@@ -42,6 +43,7 @@ class GitHubUpstream(Upstream):
         self.answer: Any = None
         self.private = False
         self.is_inclusive = True
+        self.forgets = False
         self.most = 100
         self.not_modified = 0
         self.queries: list[Mapping[str, Any]] = []
@@ -170,6 +172,11 @@ class GitHubUpstream(Upstream):
             return self._json({"data": {"node": {"comments": below} if below else None}})
         if f"{given['owner']}/{given['name']}" != REPOSITORY:
             return self._json({"data": {"repository": None}})
+        if self.forgets and given["after"]:
+            told = f"`{given['after']}` does not appear to be a valid cursor."
+            kind = {"type": "INVALID_CURSOR_ARGUMENTS", "message": told}
+            self.forgets = False
+            return self._json({"data": {"repository": None}, "errors": [kind]})
         whole = [it for it in self.shown() if "/discussions/" in it.native_id and not it.parent]
         whole.sort(key=self._touched, reverse=True)
         start = int(given["after"] or 0)

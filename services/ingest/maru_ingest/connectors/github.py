@@ -154,14 +154,13 @@ class GitHubConnector:
 
     async def pages(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
         """Yield what was changed in each repository; one that can't be read stops no other."""
-        places: dict[str, _Place] = dict(cursor.get("places", {}))
+        places: Mapping[str, _Place] = cursor.get("places", {})
         failed: SourceBroken | None = None
         for repository, stream in self._targets():
             name = f"{repository}/{stream}"
             try:
                 async for rows, place in self._walk(repository, stream, places.get(name, {})):
-                    if "after" not in place:  # one of the middle is no place to begin at
-                        places = {**places, name: place}
+                    places = {**places, name: place}
                     yield Page(rows, {"places": places})
             except _TokenRefused:
                 raise
@@ -245,15 +244,26 @@ class GitHubConnector:
     ) -> AsyncGenerator[tuple[list[Object], _Place], None]:
         """Yield the discussions that were changed since a place, last change first.
 
-        A page of them is followed by what stands below them and did not come with them. The place
-        of the middle says `after` which page that is.
+        A page of them is followed by what stands below them and did not come with them. A place in
+        the middle says `after` what that page comes, and which change was the `newest` at the
+        beginning.
         """
         owner, _, name = repository.partition("/")
         mark, after, newest = (str(place.get(part, "")) for part in ("mark", "after", "newest"))
         back_to = _earlier(mark) if mark else ""
+        is_resumed = bool(after)
         while True:
             asked = {"owner": owner, "name": name, "after": after or None}
-            found = await self._query(github_api.DISCUSSIONS, asked, "repository", "discussions")
+            try:
+                found = await self._query(
+                    github_api.DISCUSSIONS, asked, "repository", "discussions"
+                )
+            except SourceBroken:
+                if not is_resumed:
+                    raise
+                after, newest, is_resumed = "", "", False  # GitHub may have forgotten the place
+                continue
+            is_resumed = False
             nodes = untyped.mappings(found, "nodes")
             newest = newest or max((github_api.stamp(it, "updatedAt") for it in nodes), default="")
             here = {"mark": mark, "after": after, "newest": newest}
