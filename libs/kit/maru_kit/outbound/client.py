@@ -8,7 +8,7 @@ an end have no total deadline, but one between two bytes.
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from http import HTTPStatus
@@ -76,6 +76,7 @@ class _Question:
     delay: float = 0.0
     hops: int = _MAX_HOPS
     is_page: bool = False
+    is_held: bool = False
     cut: bool = False
 
 
@@ -135,15 +136,20 @@ class Outbound:
         max_bytes: int = MAX_BYTES,
         deadline: float = _DEADLINE,
         delay: float = 0.0,
+        is_held: bool = False,
     ) -> Fetched:
         """Ask for at most `max_bytes` after decoding, within `deadline` seconds in all.
 
-        At least `delay` seconds lie between this request and the one before to the same host.
-        Only GET follows redirects; to anything else a redirect is the answer. Raises an
-        OutboundError: Blocked, TooLarge, TimedOut, Unreachable or AskedToWait.
+        At least `delay` seconds lie between this request and the one before to the same host. One
+        that `is_held` by the host until there is something to say (long polling) takes none of the
+        places of short requests there. Only GET follows redirects; to anything else a redirect is
+        the answer. Raises an OutboundError: Blocked, TooLarge, TimedOut, Unreachable or
+        AskedToWait.
         """
         async with _within(deadline, url) as timeout:
-            question = _Question(timeout, headers or {}, method, body, max_bytes, delay)
+            question = _Question(
+                timeout, headers or {}, method, body, max_bytes, delay, is_held=is_held
+            )
             return await self._follow(urls.uri(url), question)
 
     def is_own(self, url: str) -> bool:
@@ -279,9 +285,11 @@ class Outbound:
             await self._robots.check(url, self._robots_reader(question))
         asker = Asker.of(there.server, question.headers)
         self._manners.check(asker)
-        async with self._manners.turn(host, question.delay):
+        pool = self._streams if question.is_held else self._pool
+        turn = self._manners.turn(host, question.delay)
+        async with nullcontext() if question.is_held else turn:
             with self._manners.visit(asker, question.deadline) as visit, _named(host):
-                response = await self._pool.handle_async_request(_written(url, question))
+                response = await pool.handle_async_request(_written(url, question))
                 try:
                     headers = _headers(response)
                     wait = self._manners.heard(visit, response.status, headers)
