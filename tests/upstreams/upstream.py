@@ -44,8 +44,8 @@ class Upstream(ABC):
     `reach` how far back it is looked at (no further than it shows its history).
     What it can do beside follows from its connector's capabilities. `secret` is what its settings
     keep secret, empty where nothing is, and `refusal` is told when it is wrong. `tells` is what its
-    webhooks are about, if it sends any, and `signs` whether they vouch for every byte. Who listens to it `asks_again` after each word
-    where there is no stream but a question that is held open.
+    webhooks are about, if it sends any, and `signs` whether they vouch for every byte. Who listens
+    to it `asks_again` after each word where there is no stream but a question that is held open.
     """
 
     misbehaves: frozenset[Mode] = frozenset({"throttled", "down", "refused", "hang", "half", "cut"})
