@@ -27,6 +27,7 @@ from maru_ingest.connector import (
     SourceBusy,
     Tools,
 )
+from maru_ingest.domain import Credentials
 from maru_ingest.service.granting import Granting
 from maru_ingest.service.sources import NewSource, Sources
 from maru_ingest.store.sources import Source
@@ -414,6 +415,28 @@ def test_nothing_that_shows_a_grant_or_a_token_shows_a_secret() -> None:
     assert not [
         word for word in (SECRET, REFRESH, "access-1", "PRIVATE", "refresh-1") if word in shown
     ]
+
+
+async def test_who_asks_by_a_refresh_token_is_told_when_that_ends(
+    stage: Stage, grants: Granting
+) -> None:
+    stage.server.refresh_lives, stage.server.lives = 86_400, 0
+    session = stage.session(grants=grants, grant="person")
+    session.tools = replace(session.tools, credentials=Credentials())
+    app = stage.session(grants=grants)
+    app.tools = replace(app.tools, credentials=Credentials())
+
+    before = datetime.now(UTC)
+    await stage.get(session)
+    await stage.get(app)
+    told = session.tools.credentials
+    stage.server.refresh_lives = None  # said once, of a token that stays
+    await stage.get(session)
+
+    assert told is not None
+    assert told.expire_at is not None
+    assert before <= told.expire_at - timedelta(days=1) <= datetime.now(UTC)
+    assert app.tools.credentials == Credentials()
 
 
 async def test_each_request_counts_those_for_tokens_too(stage: Stage) -> None:

@@ -26,7 +26,8 @@ class FacebookUpstream(Upstream):
     """A page. What has a parent is a comment, or an answer to one.
 
     `error` (status, body of `error`) and `answer` are what everything is answered with, `usage` the
-    headers of limits; `most` is how many posts one answer may be asked for.
+    headers of limits; `most` is how many posts one answer may be asked for, `ends` what is
+    said of the token's end (None: nobody is told)
     """
 
     edits = True
@@ -40,6 +41,7 @@ class FacebookUpstream(Upstream):
         self.error: tuple[int, Mapping[str, Any]] | None = None
         self.usage: dict[str, str] = {}
         self.most = 100
+        self.ends: dict[str, Any] | None = {"expires_at": 0, "data_access_expires_at": 0}
         self.answer: Any = None
 
     def settings(self) -> dict[str, Any]:
@@ -56,6 +58,7 @@ class FacebookUpstream(Upstream):
         return [
             web.get(f"/v24.0/{self.account}/{self.edge}", self._posts),
             web.get("/v24.0/{id}/comments", self._comments),
+            web.get("/v24.0/debug_token", self._token),
         ]
 
     def name(self, number: int) -> str:
@@ -84,6 +87,15 @@ class FacebookUpstream(Upstream):
         body = json.dumps({"object": self.object, "entry": [told]}).encode()
         signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         return {"X-Hub-Signature-256": f"sha256={signature}"}, body
+
+    async def _token(self, request: web.Request) -> web.Response:
+        if refused := self.refused(request):
+            return refused
+        assert request.query["input_token"] == TOKEN
+        if self.ends is None:
+            return error(400, {"message": "You must be a developer of the app", "code": 100})
+        told = {"app_id": "138", "type": "PAGE", "is_valid": True, **self.ends}
+        return self.json({"data": told})
 
     async def _posts(self, request: web.Request) -> web.Response:
         if refused := self.refused(request):
@@ -126,7 +138,8 @@ class FacebookUpstream(Upstream):
         proof = hmac.new(SECRET.encode(), TOKEN.encode(), hashlib.sha256).hexdigest()
         is_proven = request.query.get("appsecret_proof") == proof
         is_known = request.headers.get("Authorization") == f"Bearer {TOKEN}"
-        if not is_proven or not is_known or TOKEN in request.path_qs:
+        is_shown = TOKEN in request.path_qs and not request.path.endswith("/debug_token")
+        if not is_proven or not is_known or is_shown:
             told = {"message": "Invalid OAuth access token.", "type": "OAuthException", "code": 190}
             return error(401, told)
         if self.error is not None:

@@ -157,7 +157,8 @@ class Tools:
 
     `files_root` is the folder below which files may be read, None when none may; `max_bytes`
     bounds what may be fetched at once (decoded), `deadline` how long that may take in all, in
-    seconds. `budget` counts the requests of one source, `grants` keeps its tokens.
+    seconds. `budget` counts the requests of one source, `grants` keeps its tokens, and
+    `credentials` is told when these end.
     """
 
     outbound: Outbound
@@ -166,6 +167,7 @@ class Tools:
     deadline: float = 20.0
     budget: "Budget | None" = None
     grants: Grants | None = None
+    credentials: domain.Credentials | None = None
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Fetched:
         """Ask a source, and return an answer of its that is good (200 to 299, or 304).

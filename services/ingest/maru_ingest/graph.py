@@ -74,6 +74,7 @@ class GraphConnector:
         Without a mark: the newest posts, with the newest comments of each.
         """
         api = self._api()
+        await api.check_token()
         mark = _stored(cursor.get("mark"))
         look: Mapping[str, Any] = cursor.get("look") or {}
         known = mark - _OVERLAP if mark else None

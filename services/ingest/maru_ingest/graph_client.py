@@ -9,7 +9,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
@@ -110,15 +111,48 @@ class TooMuch(SourceBusy):
 
 @dataclass(slots=True)
 class Api:
-    """Asks. `pause` is for how many seconds it does not any more, since little is left."""
+    """Asks. `pause` is for how many seconds it does not any more, since little is left.
+
+    `now` is the time of its last answer, by the host's clock.
+    """
 
     settings: GraphSettings
     tools: Tools
     title: str
     pause: float = 0.0
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    async def check_token(self) -> None:
+        """Ask once a day when the token ends, or what it lets us see.
+
+        Whatever goes wrong is told by the next request, if it matters at all.
+
+        https://developers.facebook.com/docs/graph-api/reference/debug_token
+        """
+        credentials, now = self.tools.credentials, datetime.now(UTC)
+        if credentials is None or not credentials.are_unchecked(now):
+            return
+        token = self.settings.access_token.get_secret_value()
+        ends = credentials.expire_at
+        with suppress(SourceBroken, SourceBusy):
+            value = await self._ask("debug_token", {"input_token": token})
+            moments = (
+                untyped.count(value, "data", name)
+                for name in ("expires_at", "data_access_expires_at")
+            )
+            last = min(filter(None, moments), default=0)  # 0 is never
+            ends = _moment(last) if last else None
+        credentials.end(ends, now=now)
 
     async def nodes(self, path: str, asked: Mapping[str, str]) -> Nodes:
         """Return a part of an edge. Raises what the answer's error means."""
+        value = await self._ask(path, asked)
+        if not isinstance(value, dict) or not isinstance(value.get("data"), list):
+            raise SourceBroken(f"{self.title} answers with what is no list of posts.")
+        return Nodes(value["data"], goes_on(value), self.now)
+
+    async def _ask(self, path: str, asked: Mapping[str, str]) -> object:
+        """Return an answer that is no error."""
         if self.pause:
             raise SourceBusy(
                 f"Most of what {self.title} lets us ask is used up.", retry_after=self.pause
@@ -136,11 +170,8 @@ class Api:
                 max_bytes=self.tools.max_bytes,
                 deadline=self.tools.deadline,
             )
-        self.pause = _pause(fetched.headers)
-        value = await self._value(fetched)
-        if not isinstance(value, dict) or not isinstance(value.get("data"), list):
-            raise SourceBroken(f"{self.title} answers with what is no list of posts.")
-        return Nodes(value["data"], goes_on(value), _now(fetched.headers))
+        self.pause, self.now = _pause(fetched.headers), _now(fetched.headers)
+        return await self._value(fetched)
 
     async def _value(self, fetched: Fetched) -> object:
         try:
@@ -152,6 +183,12 @@ class Api:
             _refuse(self.title, value, self.pause)
         check_status(fetched)
         return value
+
+
+def _moment(seconds: int) -> datetime | None:
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(seconds, UTC)
+    return None
 
 
 def in_clear(secret: SecretStr | None) -> str:

@@ -69,12 +69,18 @@ class Grant:
     headers: Mapping[str, str] = field(repr=False, default_factory=dict)
     signed: Callable[[datetime], Mapping[str, str]] | None = field(repr=False, default=None)
 
+    @property
+    def is_refreshing(self) -> bool:
+        """Whether it lasts as long as a refresh token does; others do not end by themselves."""
+        return "refresh_token" in self.form
+
     def asked(self, now: datetime, refresh_token: str = "") -> bytes:
         """Return the form to post."""
         renewed = {"refresh_token": refresh_token} if refresh_token else {}
-        is_refreshing = "refresh_token" in self.form
         signed = self.signed(now) if self.signed is not None else {}
-        return urlencode({**self.form, **(renewed if is_refreshing else {}), **signed}).encode()
+        return urlencode(
+            {**self.form, **(renewed if self.is_refreshing else {}), **signed}
+        ).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +189,10 @@ def service_account(key: SecretStr, scopes: Iterable[str], *, token_url: str = "
     return Grant(name, address, {"grant_type": _JWT_BEARER}, signed=signed)
 
 
-def granted(value: object, now: datetime, *, former: str = "") -> Token:
+def granted(value: object, now: datetime, *, former: Token | None = None) -> Token:
     """Return the token of an answer (RFC 6749 section 5.1).
 
-    `former` is the refresh token that stays in use unless the answer holds another. Raises
+    The `former` one's refresh token stays in use unless the answer holds another. Raises
     CredentialsRefused for an error, which some send with status 200, and SourceBroken for no token.
     """
     _refuse(value)
@@ -196,14 +202,19 @@ def granted(value: object, now: datetime, *, former: str = "") -> Token:
         raise SourceBroken("it answers with what is no token.")
     lasts = untyped.count(value, "expires_in")
     refresh = untyped.string(value, "refresh_token")
+    is_new = _WRITTEN.fullmatch(refresh) is not None
     ends = untyped.count(value, "refresh_token_expires_in") or untyped.count(
         value, "refresh_expires_in"
     )
     return Token(
         access,
         None if lasts is None else now + _until_renewal(lasts),
-        refresh if _WRITTEN.fullmatch(refresh) else former,
-        now + timedelta(seconds=min(ends, _MAX_LIFE)) if ends else None,
+        refresh if is_new else former.refresh_token if former else "",
+        now + timedelta(seconds=min(ends, _MAX_LIFE))
+        if ends
+        else former.ends_at
+        if former and not is_new
+        else None,
     )
 
 
@@ -259,6 +270,8 @@ class Session:
         if not _is_good(self._token, but):
             self._token = await self._renewed(but)
         assert self._token is not None  # noqa: S101 - `_renewed` returns one
+        if self.tools.credentials is not None and self.grant.is_refreshing:
+            self.tools.credentials.end(self._token.ends_at, now=datetime.now(UTC))
         return self._token.access_token
 
     async def _kept(self) -> Token | None:
@@ -299,7 +312,7 @@ class Session:
                 deadline=self.tools.deadline,
             )
         try:
-            return granted(_value(fetched), now, former=refresh)
+            return granted(_value(fetched), now, former=former)
         except CredentialsRefused as error:
             raise CredentialsRefused(f"{self.title} grants no token: {error}") from error
         except SourceBroken as error:

@@ -242,10 +242,12 @@ class Sources:
 
     def _changed(self, was: Source, wanted: Wanted) -> Source:
         kind = known_kind(self.kinds, was.kind)
-        settings = was.settings
+        settings, credentials = was.settings, was.credentials()
         if wanted.settings is not None:
             given = {k: v for k, v in wanted.settings.items() if v != _HIDDEN}
             settings = checked_settings(kind, {**was.settings, **given})
+            if settings != was.settings:  # whose end nobody knows as yet
+                credentials = domain.Credentials()
         quota = was.daily_requests if wanted.daily_requests is None else wanted.daily_requests
         return replace(
             was,
@@ -254,6 +256,8 @@ class Sources:
             channel=wanted.channel or was.channel,
             settings=settings,
             daily_requests=None if wanted.no_limit else quota,
+            credentials_expire_at=credentials.expire_at,
+            credentials_checked_at=credentials.checked_at,
             cursor=was.cursor if _follows_the_same(kind, was.settings, settings) else {},
         )
 

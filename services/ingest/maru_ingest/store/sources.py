@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.posts import Channel
 from maru_ingest import domain
-from maru_ingest.domain import Origin, State
+from maru_ingest.domain import Credentials, Origin, State
 from maru_ingest.tables import (
     backfills,
     deliveries,
@@ -70,6 +70,10 @@ class Source:
     grant_name: str | None = None
     credentials_expire_at: datetime | None = None
     credentials_checked_at: datetime | None = None
+
+    def credentials(self) -> Credentials:
+        """What is known of how long its credentials last."""
+        return Credentials(self.credentials_expire_at, self.credentials_checked_at)
 
     def origin(self, *, pushed: bool = False) -> Origin:
         """What this source's posts must know of it; see `Origin` for `pushed`."""
@@ -211,6 +215,8 @@ async def change_source(
             daily_requests=changed.daily_requests,
             cursor=orjson.dumps(changed.cursor).decode(),
             generation=sources.c.generation + 1,
+            credentials_expire_at=micros(changed.credentials_expire_at),
+            credentials_checked_at=micros(changed.credentials_checked_at),
             failures=0,
             next_poll_at=micros(next_poll_at),
             leased_by=None,
@@ -324,6 +330,16 @@ async def health(
         )
     )
     return counted, moment(oldest)
+
+
+async def expiring(connection: AsyncConnection, kinds: Collection[str], *, before: datetime) -> int:
+    """How many sources that are followed have credentials that end before then."""
+    query = select(func.count()).where(
+        sources.c.kind.in_(kinds),
+        sources.c.state != "paused",
+        sources.c.credentials_expire_at < micros(before),
+    )
+    return (await connection.execute(query)).scalar_one()
 
 
 async def seal_again(connection: AsyncConnection, vault: Vault, *, limit: int) -> int:
