@@ -108,6 +108,23 @@ async def test_what_came_meanwhile_comes_oldest_first_and_the_place_moves_with_i
     assert {post.text for post in posts(rest)} >= {f"post {number}" for number in range(36, 55)}
 
 
+async def test_what_shows_up_late_is_not_passed_over(
+    upstream: RedditUpstream, tools: Tools
+) -> None:
+    now = datetime.now(UTC) - timedelta(hours=1)
+    for seconds in (-30, 0):
+        upstream.write(f"known {seconds}", at=now + timedelta(seconds=seconds))
+    follow = connector(upstream, tools, comments=False)
+    _, cursor = await looked(follow)
+    upstream.write("late", at=now - timedelta(seconds=60))
+    for number in range(1, upstream.page - 1):
+        upstream.write(f"new {number}", at=now + timedelta(seconds=number))
+
+    pages, _ = await looked(follow, cursor)
+
+    assert "late" in {post.text for post in posts(pages)}
+
+
 async def test_no_more_than_reddit_shows_is_asked_for(
     upstream: RedditUpstream, tools: Tools
 ) -> None:
@@ -181,6 +198,23 @@ async def test_a_picture_whose_title_stays_after_it_was_removed_ends_too(
     assert deleted(pages) == [post.native_id]
 
 
+async def test_what_was_held_back_comes_once_it_is_let_through(
+    upstream: RedditUpstream, tools: Tools
+) -> None:
+    post = upstream.write("dark mode")
+    comment = upstream.write("Yes!", parent=post.native_id)
+    comment.extra = {"body": "[removed]"}
+    follow = connector(upstream, tools)
+    held, cursor = await looked(follow)
+    comment.extra = {}
+
+    pages, _ = await looked(follow, cursor)
+
+    assert deleted(held) == []
+    assert [name for page in held for name in page.deleted_if_known] == [comment.native_id]
+    assert "Yes!" in {one.text for one in posts(pages)}
+
+
 async def test_what_is_not_known_any_more_to_anybody_stays(
     upstream: RedditUpstream, tools: Tools
 ) -> None:
@@ -217,6 +251,9 @@ async def test_every_six_hours_older_posts_are_looked_at_again(
     edited = [post for post in posts(again) if post.text == "old 5, edited"]
     assert [post.edited_at is not None for post in edited] == [True]
     assert after["again"] > cursor["again"]
+    before = asked(upstream, "/r/apps/new")
+    await looked(follow, after)
+    assert asked(upstream, "/r/apps/new") - before == 1
 
 
 async def test_a_query_is_searched_everywhere_or_within_subreddits(

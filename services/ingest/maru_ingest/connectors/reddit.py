@@ -52,7 +52,7 @@ from maru_ingest.connector import (
     Tools,
     check_status,
 )
-from maru_ingest.formats import payloads, untyped
+from maru_ingest.formats import payloads, text, untyped
 from maru_ingest.formats.parsed import ParsedPost, Row, Unreadable
 from maru_kit.outbound import Fetched
 
@@ -67,6 +67,7 @@ _OVERLAP = timedelta(minutes=2)
 _AGAIN = timedelta(hours=6)
 _RECENT = timedelta(days=7)
 _MAX_RECENT = 500
+_MAX_TOLD = 100
 
 
 class RedditSettings(SourceSettings):
@@ -171,9 +172,17 @@ class RedditConnector:
             place = places.setdefault(name, _Place())
             shown: set[str] = set()
             for answer in await self._new(session, path, place.mark):
+                gone = [it for it in answer.deleted if it in place.recent]
+                # What was held back, and is let through later, comes then: it is not noted as gone.
+                never_ours = [it for it in answer.deleted if it not in place.recent]
                 place.take(answer)
                 shown |= answer.times.keys()
-                yield Page(answer.rows, _cursor(places, again), deleted=answer.deleted)
+                yield Page(
+                    answer.rows,
+                    _cursor(places, again),
+                    deleted=gone,
+                    deleted_if_known=never_ours,
+                )
             missing = list(place.recent)[None if is_again else -_LIMIT :]
             missing = [it for it in missing if it not in shown][-_MAX_RECENT:]
             for start in range(0, len(missing), _LIMIT):
@@ -259,15 +268,13 @@ class RedditConnector:
 def _refuse(fetched: Fetched) -> None:
     """Raise what Reddit's own reason means (`private`, `banned` …); return without one."""
     try:
-        reason = untyped.string(payloads.loads(fetched.body), "reason")
+        reason = text.clean_line(untyped.string(payloads.loads(fetched.body), "reason"), _MAX_TOLD)
     except Unreadable:
         return
     if reason and fetched.status == HTTPStatus.NOT_FOUND:
-        raise SourceGone(f"Reddit shows this subreddit to nobody: {reason[:_LIMIT]} (404).")
+        raise SourceGone(f"Reddit shows this subreddit to nobody: {reason} (404).")
     if reason and fetched.status == HTTPStatus.FORBIDDEN:
-        raise CredentialsRefused(
-            f"Reddit does not show this app the subreddit: {reason[:_LIMIT]} (403)."
-        )
+        raise CredentialsRefused(f"Reddit does not show this app the subreddit: {reason} (403).")
 
 
 def _read(body: bytes) -> _Answer:
