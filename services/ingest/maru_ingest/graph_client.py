@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -111,61 +110,43 @@ class TooMuch(SourceBusy):
 
 @dataclass(slots=True)
 class Api:
-    """Asks. `pause` is for how many seconds it does not any more, since little is left.
+    """Asks with `token`, that of the settings unless there is a newer one.
 
-    `now` is the time of its last answer, by the host's clock.
+    `pause` is for how many seconds it does not any more, since little is left; `now` is the time of
+    its last answer, by the host's clock.
     """
 
     settings: GraphSettings
     tools: Tools
     title: str
+    token: str = field(default="", repr=False)
     pause: float = 0.0
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    async def check_token(self) -> None:
-        """Ask once a day when the token ends, or what it lets us see.
-
-        Whatever goes wrong is told by the next request, if it matters at all.
-
-        https://developers.facebook.com/docs/graph-api/reference/debug_token
-        """
-        credentials, now = self.tools.credentials, datetime.now(UTC)
-        if credentials is None or not credentials.are_unchecked(now):
-            return
-        token = self.settings.access_token.get_secret_value()
-        ends = credentials.expire_at
-        with suppress(SourceBroken, SourceBusy):
-            value = await self._ask("debug_token", {"input_token": token})
-            moments = (
-                untyped.count(value, "data", name)
-                for name in ("expires_at", "data_access_expires_at")
-            )
-            last = min(filter(None, moments), default=0)  # 0 is never
-            ends = _moment(last) if last else None
-        credentials.end(ends, now=now)
+    def __post_init__(self) -> None:
+        self.token = self.token or self.settings.access_token.get_secret_value()
 
     async def nodes(self, path: str, asked: Mapping[str, str]) -> Nodes:
         """Return a part of an edge. Raises what the answer's error means."""
-        value = await self._ask(path, asked)
+        value = await self.ask(f"{self.settings.version}/{path}", asked)
         if not isinstance(value, dict) or not isinstance(value.get("data"), list):
             raise SourceBroken(f"{self.title} answers with what is no list of posts.")
         return Nodes(value["data"], goes_on(value), self.now)
 
-    async def _ask(self, path: str, asked: Mapping[str, str]) -> object:
-        """Return an answer that is no error."""
+    async def ask(self, path: str, asked: Mapping[str, str], token: str = "") -> object:
+        """Return an answer that is no error; `token` is for asking with another than its own."""
         if self.pause:
             raise SourceBusy(
                 f"Most of what {self.title} lets us ask is used up.", retry_after=self.pause
             )
         if self.tools.budget is not None:
             self.tools.budget.spend()
-        token = self.settings.access_token.get_secret_value()
+        token = token or self.token
         secret = in_clear(self.settings.app_secret)
         proof = {"appsecret_proof": sign(secret, token.encode())} if secret else {}
         with translated():
             fetched = await self.tools.outbound.get(
-                f"{self.settings.address}/{self.settings.version}/{path}"
-                f"?{urlencode({**asked, **proof})}",
+                f"{self.settings.address}/{path}?{urlencode({**asked, **proof})}",
                 headers={"Authorization": f"Bearer {token}"},
                 max_bytes=self.tools.max_bytes,
                 deadline=self.tools.deadline,
@@ -183,12 +164,6 @@ class Api:
             _refuse(self.title, value, self.pause)
         check_status(fetched)
         return value
-
-
-def _moment(seconds: int) -> datetime | None:
-    with suppress(ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(seconds, UTC)
-    return None
 
 
 def in_clear(secret: SecretStr | None) -> str:

@@ -185,7 +185,7 @@ def service_account(key: SecretStr, scopes: Iterable[str], *, token_url: str = "
         signature = private.sign(words.encode(), padding.PKCS1v15(), hashes.SHA256())
         return {"assertion": f"{words}.{_base64(signature)}"}
 
-    name = _name(address, account["client_email"], account["private_key"], scope)
+    name = named(address, account["client_email"], account["private_key"], scope)
     return Grant(name, address, {"grant_type": _JWT_BEARER}, signed=signed)
 
 
@@ -398,13 +398,13 @@ def _as_client(
     in_header: bool,
 ) -> Grant:
     secret = client_secret.get_secret_value() if client_secret else ""
-    name = _name(token_url, client_id, secret, *(f"{key}={form[key]}" for key in sorted(form)))
+    name = named(token_url, client_id, secret, *(f"{key}={form[key]}" for key in sorted(form)))
     if in_header and secret:
         pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
         basic = base64.b64encode(pair.encode()).decode()
         return Grant(name, token_url, form, {"Authorization": f"Basic {basic}"})
-    named = {"client_id": client_id, **({"client_secret": secret} if secret else {})}
-    return Grant(name, token_url, {**form, **named})
+    as_itself = {"client_id": client_id, **({"client_secret": secret} if secret else {})}
+    return Grant(name, token_url, {**form, **as_itself})
 
 
 def _scope(scopes: Iterable[str]) -> dict[str, str]:
@@ -412,7 +412,8 @@ def _scope(scopes: Iterable[str]) -> dict[str, str]:
     return {"scope": scope} if scope else {}
 
 
-def _name(*secrets: str) -> str:
+def named(*secrets: str) -> str:
+    """Return the name under which a token is kept that is asked for by these secrets."""
     return hashlib.sha256(json.dumps(["maru grant", *secrets]).encode()).hexdigest()
 
 

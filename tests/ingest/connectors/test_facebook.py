@@ -433,6 +433,7 @@ async def test_when_the_token_ends_is_asked_once_a_day(
 
     asked = [one for one in upstream.requests if one.path.endswith("/debug_token")]
     assert len(asked) == 1
+    assert SECRET not in asked[0].path_qs
     assert credentials.expire_at == (None if days is None else now + timedelta(days=days))
     assert not credentials.are_unchecked(now)
     assert credentials.are_unchecked(now + timedelta(hours=25))
