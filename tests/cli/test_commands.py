@@ -1,5 +1,8 @@
 import csv
 import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,35 @@ def test_sources_are_added_paused_resumed_and_removed(maru: Maru) -> None:
     assert (paused["state"], resumed["state"]) == ("paused", "active")
     assert [source["name"] for source in listed] == ["Blog"]
     assert maru.json("sources", "list") == []
+
+
+def test_the_list_of_sources_says_whose_credentials_end_soon(maru: Maru) -> None:
+    soon = datetime.now(UTC) + timedelta(days=3)
+    names = {"Desk": soon, "Shop": soon + timedelta(days=30), "Fair": None}
+    for name, ends in names.items():
+        added = maru.json("sources", "add", "webhook", name)
+        credentials_end(maru, added["id"], ends)
+
+    listed = maru.run("sources", "list").stdout.decode()
+    rows = {name: next(it for it in listed.splitlines() if name in it) for name in names}
+
+    assert f"credentials end {soon:%Y-%m-%d %H:%M}" in rows["Desk"]
+    assert "expiring" in rows["Desk"]
+    assert "credentials" not in rows["Shop"] + rows["Fair"]
+    shop = next(it for it in maru.json("sources", "list") if it["name"] == "Shop")
+    assert (
+        f"credentials end {soon + timedelta(days=30):%Y-%m-%d}"
+        in maru.run("sources", "show", shop["id"]).stdout.decode()
+    )
+
+
+def credentials_end(maru: Maru, source_id: str, at: datetime | None) -> None:
+    """Note what a platform would have said."""
+    with closing(sqlite3.connect(maru.home / "ingest.db")) as database, database:
+        database.execute(
+            "UPDATE sources SET credentials_expire_at = ? WHERE id = ?",
+            (None if at is None else int(at.timestamp() * 1_000_000), source_id),
+        )
 
 
 def test_a_topic_is_defined_and_removed(maru: Maru) -> None:

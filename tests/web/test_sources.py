@@ -2,7 +2,10 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -27,11 +30,17 @@ Opened = Callable[..., Awaitable[Visit]]
 
 
 @pytest.fixture(scope="module")
-def house(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the running Maru."""
+    return tmp_path_factory.mktemp("house") / "home"
+
+
+@pytest.fixture(scope="module")
+def house(built: Path, home: Path) -> Iterator[httpx.Client]:
     """A running Maru that may read from loopback; the client has an administrator's key."""
     assert built.is_dir()
     settings = {"MARU_INGEST_ALLOW_HOSTS": json.dumps(["127.0.0.1", "localhost"])}
-    with Maru(tmp_path_factory.mktemp("house") / "home", settings).up() as client:
+    with Maru(home, settings).up() as client:
         yield client
 
 
@@ -136,6 +145,24 @@ async def test_a_feed_is_tried_followed_paused_resumed_and_removed(
     await expect(page.get_by_text(f"“{name}” is followed no more.")).to_be_visible()
     assert followed(house, name) is None
     assert seen.errors == []
+
+
+async def test_a_source_whose_credentials_end_soon_says_so(
+    opened: Opened, house: httpx.Client, home: Path, name: str
+) -> None:
+    source = add(house, name, "webhook")
+    soon = datetime.now(UTC) + timedelta(days=3)
+    with closing(sqlite3.connect(home / "ingest.db")) as database, database:
+        database.execute(
+            "UPDATE sources SET credentials_expire_at = ? WHERE id = ?",
+            (int(soon.timestamp() * 1_000_000), source["id"]),
+        )
+
+    seen = await opened("/sources")
+    mine = row(seen.page, name)
+
+    await expect(mine).to_contain_text("Credentials end soon")
+    await expect(mine).to_contain_text("Its credentials end on")
 
 
 async def test_what_is_wrong_is_said_at_its_field(

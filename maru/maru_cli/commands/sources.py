@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from maru_cli.asking import Json, ask, change, done, show
-from maru_cli.output import err, out, print_json, shown
+from maru_cli.output import err, minute, out, print_json, shown
 from maru_contracts.posts import Channel
 from maru_kit.errors import ConfigError, MaruError
 
@@ -27,6 +27,8 @@ _FIRST = 200
 def sources_list(as_json: Json = False) -> None:
     """List the sources, with their health."""
     rows = ask(lambda client: client.items("/api/v1/sources", most=10_000))
+    if not as_json:
+        rows = [{**row, "reason": row["reason"] or _warning(row)} for row in rows]
     show(
         rows,
         {
@@ -116,6 +118,14 @@ def sources_kinds(as_json: Json = False) -> None:
         "settings": "Settings",
     }
     show(kinds, columns, "There are none.", as_json=as_json)
+
+
+def _warning(source: dict[str, Any]) -> str:
+    return _end_of_credentials(source) if source["health"] == "expiring" else ""
+
+
+def _end_of_credentials(source: dict[str, Any]) -> str:
+    return f"credentials end {minute(source['credentials_expire_at'])}"
 
 
 def _settings(url: str | None, path: str | None, pairs: list[str] | None) -> dict[str, Any]:
@@ -269,6 +279,8 @@ def sources_show(source_id: str, as_json: Json = False) -> None:
     out.print(shown(source["name"]), style="bold", markup=False)
     facts = [f"{source['kind']}, {source['channel']}", source["health"], source["reason"]]
     out.print(" · ".join(shown(fact) for fact in facts if fact), markup=False)
+    if source["credentials_expire_at"]:
+        out.print(_end_of_credentials(source), markup=False)
     out.print(f"next run {source['next_poll_at'] or 'never'}", markup=False)
     for name, value in source["settings"].items():
         out.print(f"{name} = {shown(str(value))}", style="dim", markup=False)
