@@ -1,0 +1,496 @@
+"""Discord: what people write in channels of a server, in their threads, and in posts of forums.
+
+**What to set up.** At https://discord.com/developers/applications make an application and open
+*Bot*: switch *Message Content Intent* on, without which Discord hides the words of all messages,
+press *Reset Token* and give the token as `bot_token`. Under *Installation* choose the scope `bot`
+with the permissions *View Channels* and *Read Message History*, and have an administrator of the
+server open the install link. In private channels add the bot as a member, too. Then switch on
+*Developer Mode* in your own Discord (*Settings → Advanced*) and copy the ids of the channels by a
+right click. A forum is a channel; so is a single thread. Members have to know that they are read:
+say so in the server's rules.
+
+**How it works.** At first the newest hundred messages of each channel are shown, and of the 25
+threads in which somebody wrote last. From then on messages, edits and deletions come from the
+Gateway, a WebSocket, as they happen (https://docs.discord.com/developers/events/gateway). When it
+breaks off, the session is resumed where it was, so that edits and deletions of that time come,
+too; what a session has forgotten is caught up by the channels' own pages, forwards from the last
+five minutes that are known. Threads are found in the list of active ones and among those that were
+archived since. An answer names the message that it answers; what stands in a thread without naming
+one answers the message that the thread began with. A post of a forum has the thread's title.
+
+**Limits.** Messages of bots and webhooks are left out unless `bots` says otherwise, and so are
+messages without words. Private threads, direct messages and voice chats are not read. While a
+session is lost, that is, after some minutes without a connection, edits and deletions are not
+noticed. Reactions count as likes when a message is read by a page; live messages have none. Links
+to attachments are kept without the signature with which they run out within a day. A bot may begin
+1,000 sessions a day; when few are left, the source waits. What Discord says of its limits
+(`X-RateLimit-*`, https://docs.discord.com/developers/topics/rate-limits) is kept. A bot in more
+than 2,500 servers would have to shard, which this does not.
+
+API: <https://docs.discord.com/developers/resources/message>,
+<https://docs.discord.com/developers/topics/threads>,
+<https://docs.discord.com/developers/topics/opcodes-and-status-codes>.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+from pydantic import Field, SecretStr, field_validator
+
+from maru_contracts.posts import Channel
+from maru_ingest.connector import (
+    Capability,
+    ConnectorKind,
+    Cursor,
+    Page,
+    SourceBroken,
+    SourceBusy,
+    SourceSettings,
+    Tools,
+    batched,
+)
+from maru_ingest.discord_gateway import Link, Session, linked
+from maru_ingest.formats import payloads, untyped
+from maru_ingest.formats.parsed import ParsedPost, Row, Unreadable
+from maru_ingest.formats.untyped import Object
+from maru_kit.outbound import AskedToWait
+
+_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
+_LIMIT = 100
+_FIRST_THREADS = 25
+_MAX_PLACES = 10_000
+_OVERLAP = timedelta(minutes=5)
+_SILENCE = 60.0
+_SHORT = 5.0  # a bucket of requests is full again within seconds
+_TRIES = 20
+_TOO_FAST = 60.0
+_LEAST_STARTS = 20
+_MAX_WAIT = 3_600.0
+_ID = re.compile(r"\d{15,20}", re.ASCII)
+_THREADS = frozenset({10, 11, 12})
+_WITH_THREADS = frozenset({0, 5, 15, 16})  # text, announcements, forum, media
+
+
+class DiscordSettings(SourceSettings):
+    """Which channels to follow, and the bot that reads them."""
+
+    bot_token: SecretStr = Field(min_length=1, description="Token of the bot")
+    channels: tuple[str, ...] = Field(
+        min_length=1, max_length=50, description="Ids of the channels, forums or threads to follow"
+    )
+    bots: bool = Field(
+        default=False, description="Whether messages of bots and webhooks are taken, too"
+    )
+    interval_seconds: float = Field(
+        default=10.0, ge=1, description="How long to wait before listening again, in seconds"
+    )
+    address: str = Field(
+        default="https://discord.com/api/v10",
+        pattern=r"^https?://[^\s?#]+$",
+        max_length=1_000,
+        description="Address of the API, where a proxy stands before it",
+    )
+    gateway: str = Field(
+        default="wss://gateway.discord.gg",
+        pattern=r"^wss?://[^\s?#]+$",
+        max_length=1_000,
+        description="Address of the Gateway, where a proxy stands before it",
+    )
+
+    @field_validator("channels")
+    @classmethod
+    def _are_ids(cls, written: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(_ID.fullmatch, written)):
+            raise ValueError("channels go by their ids, numbers of 15 to 20 digits")
+        return tuple(dict.fromkeys(written))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A channel or thread. `parent` is the channel of a thread, `last` its newest message's id."""
+
+    id: str
+    guild: str
+    kind: int
+    name: str
+    parent: str
+    last: int
+
+    @classmethod
+    def of(cls, value: object) -> "_Place | None":
+        """Read a channel object; None for what is no channel of a server."""
+        name, guild = untyped.identifier(value, "id"), untyped.identifier(value, "guild_id")
+        kind = untyped.count(value, "type")
+        if not (_ID.fullmatch(name) and _ID.fullmatch(guild)) or kind is None:
+            return None
+        parent = untyped.identifier(value, "parent_id") if kind in _THREADS else ""
+        last = _id_in(value, "last_message_id")
+        return cls(name, guild, kind, untyped.string(value, "name"), parent, last)
+
+
+@dataclass(slots=True)
+class _Known:
+    """How far messages are known: all up to the id `mark`, and those of single places `ahead`.
+
+    Ids are times, so that those of all places are in one order. `session` is the Gateway's.
+    """
+
+    mark: int
+    ahead: dict[str, int]
+    session: Session | None
+
+    @classmethod
+    def of(cls, cursor: Cursor) -> "_Known":
+        session = cursor.get("session")
+        ahead = dict(cursor.get("ahead", {}))
+        return cls(int(cursor.get("mark", 0)), ahead, Session(**session) if session else None)
+
+    def cursor(self) -> Cursor:
+        """Return what a restart needs."""
+        session = self.session and {
+            "id": self.session.id, "url": self.session.url, "seq": self.session.seq
+        }  # fmt: skip
+        return {"mark": self.mark, "ahead": self.ahead, "session": session}
+
+    def move(self, mark: int) -> None:
+        """Move the mark to an id, but for one from the future, which would hide what comes."""
+        if mark <= _id_at(datetime.now(UTC) + _OVERLAP):
+            self.mark = max(self.mark, mark)
+
+
+@dataclass(slots=True)
+class DiscordConnector:
+    """Follows channels and their threads."""
+
+    settings: DiscordSettings
+    tools: Tools
+    _places: dict[str, _Place | None] = field(default_factory=dict)
+
+    async def pages(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
+        """Begin or resume a session, catch up, and listen until the connection ends."""
+        known = _Known.of(cursor)
+        token = self.settings.bot_token.get_secret_value()
+        if known.session is None:
+            await self._check_starts()
+        async with linked(self.tools, self.settings.gateway, token, known.session) as link:
+            if not link.is_lost and link.failed is None:
+                known.session = link.session
+                async with aclosing(self._missed(known)) as missed:
+                    async for page in missed:
+                        yield page
+                async with aclosing(self._heard(known, link)) as heard:
+                    async for page in heard:
+                        yield page
+            if link.is_lost:
+                known.session = None
+                yield Page((), known.cursor())
+            if link.failed is not None:
+                raise link.failed
+
+    async def history(
+        self, since: datetime, until: datetime, cursor: Cursor
+    ) -> AsyncGenerator[Page, None]:
+        """Yield the messages of a range, one channel or thread after the other, by their ids."""
+        first, end = _id_at(since), _id_at(until)
+        begun, after = int(cursor.get("place", 0)), int(cursor.get("after", 0))
+        failed: list[SourceBroken] = []
+        places = {int(place.id): place for place in await self._all(first, failed)}
+        for number in sorted(places):
+            if number < begun or number > end or places[number].last < first:
+                continue
+            begins = after if number == begun else first - 1
+            async with aclosing(self._after(places[number], begins)) as pages:
+                async for rows, last in pages:
+                    found = [row for row in rows if _is_within(row, since, until)]
+                    yield Page(found, {"place": number, "after": last})
+                    if last >= end:
+                        break
+        if failed:
+            raise failed[0]
+
+    async def _missed(self, known: _Known) -> AsyncGenerator[Page, None]:
+        """Yield what was written since, place by place; one that can't be read stops no other.
+
+        The mark moves when all places are known as far. The overlap is for what is written while
+        they are asked for, one after the other.
+        """
+        since = known.mark and max(known.mark - _id_at(_EPOCH + _OVERLAP), 1)
+        failed: list[SourceBroken] = []
+        places = await self._all(since, failed)
+        for place in places:
+            after = max(known.ahead.get(place.id, 0), since)
+            if place.last > after:
+                with _noting(failed, place.id):
+                    async with aclosing(self._after(place, after)) as pages:
+                        async for rows, last in pages:
+                            known.ahead[place.id] = last
+                            yield Page(rows, known.cursor())
+        if failed:
+            raise failed[0]
+        known.ahead = {}
+        known.move(max((place.last for place in places), default=0) or 1)
+        yield Page((), known.cursor())
+
+    async def _heard(self, known: _Known, link: Link) -> AsyncGenerator[Page, None]:
+        """Yield what the Gateway says, batch by batch, until it ends.
+
+        After a silence the session is known up to events that do not concern us.
+        """
+        is_open = True
+        while is_open:
+            heard = await batched(link.heard, silence=_SILENCE)
+            is_open = None not in heard
+            events = [event for event in heard if event is not None]
+            rows, gone = await self._told(events)
+            seq = max((untyped.count(event, "s") or 0 for event in events), default=0)
+            if known.session is not None and (seq or is_open):
+                known.session = replace(known.session, seq=seq or link.seq)
+            for event in events:
+                if untyped.string(event, "t") == "MESSAGE_CREATE":
+                    known.move(_id_in(event, "d", "id"))
+            yield Page(rows, known.cursor(), deleted=gone)
+
+    async def _all(self, since: int, failed: list[SourceBroken]) -> list[_Place]:
+        """Return the channels and threads to read for what came after an id.
+
+        After 0, those are the channels, and the threads in which somebody wrote last.
+        """
+        channels: list[_Place] = []
+        for name in self.settings.channels:
+            with _noting(failed, name):
+                channels.append(await self._channel(name))
+        threads: dict[str, _Place] = {}
+        for guild in dict.fromkeys(place.guild for place in channels):
+            threads |= _threads_in(await self._ask(f"guilds/{guild}/threads/active"))
+        for place in channels:
+            if since and place.kind in _WITH_THREADS:
+                with _noting(failed, place.id):
+                    threads |= await self._archived(place, _EPOCH + _time_in(since))
+        own = [one for one in threads.values() if self._follows(one) and one.id not in self._named]
+        for one in own:
+            self._remember(one.id, one)
+        own.sort(key=lambda one: one.last)
+        return [*channels, *(own if since else own[-_FIRST_THREADS:])]
+
+    async def _channel(self, name: str) -> _Place:
+        place = _Place.of(await self._ask(f"channels/{name}"))
+        if place is None or place.id != name:
+            raise SourceBroken("Discord answers with what is no channel of a server.")
+        self._remember(name, place)
+        return place
+
+    async def _archived(self, place: _Place, since: datetime) -> dict[str, _Place]:
+        """Return the threads that were archived since, which are asked for from the latest back."""
+        found: dict[str, _Place] = {}
+        before = ""
+        while len(found) < _MAX_PLACES:
+            asked = urlencode({"limit": str(_LIMIT), **({"before": before} if before else {})})
+            answer = await self._ask(f"channels/{place.id}/threads/archived/public?{asked}")
+            new = _threads_in(answer)
+            oldest = _archived_at(answer)
+            is_last = not untyped.is_true(answer, "has_more") or new.keys() <= found.keys()
+            found |= new
+            if is_last or oldest is None or oldest < since:
+                break
+            before = oldest.isoformat()
+        return found
+
+    async def _after(
+        self, place: _Place, after: int
+    ) -> AsyncGenerator[tuple[Sequence[Row], int], None]:
+        """Yield the messages after an id page by page, with the last id; after 0 the newest page.
+
+        A page holds the messages next to the id, though the newest of them stands first.
+        """
+        while True:
+            asked = urlencode({"limit": str(_LIMIT), **({"after": str(after)} if after else {})})
+            messages = await self._ask(f"channels/{place.id}/messages?{asked}")
+            if not isinstance(messages, list):
+                raise SourceBroken("Discord answers with what is no list of messages.")
+            if not messages:
+                return
+            last = max(_id_in(one, "id") for one in messages)
+            if last <= after:
+                raise SourceBroken("Discord leads in a circle.")
+            yield await asyncio.to_thread(self._rows, messages, place), last
+            if not after or last >= place.last:
+                return
+            after = last
+
+    async def _told(self, events: Iterable[Object]) -> tuple[list[Row], list[str]]:
+        """Return what events say of what is followed: posts, and ids that are gone."""
+        rows: list[Row] = []
+        gone: list[str] = []
+        for event in events:
+            message = untyped.mapping(event, "d")
+            place = await self._place_of(message)
+            if place is None:
+                continue
+            if untyped.string(event, "t").startswith("MESSAGE_DELETE"):
+                gone += payloads.read(event, platform="discord").deleted
+            elif untyped.has(message, "author", "content"):  # an update may say less
+                rows += await asyncio.to_thread(self._rows, [message], place)
+        return rows, gone
+
+    async def _place_of(self, message: Object) -> _Place | None:
+        """Return where a message stands, None where that is not followed; asks if unknown."""
+        name = untyped.identifier(message, "channel_id")
+        if name in self._places:
+            return self._places[name]
+        guilds = {place.guild for place in self._places.values() if place is not None}
+        if untyped.identifier(message, "guild_id") not in guilds or not _ID.fullmatch(name):
+            return None
+        try:
+            found = _Place.of(await self._ask(f"channels/{name}"))
+        except SourceBroken:
+            found = None  # it is gone already, or not for the bot to see
+        self._remember(name, found if found is not None and self._follows(found) else None)
+        return self._places[name]
+
+    @property
+    def _named(self) -> frozenset[str]:
+        return frozenset(self.settings.channels)
+
+    def _follows(self, place: _Place) -> bool:
+        return not self._named.isdisjoint({place.id, place.parent})
+
+    def _remember(self, name: str, place: _Place | None) -> None:
+        """Note a place, and forget the first that settings do not name."""
+        self._places[name] = place
+        if len(self._places) > _MAX_PLACES:
+            del self._places[next(one for one in self._places if one not in self._named)]
+
+    def _rows(self, messages: Sequence[object], place: _Place) -> list[Row]:
+        """Return the rows of messages of a place, oldest first, without those that say nothing."""
+        said = [
+            {**one, "guild_id": place.guild} if isinstance(one, dict) else one
+            for one in messages
+            if self.settings.bots or not _is_of_a_bot(one)
+        ]
+        if not said:
+            return []
+        try:
+            rows = payloads.read(said, platform="discord").rows
+        except Unreadable as error:
+            raise SourceBroken(f"Discord answers with what are no messages: {error}.") from error
+        return [row for row in rows if not isinstance(row, ParsedPost) or _says(row, place)]
+
+    async def _check_starts(self) -> None:
+        """Raise SourceBusy when the bot may begin few more sessions today.
+
+        Discord takes its token away from a bot that begins too many.
+        """
+        answer = await self._ask("gateway/bot")
+        left = untyped.count(answer, "session_start_limit", "remaining")
+        if left is not None and left < _LEAST_STARTS:
+            wait = untyped.count(answer, "session_start_limit", "reset_after") or 0
+            raise SourceBusy(
+                f"The bot may begin only {left} more sessions today.",
+                retry_after=min(wait / 1000, _MAX_WAIT),
+            )
+
+    async def _ask(self, path: str) -> object:
+        """Ask the API, and wait in between for as long as a bucket of requests is used up."""
+        token = self.settings.bot_token.get_secret_value()
+        for _ in range(_TRIES):
+            try:
+                fetched = await self.tools.get(
+                    f"{self.settings.address}/{path}", headers={"Authorization": f"Bot {token}"}
+                )
+                return await asyncio.to_thread(payloads.loads, fetched.body)
+            except SourceBusy as error:
+                if not isinstance(error.__cause__, AskedToWait) or error.retry_after > _SHORT:
+                    raise
+                await asyncio.sleep(error.retry_after)
+            except Unreadable as error:
+                raise SourceBroken(f"Discord answers with what can't be read: {error}.") from error
+        raise SourceBusy("Discord asks for patience again and again.", retry_after=_TOO_FAST)
+
+
+@contextmanager
+def _noting(failed: list[SourceBroken], place: str) -> Iterator[None]:
+    """Note what is wrong with a place, and go on with the next."""
+    try:
+        yield
+    except SourceBroken as error:
+        failed.append(SourceBroken(f"Channel {place}: {error}"))
+
+
+def _says(post: ParsedPost, place: _Place) -> bool:
+    """Whether a message says anything; complete it by what its place says of it.
+
+    The first message of a forum's post has the id of its thread. Links to attachments are signed
+    anew each time, which is no edit.
+    """
+    if post.native_id == place.id:
+        post.title = place.name
+    elif place.kind in _THREADS:
+        post.in_reply_to = post.in_reply_to or place.id
+    for one in post.media:
+        one.url = one.url.partition("?")[0]
+    return bool(post.text or post.title)
+
+
+def _is_of_a_bot(message: object) -> bool:
+    return untyped.is_true(message, "author", "bot") or bool(
+        untyped.identifier(message, "webhook_id")
+    )
+
+
+def _threads_in(answer: object) -> dict[str, _Place]:
+    found = map(_Place.of, untyped.sequence(answer, "threads"))
+    return {place.id: place for place in found if place is not None}
+
+
+def _archived_at(answer: object) -> datetime | None:
+    """Return when the first of the threads of an answer was archived."""
+    threads = untyped.mappings(answer, "threads")
+    times = (untyped.moment(one, "thread_metadata", "archive_timestamp") for one in threads)
+    return min((time for time in times if time is not None), default=None)
+
+
+def _id_in(value: object, *path: str) -> int:
+    """Return the id there as the number that it is, 0 for none."""
+    name = untyped.identifier(value, *path)
+    return int(name) if _ID.fullmatch(name) else 0
+
+
+def _id_at(moment: datetime) -> int:
+    """Return the first id of a moment: milliseconds since 2015, and 22 more bits."""
+    return max((moment - _EPOCH) // timedelta(milliseconds=1), 0) << 22
+
+
+def _time_in(name: int) -> timedelta:
+    """Return the time of an id, since 2015."""
+    return timedelta(milliseconds=name >> 22)
+
+
+def _is_within(row: Row, since: datetime, until: datetime) -> bool:
+    if not isinstance(row, ParsedPost):
+        return True
+    return row.created_at is not None and since <= row.created_at < until
+
+
+CONNECTOR = ConnectorKind(
+    kind="discord",
+    title="Discord",
+    summary="Follows channels, threads and forums of a Discord server",
+    settings=DiscordSettings,
+    channel=Channel.COMMUNITY,
+    open=DiscordConnector,
+    stream=True,
+    capabilities=frozenset(
+        {
+            Capability.BACKFILL,
+            Capability.LIVE,
+            Capability.REPLIES,
+            Capability.MEDIA,
+            Capability.METRICS,
+        }
+    ),
+)
