@@ -116,7 +116,10 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(name: str, publisher: Publisher, collected: Read) -> AsyncIterator[Stage]:
+async def stage(
+    name: str, publisher: Publisher, collected: Read, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    monkeypatch.setattr("maru_ingest.connector._BATCH_SECONDS", 0.05)  # nobody waits for more
     async with (
         PLAYED[name]().serving() as upstream,
         open_outbound(allow=[upstream.host]) as outbound,

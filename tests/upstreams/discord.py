@@ -36,6 +36,7 @@ class DiscordUpstream(Upstream):
     - `close_code`: how `hang_up` closes; `heartbeat`: seconds between two, `beats` counts them;
       `deaf`: it acknowledges none
     - `bucket`: requests of one route within `bucket_seconds`
+    - `orders`: opcodes that the Gateway sends beside the next event
     - `identified`, `resumed`: how often
     """
 
@@ -59,6 +60,7 @@ class DiscordUpstream(Upstream):
         self.deaf = False
         self.bucket = 5
         self.bucket_seconds = 0.3
+        self.orders: list[int] = []
         self.identified = 0
         self.resumed = 0
         self._at = datetime.now(UTC)
@@ -238,17 +240,19 @@ class DiscordUpstream(Upstream):
             for said in self.noise:
                 await socket.send_str(said)
             await _say(socket, 10, {"heartbeat_interval": int(self.heartbeat * 1000)})
+            resumes = self.resumed
             session, sent = await self._welcome(socket)
+            resumed = self.resumed > resumes
             if session:
                 self._listening.add(queue)
-                await self._play(socket, queue, sent)
+                await self._play(socket, queue, sent, resumed=resumed)
                 self._listening.discard(queue)
             if socket.close_code in (1_000, 1_001):
                 self.sessions.discard(session)
         return socket
 
     async def _welcome(self, socket: web.WebSocketResponse) -> tuple[str, int]:
-        """Return the session that is begun or resumed, and how many events it knows; "" for none."""
+        """Return the session that is begun or resumed, if any, and how many events it knows."""
         while True:
             asked = await socket.receive()
             if asked.type is not WSMsgType.TEXT:
@@ -261,7 +265,7 @@ class DiscordUpstream(Upstream):
             if data["token"] != TOKEN:
                 await socket.close(code=4_004, message=b"Authentication failed.")
             elif frame["op"] == 6 and data["session_id"] not in self.sessions:
-                await _say(socket, 9, False)
+                await _say(socket, 9, data=False)
                 await socket.receive()
             elif frame["op"] == 6:
                 self.resumed += 1
@@ -281,10 +285,14 @@ class DiscordUpstream(Upstream):
         return session, known
 
     async def _play(
-        self, socket: web.WebSocketResponse, queue: asyncio.Queue[Written | None], sent: int
+        self,
+        socket: web.WebSocketResponse,
+        queue: asyncio.Queue[Written | None],
+        sent: int,
+        *,
+        resumed: bool,
     ) -> None:
         """Tell what happened since, and what happens, until one of both hangs up."""
-        resumed = sent < len(self.events)
         answering = asyncio.create_task(self._answer(socket, queue))
         try:
             while True:
@@ -295,6 +303,8 @@ class DiscordUpstream(Upstream):
                 if resumed:
                     await _say(socket, 0, {}, s=sent + _FIRST - 1, t="RESUMED")
                     resumed = False
+                while self.orders:
+                    await _say(socket, self.orders.pop(0))
                 if await queue.get() is None:
                     break
         finally:
@@ -314,10 +324,10 @@ class DiscordUpstream(Upstream):
     async def _beat(self, socket: web.WebSocketResponse) -> None:
         self.beats += 1
         if not self.deaf:
-            await _say(socket, 11, None)
+            await _say(socket, 11)
 
 
-async def _say(socket: web.WebSocketResponse, op: int, data: object, **more: object) -> None:
+async def _say(socket: web.WebSocketResponse, op: int, data: object = None, **more: object) -> None:
     frame = {"op": op, "d": data, "s": None, "t": None, **more}
     await socket.send_str(json.dumps(frame, ensure_ascii=False))
 

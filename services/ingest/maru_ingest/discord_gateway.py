@@ -88,16 +88,14 @@ class Link:
             await self._send(_Op.RESUME, {"token": token, **session})
         else:
             us = {"os": "linux", "browser": "maru", "device": "maru"}
-            await self._send(
-                _Op.IDENTIFY, {"token": token, "intents": _INTENTS, "properties": us}
-            )
+            await self._send(_Op.IDENTIFY, {"token": token, "intents": _INTENTS, "properties": us})
         return seconds
 
     async def run(self, heartbeat: float) -> None:
         """Hear and beat until either ends."""
         tasks = [asyncio.create_task(self._beat(heartbeat)), asyncio.create_task(self._hear())]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
@@ -192,9 +190,7 @@ async def linked(
         yield link
 
 
-async def _open(
-    stack: AsyncExitStack, tools: Tools, home: str, session: Session | None
-) -> Link:
+async def _open(stack: AsyncExitStack, tools: Tools, home: str, session: Session | None) -> Link:
     if tools.budget is not None:
         tools.budget.spend()
     there = neighbour(home, session.url) if session else home
@@ -218,7 +214,9 @@ def neighbour(home: str, named: str) -> str:
     """
     try:
         here, there = urlsplit(home), urlsplit(named)
-        is_plain = f"{there.scheme}://{there.netloc}" == named.rstrip("/") and here.port == there.port
+        is_plain = (
+            f"{there.scheme}://{there.netloc}" == named.rstrip("/") and here.port == there.port
+        )
     except ValueError:
         return home
     domain = (here.hostname or "").partition(".")[2]

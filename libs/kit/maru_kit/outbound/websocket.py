@@ -75,9 +75,7 @@ async def connect(
         request.headers[name] = value
     protocol.send_request(request)
     stream = await network.connect_tcp(uri.host, uri.port)
-    socket = WebSocket(
-        stream, protocol, host=uri.host, idle_seconds=idle_seconds, goodbye=goodbye
-    )
+    socket = WebSocket(stream, protocol, host=uri.host, idle_seconds=idle_seconds, goodbye=goodbye)
     try:
         if uri.secure:
             await socket.encrypt(context)

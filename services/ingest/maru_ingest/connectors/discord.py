@@ -7,7 +7,8 @@ with the permissions *View Channels* and *Read Message History*, and have an adm
 server open the install link. In private channels add the bot as a member, too. Then switch on
 *Developer Mode* in your own Discord (*Settings → Advanced*) and copy the ids of the channels by a
 right click. A forum is a channel; so is a single thread. Members have to know that they are read:
-say so in the server's rules.
+say so in the server's rules. A server must be joined to be read, so what is said there is quoted on
+no public board unless you give the source the channel `community`.
 
 **How it works.** At first the newest hundred messages of each channel are shown, and of the 25
 threads in which somebody wrote last. From then on messages, edits and deletions come from the
@@ -34,8 +35,8 @@ API: <https://docs.discord.com/developers/resources/message>,
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
@@ -177,7 +178,15 @@ class DiscordConnector:
         token = self.settings.bot_token.get_secret_value()
         if known.session is None:
             await self._check_starts()
-        async with linked(self.tools, self.settings.gateway, token, known.session) as link:
+        async with AsyncExitStack() as stack:
+            opening = linked(self.tools, self.settings.gateway, token, known.session)
+            try:
+                link = await stack.enter_async_context(opening)
+            except (SourceBusy, SourceBroken):
+                if known.session is not None and known.session.url != self.settings.gateway:
+                    known.session = replace(known.session, url=self.settings.gateway)
+                    yield Page((), known.cursor())
+                raise
             if not link.is_lost and link.failed is None:
                 known.session = link.session
                 async with aclosing(self._missed(known)) as missed:
@@ -333,7 +342,7 @@ class DiscordConnector:
                 continue
             if untyped.string(event, "t").startswith("MESSAGE_DELETE"):
                 gone += payloads.read(event, platform="discord").deleted
-            elif untyped.has(message, "author", "content"):  # an update may say less
+            elif untyped.has(message, "id", "author", "content"):  # an update may say less
                 rows += await asyncio.to_thread(self._rows, [message], place)
         return rows, gone
 
@@ -481,7 +490,7 @@ CONNECTOR = ConnectorKind(
     title="Discord",
     summary="Follows channels, threads and forums of a Discord server",
     settings=DiscordSettings,
-    channel=Channel.COMMUNITY,
+    channel=Channel.OTHER,
     open=DiscordConnector,
     stream=True,
     capabilities=frozenset(
