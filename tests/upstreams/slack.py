@@ -62,6 +62,7 @@ class SlackUpstream(Upstream):
         ]
 
     def name(self, number: int) -> str:
+        del number  # messages go by their time
         taken = {one.native_id for one in self.posts}
         while f"{CHANNEL}/{ts(self._at)}" in taken:
             self._at += timedelta(microseconds=1)

@@ -156,7 +156,7 @@ class _Known:
         session = self.session and {
             "id": self.session.id, "url": self.session.url, "seq": self.session.seq
         }  # fmt: skip
-        return {"mark": self.mark, "ahead": self.ahead, "session": session}
+        return {"mark": self.mark, "ahead": dict(self.ahead), "session": session}
 
     def move(self, mark: int) -> None:
         """Move the mark to an id, but for one from the future, which would hide what comes."""

@@ -1,10 +1,10 @@
 """Slack: what people write in channels of a workspace, and in their threads.
 
-**What to set up.** At https://api.slack.com/apps create an app from scratch in your workspace. Under
-*OAuth & Permissions* add the bot scopes `channels:history` (and `groups:history` for private
+**What to set up.** At https://api.slack.com/apps create an app from scratch in your workspace.
+Under *OAuth & Permissions* add the bot scopes `channels:history` (and `groups:history` for private
 channels), and `users:read` if authors shall have names and not only Slack's ids of them. Install
 the app, and give the *Bot User OAuth Token* (`xoxb-…`) as `bot_token`. In each channel to follow
-write `/invite @your-app`; its id stands at the bottom of the channel's *About*. Members have to know
+write `/invite @your-app`; its id stands at the end of the channel's *About*. Members have to know
 that they are read: say so in the channel's topic. What is said in a workspace is not public, so it
 is quoted on no public board unless you give the source the channel `community`.
 
@@ -13,17 +13,18 @@ this source the *Signing Secret* of the app's *Basic Information*; then switch *
 on, give the address `https://your-maru/hooks/{id of this source}` and subscribe to the bot events
 `message.channels` (and `message.groups` for private channels). Slack has one address for all
 channels of an app: what is said in channels that this source does not follow is left out. Each
-message is signed and no older than five minutes (https://docs.slack.dev/authentication/verifying-requests-from-slack).
-An app whose events are refused for long is switched off by Slack, so do not leave a source paused.
+message is signed and no older than five minutes
+(https://docs.slack.dev/authentication/verifying-requests-from-slack). Slack stops sending to who
+refuses for long, so do not leave a source paused.
 
 **How it works.** A look reads the newest 200 messages of each channel
-(https://docs.slack.dev/reference/methods/conversations.history), so that edits and deletions of them
-are noticed, and further back until it meets what is known. A thread is read when its first message
-says that there are newer answers (https://docs.slack.dev/reference/methods/conversations.replies);
-once an hour the messages of the last `days` are looked at again for late ones. An answer in a thread
-names the thread's first message. Who is mentioned stays Slack's id of that person (`@U…`): a name
-may change, and would then change what others said. What bots post is left out unless `bots` says
-otherwise, and so are messages without words.
+(https://docs.slack.dev/reference/methods/conversations.history), so that edits and deletions of
+them are noticed, and goes back until it meets what is known. A thread is read when its first
+message tells of newer answers (https://docs.slack.dev/reference/methods/conversations.replies);
+once an hour the messages of the last `days` are looked at again for late ones. An answer in a
+thread names the thread's first message. Who is mentioned stays Slack's id of that person (`@U…`): a
+name may change, and would then change what others said. What bots post is left out unless `bots`
+says otherwise, and so are messages without words.
 
 **Limits.** Slack allows some 50 requests of a kind in a minute, and says how long to wait when they
 are used up. An app that is sold outside of Slack's Marketplace has one request a minute with 15
@@ -39,9 +40,9 @@ import re
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, field_validator
@@ -62,7 +63,6 @@ from maru_ingest.connector import (
 )
 from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.parsed import Document, ParsedPost, Row, Unreadable
-from maru_ingest.formats.untyped import Object
 
 _LIMIT = 200
 _AGAIN = timedelta(hours=1)
@@ -180,6 +180,11 @@ class _Place:
     newest: list[str] = field(default_factory=list)
     threads: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, stored: Cursor) -> "_Place":
+        """Read what a cursor keeps of a channel, and leave that as it is."""
+        return cls(**deepcopy(dict(stored)))
+
     def finish(self, now: datetime, *, is_again: bool) -> None:
         """Note that a look has met what is known."""
         self.mark = max(self.mark, self.top, _BEGINNING)
@@ -218,7 +223,7 @@ class SlackConnector:
         """Yield what is new of each channel; one that can't be read stops no other."""
         await self._find_home()
         stored = cursor.get("places", {})
-        places = {name: _Place(**stored.get(name, {})) for name in self.settings.channels}
+        places = {name: _Place.of(stored.get(name, {})) for name in self.settings.channels}
         failed: SourceBroken | None = None
         for channel, place in places.items():
             try:
@@ -313,9 +318,9 @@ class SlackConnector:
         self, channel: str, thread: str, since: str
     ) -> AsyncGenerator[tuple[list[object], str], None]:
         """Yield the answers of a thread, oldest first, and up to when they are known then."""
+        asked = {"channel": channel, "ts": thread, "oldest": since}
         after = ""
         while True:
-            asked = {"channel": channel, "ts": thread, "oldest": since}
             try:
                 answer = await self._messages("conversations.replies", asked, after)
             except _Refused as error:
