@@ -102,7 +102,7 @@ class DiscordUpstream(Upstream):
         name = self.name(len(self.posts) + 1)
         self.threads[name] = {"id": name, "parent_id": FORUM, "type": 11, "name": title}
         self.here = name
-        return self.write(text, at=at)
+        return self.write(text, at=self._at)
 
     def archive(self, thread: str, at: datetime) -> None:
         """Let a thread fall asleep."""

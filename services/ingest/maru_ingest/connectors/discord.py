@@ -20,11 +20,12 @@ archived since. An answer names the message that it answers; what stands in a th
 one answers the message that the thread began with. A post of a forum has the thread's title.
 
 **Limits.** Messages of bots and webhooks are left out unless `bots` says otherwise, and so are
-messages without words. Private threads, direct messages and voice chats are not read. While a
-session is lost, that is, after some minutes without a connection, edits and deletions are not
-noticed. Reactions count as likes when a message is read by a page; live messages have none. Links
-to attachments are kept without the signature with which they run out within a day. A bot may begin
-1,000 sessions a day; when few are left, the source waits. What Discord says of its limits
+messages without words. Private threads, direct messages and voice chats are not read. Once a
+session is lost, after some minutes without a connection, edits and deletions of that time are not
+noticed, and the deletion of a whole thread or channel never is. Reactions count as likes when a
+message is read by a page; live messages have none. Links to attachments are kept without the
+signature with which they run out within a day. A bot may begin 1,000 sessions a day; when few are
+left, the source waits. What Discord says of its limits
 (`X-RateLimit-*`, https://docs.discord.com/developers/topics/rate-limits) is kept. A bot in more
 than 2,500 servers would have to shard, which this does not.
 
@@ -37,8 +38,9 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import dropwhile
 from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, field_validator
@@ -62,6 +64,7 @@ from maru_ingest.formats.untyped import Object
 from maru_kit.outbound import AskedToWait
 
 _EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _LIMIT = 100
 _FIRST_THREADS = 25
 _MAX_PLACES = 10_000
@@ -134,34 +137,44 @@ class _Place:
         return cls(name, guild, kind, untyped.string(value, "name"), parent, last)
 
 
+_Guilds = dict[str, dict[str, _Place]]
+
+
 @dataclass(slots=True)
 class _Known:
-    """How far messages are known: all up to the id `mark`, and those of single places `ahead`.
+    """How far messages are known: in channels and their threads up to ids, `marks`.
 
-    Ids are times, so that those of all places are in one order. `session` is the Gateway's.
+    Ids are times, so that those of all places are in one order. `ahead` are the ids up to which
+    single places are known while their channel is caught up. `session` is the Gateway's.
     """
 
-    mark: int
+    marks: dict[str, int]
     ahead: dict[str, int]
     session: Session | None
 
     @classmethod
     def of(cls, cursor: Cursor) -> "_Known":
         session = cursor.get("session")
-        ahead = dict(cursor.get("ahead", {}))
-        return cls(int(cursor.get("mark", 0)), ahead, Session(**session) if session else None)
+        marks, ahead = (dict(cursor.get(name, {})) for name in ("marks", "ahead"))
+        return cls(marks, ahead, Session(**session) if session else None)
 
     def cursor(self) -> Cursor:
         """Return what a restart needs."""
-        session = self.session and {
-            "id": self.session.id, "url": self.session.url, "seq": self.session.seq
-        }  # fmt: skip
-        return {"mark": self.mark, "ahead": dict(self.ahead), "session": session}
+        session = asdict(self.session) if self.session else None
+        return {"marks": dict(self.marks), "ahead": dict(self.ahead), "session": session}
 
-    def move(self, mark: int) -> None:
-        """Move the mark to an id, but for one from the future, which would hide what comes."""
-        if mark <= _id_at(datetime.now(UTC) + _OVERLAP):
-            self.mark = max(self.mark, mark)
+    def since(self, channel: str) -> int:
+        """Return the id after which to read a channel, 0 for one that was never read.
+
+        What was said last is read again, since it may have been said while one asked elsewhere.
+        """
+        mark = self.marks.get(channel, 0)
+        return mark and max(mark - _id_at(_EPOCH + _OVERLAP), 1)
+
+    def move(self, channel: str, mark: int) -> None:
+        """Move a mark to an id, but to none from the future, which would hide what comes."""
+        mark = min(mark, _id_at(datetime.now(UTC) + _OVERLAP))
+        self.marks[channel] = max(self.marks.get(channel, 1), mark)
 
 
 @dataclass(slots=True)
@@ -204,46 +217,60 @@ class DiscordConnector:
     async def history(
         self, since: datetime, until: datetime, cursor: Cursor
     ) -> AsyncGenerator[Page, None]:
-        """Yield the messages of a range, one channel or thread after the other, by their ids."""
-        first, end = _id_at(since), _id_at(until)
-        begun, after = int(cursor.get("place", 0)), int(cursor.get("after", 0))
+        """Yield the messages of a range, place after place; the channels in their order."""
+        begun = str(cursor.get("channel", self.settings.channels[0]))
         failed: list[SourceBroken] = []
-        places = {int(place.id): place for place in await self._all(first, failed)}
-        for number in sorted(places):
-            if number < begun or number > end or places[number].last < first:
+        for channel in dropwhile(lambda one: one != begun, self.settings.channels):
+            place = cursor if channel == begun else {}
+            with _noting(failed, channel):
+                async with aclosing(self._past(channel, since, until, place)) as past:
+                    async for page in past:
+                        yield page
+        if failed:
+            raise failed[0]
+
+    async def _past(
+        self, channel: str, since: datetime, until: datetime, cursor: Cursor
+    ) -> AsyncGenerator[Page, None]:
+        """Yield the messages of a range in a channel and its threads, by their ids."""
+        first, end = _id_at(since), _id_at(until)
+        at, after = int(cursor.get("place", 0)), int(cursor.get("after", 0))
+        places = {int(place.id): place for place in await self._of(channel, first, {})}
+        for number, place in sorted(places.items(), key=lambda one: one[0]):
+            if not at <= number <= end or place.last < first:
                 continue
-            begins = after if number == begun else first - 1
-            async with aclosing(self._after(places[number], begins)) as pages:
+            begins = after if number == at else first - 1
+            async with aclosing(self._after(place, begins)) as pages:
                 async for rows, last in pages:
                     found = [row for row in rows if _is_within(row, since, until)]
-                    yield Page(found, {"place": number, "after": last})
+                    yield Page(found, {"channel": channel, "place": number, "after": last})
                     if last >= end:
                         break
-        if failed:
-            raise failed[0]
 
     async def _missed(self, known: _Known) -> AsyncGenerator[Page, None]:
-        """Yield what was written since, place by place; one that can't be read stops no other.
+        """Yield what was written since; a channel that can't be read stops no other.
 
-        The mark moves when all places are known as far. The overlap is for what is written while
-        they are asked for, one after the other.
+        The mark of a channel moves when it and all of its threads are known as far.
         """
-        since = known.mark and max(known.mark - _id_at(_EPOCH + _OVERLAP), 1)
         failed: list[SourceBroken] = []
-        places = await self._all(since, failed)
-        for place in places:
-            after = max(known.ahead.get(place.id, 0), since)
-            if place.last > after:
-                with _noting(failed, place.id):
-                    async with aclosing(self._after(place, after)) as pages:
-                        async for rows, last in pages:
-                            known.ahead[place.id] = last
-                            yield Page(rows, known.cursor())
+        guilds: _Guilds = {}
+        for channel in self.settings.channels:
+            with _noting(failed, channel):
+                since = known.since(channel)
+                places = await self._of(channel, since, guilds)
+                for place in places:
+                    after = max(known.ahead.get(place.id, 0), since)
+                    if place.last > after:
+                        async with aclosing(self._after(place, after)) as pages:
+                            async for rows, last in pages:
+                                known.ahead[place.id] = last
+                                yield Page(rows, known.cursor())
+                for place in places:
+                    known.ahead.pop(place.id, None)
+                known.move(channel, max(place.last for place in places))
+                yield Page((), known.cursor())
         if failed:
             raise failed[0]
-        known.ahead = {}
-        known.move(max((place.last for place in places), default=0) or 1)
-        yield Page((), known.cursor())
 
     async def _heard(self, known: _Known, link: Link) -> AsyncGenerator[Page, None]:
         """Yield what the Gateway says, batch by batch, until it ends.
@@ -259,42 +286,36 @@ class DiscordConnector:
             seq = max((untyped.count(event, "s") or 0 for event in events), default=0)
             if known.session is not None and (seq or is_open):
                 known.session = replace(known.session, seq=seq or link.seq)
-            for event in events:
-                if untyped.string(event, "t") == "MESSAGE_CREATE":
-                    known.move(_id_in(event, "d", "id"))
+            new = (event for event in events if untyped.string(event, "t") == "MESSAGE_CREATE")
+            newest = max((_id_in(event, "d", "id") for event in new), default=0)
+            for channel in self.settings.channels:
+                known.move(channel, newest)
             yield Page(rows, known.cursor(), deleted=gone)
 
-    async def _all(self, since: int, failed: list[SourceBroken]) -> list[_Place]:
-        """Return the channels and threads to read for what came after an id.
+    async def _of(self, name: str, since: int, guilds: _Guilds) -> list[_Place]:
+        """Return a channel and those of its threads to read for what came after an id.
 
-        After 0, those are the channels, and the threads in which somebody wrote last.
+        After 0, those are the threads in which somebody wrote last. `guilds` holds the active
+        threads of servers that were asked for already.
         """
-        channels: list[_Place] = []
-        for name in self.settings.channels:
-            with _noting(failed, name):
-                channels.append(await self._channel(name))
-        threads: dict[str, _Place] = {}
-        for guild in dict.fromkeys(place.guild for place in channels):
-            threads |= _threads_in(await self._ask(f"guilds/{guild}/threads/active"))
-        for place in channels:
-            if since and place.kind in _WITH_THREADS:
-                with _noting(failed, place.id):
-                    threads |= await self._archived(place, _EPOCH + _time_in(since))
-        own = [one for one in threads.values() if self._follows(one) and one.id not in self._named]
-        for one in own:
-            self._remember(one.id, one)
-        own.sort(key=lambda one: one.last)
-        return [*channels, *(own if since else own[-_FIRST_THREADS:])]
-
-    async def _channel(self, name: str) -> _Place:
-        place = _Place.of(await self._ask(f"channels/{name}"))
-        if place is None or place.id != name:
+        channel = _Place.of(await self._ask(f"channels/{name}"))
+        if channel is None or channel.id != name:
             raise SourceBroken("Discord answers with what is no channel of a server.")
-        self._remember(name, place)
-        return place
+        if channel.guild not in guilds:
+            active = await self._ask(f"guilds/{channel.guild}/threads/active")
+            guilds[channel.guild] = _threads_in(active)
+        threads = dict(guilds[channel.guild])
+        if channel.kind in _WITH_THREADS:
+            until = _EPOCH + _time_in(since) if since else _NEVER
+            threads |= await self._archived(channel, until)
+        own = [one for one in threads.values() if one.parent == name and one.id not in self._named]
+        for place in (channel, *own):
+            self._remember(place.id, place)
+        own.sort(key=lambda one: one.last)
+        return [channel, *(own if since else own[-_FIRST_THREADS:])]
 
     async def _archived(self, place: _Place, since: datetime) -> dict[str, _Place]:
-        """Return the threads that were archived since, which are asked for from the latest back."""
+        """Return the threads that were archived since, asked for page by page from the latest."""
         found: dict[str, _Place] = {}
         before = ""
         while len(found) < _MAX_PLACES:
