@@ -189,8 +189,7 @@ class DiscordConnector:
         """Begin or resume a session, catch up, and listen until the connection ends."""
         known = _Known.of(cursor)
         token = self.settings.bot_token.get_secret_value()
-        if known.session is None:
-            await self._check_starts()
+        await self._check_starts(known.session)
         async with AsyncExitStack() as stack:
             opening = linked(self.tools, self.settings.gateway, token, known.session)
             try:
@@ -410,14 +409,15 @@ class DiscordConnector:
             raise SourceBroken(f"Discord answers with what are no messages: {error}.") from error
         return [row for row in rows if not isinstance(row, ParsedPost) or _says(row, place)]
 
-    async def _check_starts(self) -> None:
-        """Raise SourceBusy when the bot may begin few more sessions today.
+    async def _check_starts(self, session: Session | None) -> None:
+        """Raise SourceBusy when there is no session, and the bot may begin few more today.
 
-        Discord takes its token away from a bot that begins too many.
+        Discord takes its token away from a bot that begins too many. The API is asked before the
+        Gateway in any case, since it says in words what is wrong, and when to come again.
         """
         answer = await self._ask("gateway/bot")
         left = untyped.count(answer, "session_start_limit", "remaining")
-        if left is not None and left < _LEAST_STARTS:
+        if session is None and left is not None and left < _LEAST_STARTS:
             wait = untyped.count(answer, "session_start_limit", "reset_after") or 0
             raise SourceBusy(
                 f"The bot may begin only {left} more sessions today.",
