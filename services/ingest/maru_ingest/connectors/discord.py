@@ -35,13 +35,11 @@ API: <https://docs.discord.com/developers/resources/message>,
 """
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
-from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -57,27 +55,16 @@ from maru_ingest.connector import (
     Tools,
     batched,
 )
+from maru_ingest.discord_api import ID, Api, Place, earlier, id_at, id_in
 from maru_ingest.discord_gateway import Link, Session, linked
 from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.parsed import ParsedPost, Row, Unreadable
 from maru_ingest.formats.untyped import Object
-from maru_kit.outbound import AskedToWait
 
-_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
-_NEVER = datetime.max.replace(tzinfo=UTC)
-_LIMIT = 100
 _FIRST_THREADS = 25
 _MAX_PLACES = 10_000
 _OVERLAP = timedelta(minutes=5)
 _SILENCE = 60.0
-_SHORT = 5.0  # a bucket of requests is full again within seconds
-_TRIES = 20
-_TOO_FAST = 60.0
-_LEAST_STARTS = 20
-_MAX_WAIT = 3_600.0
-_ID = re.compile(r"\d{15,20}", re.ASCII)
-_THREADS = frozenset({10, 11, 12})
-_WITH_THREADS = frozenset({0, 5, 15, 16})  # text, announcements, forum, media
 
 
 class DiscordSettings(SourceSettings):
@@ -109,35 +96,9 @@ class DiscordSettings(SourceSettings):
     @field_validator("channels")
     @classmethod
     def _are_ids(cls, written: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(map(_ID.fullmatch, written)):
+        if not all(map(ID.fullmatch, written)):
             raise ValueError("channels go by their ids, numbers of 15 to 20 digits")
         return tuple(dict.fromkeys(written))
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A channel or thread. `parent` is the channel of a thread, `last` its newest message's id."""
-
-    id: str
-    guild: str
-    kind: int
-    name: str
-    parent: str
-    last: int
-
-    @classmethod
-    def of(cls, value: object) -> "_Place | None":
-        """Read a channel object; None for what is no channel of a server."""
-        name, guild = untyped.identifier(value, "id"), untyped.identifier(value, "guild_id")
-        kind = untyped.count(value, "type")
-        if not (_ID.fullmatch(name) and _ID.fullmatch(guild)) or kind is None:
-            return None
-        parent = untyped.identifier(value, "parent_id") if kind in _THREADS else ""
-        last = _id_in(value, "last_message_id")
-        return cls(name, guild, kind, untyped.string(value, "name"), parent, last)
-
-
-_Guilds = dict[str, dict[str, _Place]]
 
 
 @dataclass(slots=True)
@@ -169,11 +130,11 @@ class _Known:
         What was said last is read again, since it may have been said while one asked elsewhere.
         """
         mark = self.marks.get(channel, 0)
-        return mark and max(mark - _id_at(_EPOCH + _OVERLAP), 1)
+        return mark and max(earlier(mark, _OVERLAP), 1)
 
     def move(self, channel: str, mark: int) -> None:
         """Move a mark to an id, but to none from the future, which would hide what comes."""
-        mark = min(mark, _id_at(datetime.now(UTC) + _OVERLAP))
+        mark = min(mark, id_at(datetime.now(UTC) + _OVERLAP))
         self.marks[channel] = max(self.marks.get(channel, 1), mark)
 
 
@@ -183,15 +144,14 @@ class DiscordConnector:
 
     settings: DiscordSettings
     tools: Tools
-    _places: dict[str, _Place | None] = field(default_factory=dict)
+    _places: dict[str, Place | None] = field(default_factory=dict)
 
     async def pages(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
         """Begin or resume a session, catch up, and listen until the connection ends."""
         known = _Known.of(cursor)
-        token = self.settings.bot_token.get_secret_value()
-        await self._check_starts(known.session)
+        await self._api.check_starts(is_new=known.session is None)
         async with AsyncExitStack() as stack:
-            opening = linked(self.tools, self.settings.gateway, token, known.session)
+            opening = linked(self.tools, self.settings.gateway, self._api.token, known.session)
             try:
                 link = await stack.enter_async_context(opening)
             except (SourceBusy, SourceBroken):
@@ -232,15 +192,16 @@ class DiscordConnector:
         self, channel: str, since: datetime, until: datetime, cursor: Cursor
     ) -> AsyncGenerator[Page, None]:
         """Yield the messages of a range in a channel and its threads, by their ids."""
-        first, end = _id_at(since), _id_at(until)
+        first, end = id_at(since), id_at(until)
         at, after = int(cursor.get("place", 0)), int(cursor.get("after", 0))
         places = {int(place.id): place for place in await self._of(channel, first, {})}
         for number, place in sorted(places.items(), key=lambda one: one[0]):
             if not at <= number <= end or place.last < first:
                 continue
             begins = after if number == at else first - 1
-            async with aclosing(self._after(place, begins)) as pages:
-                async for rows, last in pages:
+            async with aclosing(self._api.after(place, begins)) as pages:
+                async for messages, last in pages:
+                    rows = await asyncio.to_thread(self._rows, messages, place)
                     found = [row for row in rows if _is_within(row, since, until)]
                     yield Page(found, {"channel": channel, "place": number, "after": last})
                     if last >= end:
@@ -252,7 +213,7 @@ class DiscordConnector:
         The mark of a channel moves when it and all of its threads are known as far.
         """
         failed: list[SourceBroken] = []
-        guilds: _Guilds = {}
+        guilds: dict[str, dict[str, Place]] = {}
         for channel in self.settings.channels:
             with _noting(failed, channel):
                 since = known.since(channel)
@@ -260,8 +221,9 @@ class DiscordConnector:
                 for place in places:
                     after = max(known.ahead.get(place.id, 0), since)
                     if place.last > after:
-                        async with aclosing(self._after(place, after)) as pages:
-                            async for rows, last in pages:
+                        async with aclosing(self._api.after(place, after)) as pages:
+                            async for messages, last in pages:
+                                rows = await asyncio.to_thread(self._rows, messages, place)
                                 known.ahead[place.id] = last
                                 yield Page(rows, known.cursor())
                 for place in places:
@@ -286,70 +248,26 @@ class DiscordConnector:
             if known.session is not None and (seq or is_open):
                 known.session = replace(known.session, seq=seq or link.seq)
             new = (event for event in events if untyped.string(event, "t") == "MESSAGE_CREATE")
-            newest = max((_id_in(event, "d", "id") for event in new), default=0)
+            newest = max((id_in(event, "d", "id") for event in new), default=0)
             for channel in self.settings.channels:
                 known.move(channel, newest)
             yield Page(rows, known.cursor(), deleted=gone)
 
-    async def _of(self, name: str, since: int, guilds: _Guilds) -> list[_Place]:
+    async def _of(self, name: str, since: int, guilds: dict[str, dict[str, Place]]) -> list[Place]:
         """Return a channel and those of its threads to read for what came after an id.
 
         After 0, those are the threads in which somebody wrote last. `guilds` holds the active
         threads of servers that were asked for already.
         """
-        channel = _Place.of(await self._ask(f"channels/{name}"))
-        if channel is None or channel.id != name:
-            raise SourceBroken("Discord answers with what is no channel of a server.")
+        channel = await self._api.channel(name)
         if channel.guild not in guilds:
-            active = await self._ask(f"guilds/{channel.guild}/threads/active")
-            guilds[channel.guild] = _threads_in(active)
-        threads = dict(guilds[channel.guild])
-        if channel.kind in _WITH_THREADS:
-            until = _EPOCH + _time_in(since) if since else _NEVER
-            threads |= await self._archived(channel, until)
+            guilds[channel.guild] = await self._api.active(channel.guild)
+        threads = guilds[channel.guild] | await self._api.archived(channel, since)
         own = [one for one in threads.values() if one.parent == name and one.id not in self._named]
         for place in (channel, *own):
             self._remember(place.id, place)
         own.sort(key=lambda one: one.last)
         return [channel, *(own if since else own[-_FIRST_THREADS:])]
-
-    async def _archived(self, place: _Place, since: datetime) -> dict[str, _Place]:
-        """Return the threads that were archived since, asked for page by page from the latest."""
-        found: dict[str, _Place] = {}
-        before = ""
-        while len(found) < _MAX_PLACES:
-            asked = urlencode({"limit": str(_LIMIT), **({"before": before} if before else {})})
-            answer = await self._ask(f"channels/{place.id}/threads/archived/public?{asked}")
-            new = _threads_in(answer)
-            oldest = _archived_at(answer)
-            is_last = not untyped.is_true(answer, "has_more") or new.keys() <= found.keys()
-            found |= new
-            if is_last or oldest is None or oldest < since:
-                break
-            before = oldest.isoformat()
-        return found
-
-    async def _after(
-        self, place: _Place, after: int
-    ) -> AsyncGenerator[tuple[Sequence[Row], int], None]:
-        """Yield the messages after an id page by page, with the last id; after 0 the newest page.
-
-        A page holds the messages next to the id, though the newest of them stands first.
-        """
-        while True:
-            asked = urlencode({"limit": str(_LIMIT), **({"after": str(after)} if after else {})})
-            messages = await self._ask(f"channels/{place.id}/messages?{asked}")
-            if not isinstance(messages, list):
-                raise SourceBroken("Discord answers with what is no list of messages.")
-            if not messages:
-                return
-            last = max(_id_in(one, "id") for one in messages)
-            if last <= after:
-                raise SourceBroken("Discord leads in a circle.")
-            yield await asyncio.to_thread(self._rows, messages, place), last
-            if not after or last >= place.last:
-                return
-            after = last
 
     async def _told(self, events: Iterable[Object]) -> tuple[list[Row], list[str]]:
         """Return what events say of what is followed: posts, and ids that are gone."""
@@ -366,35 +284,39 @@ class DiscordConnector:
                 rows += await asyncio.to_thread(self._rows, [message], place)
         return rows, gone
 
-    async def _place_of(self, message: Object) -> _Place | None:
+    async def _place_of(self, message: Object) -> Place | None:
         """Return where a message stands, None where that is not followed; asks if unknown."""
         name = untyped.identifier(message, "channel_id")
         if name in self._places:
             return self._places[name]
         guilds = {place.guild for place in self._places.values() if place is not None}
-        if untyped.identifier(message, "guild_id") not in guilds or not _ID.fullmatch(name):
+        if untyped.identifier(message, "guild_id") not in guilds or not ID.fullmatch(name):
             return None
         try:
-            found = _Place.of(await self._ask(f"channels/{name}"))
-        except SourceBroken:
-            found = None  # it is gone already, or not for the bot to see
-        self._remember(name, found if found is not None and self._follows(found) else None)
+            found = await self._api.channel(name)
+        except SourceBroken:  # it is gone already, or not for the bot to see
+            self._remember(name, None)
+        else:
+            is_ours = not self._named.isdisjoint({found.id, found.parent})
+            self._remember(name, found if is_ours else None)
         return self._places[name]
+
+    @property
+    def _api(self) -> Api:
+        token = self.settings.bot_token.get_secret_value()
+        return Api(self.tools, self.settings.address, token)
 
     @property
     def _named(self) -> frozenset[str]:
         return frozenset(self.settings.channels)
 
-    def _follows(self, place: _Place) -> bool:
-        return not self._named.isdisjoint({place.id, place.parent})
-
-    def _remember(self, name: str, place: _Place | None) -> None:
+    def _remember(self, name: str, place: Place | None) -> None:
         """Note a place, and forget the first that settings do not name."""
         self._places[name] = place
         if len(self._places) > _MAX_PLACES:
             del self._places[next(one for one in self._places if one not in self._named)]
 
-    def _rows(self, messages: Sequence[object], place: _Place) -> list[Row]:
+    def _rows(self, messages: Sequence[object], place: Place) -> list[Row]:
         """Return the rows of messages of a place, oldest first, without those that say nothing."""
         said = [
             {**one, "guild_id": place.guild} if isinstance(one, dict) else one
@@ -409,38 +331,6 @@ class DiscordConnector:
             raise SourceBroken(f"Discord answers with what are no messages: {error}.") from error
         return [row for row in rows if not isinstance(row, ParsedPost) or _says(row, place)]
 
-    async def _check_starts(self, session: Session | None) -> None:
-        """Raise SourceBusy when there is no session, and the bot may begin few more today.
-
-        Discord takes its token away from a bot that begins too many. The API is asked before the
-        Gateway in any case, since it says in words what is wrong, and when to come again.
-        """
-        answer = await self._ask("gateway/bot")
-        left = untyped.count(answer, "session_start_limit", "remaining")
-        if session is None and left is not None and left < _LEAST_STARTS:
-            wait = untyped.count(answer, "session_start_limit", "reset_after") or 0
-            raise SourceBusy(
-                f"The bot may begin only {left} more sessions today.",
-                retry_after=min(wait / 1000, _MAX_WAIT),
-            )
-
-    async def _ask(self, path: str) -> object:
-        """Ask the API, and wait in between for as long as a bucket of requests is used up."""
-        token = self.settings.bot_token.get_secret_value()
-        for _ in range(_TRIES):
-            try:
-                fetched = await self.tools.get(
-                    f"{self.settings.address}/{path}", headers={"Authorization": f"Bot {token}"}
-                )
-                return await asyncio.to_thread(payloads.loads, fetched.body)
-            except SourceBusy as error:
-                if not isinstance(error.__cause__, AskedToWait) or error.retry_after > _SHORT:
-                    raise
-                await asyncio.sleep(error.retry_after)
-            except Unreadable as error:
-                raise SourceBroken(f"Discord answers with what can't be read: {error}.") from error
-        raise SourceBusy("Discord asks for patience again and again.", retry_after=_TOO_FAST)
-
 
 @contextmanager
 def _noting(failed: list[SourceBroken], place: str) -> Iterator[None]:
@@ -451,7 +341,7 @@ def _noting(failed: list[SourceBroken], place: str) -> Iterator[None]:
         failed.append(SourceBroken(f"Channel {place}: {error}"))
 
 
-def _says(post: ParsedPost, place: _Place) -> bool:
+def _says(post: ParsedPost, place: Place) -> bool:
     """Whether a message says anything; complete it by what its place says of it.
 
     The first message of a forum's post has the id of its thread. Links to attachments are signed
@@ -459,7 +349,7 @@ def _says(post: ParsedPost, place: _Place) -> bool:
     """
     if post.native_id == place.id:
         post.title = place.name
-    elif place.kind in _THREADS:
+    elif place.is_thread:
         post.in_reply_to = post.in_reply_to or place.id
     for one in post.media:
         one.url = one.url.partition("?")[0]
@@ -470,34 +360,6 @@ def _is_of_a_bot(message: object) -> bool:
     return untyped.is_true(message, "author", "bot") or bool(
         untyped.identifier(message, "webhook_id")
     )
-
-
-def _threads_in(answer: object) -> dict[str, _Place]:
-    found = map(_Place.of, untyped.sequence(answer, "threads"))
-    return {place.id: place for place in found if place is not None}
-
-
-def _archived_at(answer: object) -> datetime | None:
-    """Return when the first of the threads of an answer was archived."""
-    threads = untyped.mappings(answer, "threads")
-    times = (untyped.moment(one, "thread_metadata", "archive_timestamp") for one in threads)
-    return min((time for time in times if time is not None), default=None)
-
-
-def _id_in(value: object, *path: str) -> int:
-    """Return the id there as the number that it is, 0 for none."""
-    name = untyped.identifier(value, *path)
-    return int(name) if _ID.fullmatch(name) else 0
-
-
-def _id_at(moment: datetime) -> int:
-    """Return the first id of a moment: milliseconds since 2015, and 22 more bits."""
-    return max((moment - _EPOCH) // timedelta(milliseconds=1), 0) << 22
-
-
-def _time_in(name: int) -> timedelta:
-    """Return the time of an id, since 2015."""
-    return timedelta(milliseconds=name >> 22)
 
 
 def _is_within(row: Row, since: datetime, until: datetime) -> bool:
