@@ -29,7 +29,8 @@ class SlackUpstream(Upstream):
     """A workspace with a channel that the app is in.
 
     `error` is what every method answers with (its fields), `answer` what stands in its place;
-    `names` are display names of people; `forgets` says that no cursor is known any more.
+    `names` are display names of people; `forgets` says that no cursor is known any more;
+    `closed` are first messages whose threads can't be had.
     """
 
     edits = True
@@ -42,6 +43,7 @@ class SlackUpstream(Upstream):
         self.answer: Any = None
         self.names = {PERSON: "하늘"}
         self.forgets = False
+        self.closed: set[str] = set()
         self._at = datetime.now(UTC)
 
     def settings(self) -> dict[str, Any]:
@@ -135,6 +137,8 @@ class SlackUpstream(Upstream):
         first = [one for one in self.shown() if one.native_id == parent]
         if not first:
             return self._answered(request, {"error": "thread_not_found"})
+        if parent in self.closed:
+            return self._answered(request, {"error": "cant_read"})
         answers = [one for one in self.shown() if one.parent == parent]
         return self._page(request, answers, first)
 

@@ -160,6 +160,22 @@ async def test_a_look_that_is_cut_off_anywhere_goes_on_and_loses_nothing(
     assert len(whole) > 6
 
 
+async def test_a_thread_that_cannot_be_had_holds_up_no_other_message(
+    upstream: SlackUpstream, tools: Tools
+) -> None:
+    top = upstream.write("dark mode")
+    upstream.write("answer", parent=top.native_id)
+    upstream.write("offline mode")
+    upstream.closed = {top.native_id}
+    found: list[Page] = []
+
+    with pytest.raises(SourceBroken, match="cant_read"):
+        await looked_until_it_broke(connector(upstream, tools), found)
+
+    assert texts(found) == ["dark mode", "offline mode"]
+    assert found[-1].cursor["places"][CHANNEL]["mark"] == ""
+
+
 async def test_where_slack_has_forgotten_a_place_a_look_begins_anew(
     upstream: SlackUpstream, tools: Tools
 ) -> None:
@@ -242,7 +258,8 @@ async def test_what_is_missing_was_deleted_unless_it_is_old_or_out_of_sight(
     third = await looked(follow, second[-1].cursor)
 
     deleted = [
-        [name for page in pages for name in page.deleted] for pages in (first, second, third)
+        [name for page in pages for name in page.deleted_if_known]
+        for pages in (first, second, third)
     ]
     assert deleted == [[tomb.native_id], [gone.native_id, tomb.native_id], [tomb.native_id]]
 

@@ -43,7 +43,6 @@ from contextlib import aclosing
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -63,8 +62,8 @@ from maru_ingest.connector import (
 )
 from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.parsed import Document, ParsedPost, Row, Unreadable
+from maru_ingest.slack_api import TS, Answer, Api
 
-_LIMIT = 200
 _AGAIN = timedelta(hours=1)
 _MAX_AGAIN = 20
 """Pages that are known already and are looked at for late answers at most."""
@@ -73,41 +72,12 @@ _MAX_THREADS = 1_000
 _MAX_PEOPLE = 5_000
 _MAX_WORKSPACES = 1_000
 _MOST_ASKED = 20
-"""People whose names are asked for in one look at most."""
+"""People whose names are asked for at most for one page of messages."""
 _FRESH = 300
 _MAX_CHALLENGE = 1_000
-_LATER = 60.0
 _ID = re.compile(r"[CGD][A-Z0-9]{1,30}", re.ASCII)
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,30}", re.ASCII)
-_TS = re.compile(r"\d{10}\.\d{6}", re.ASCII)  # of one length, so in the order of their letters
 _BEGINNING = "0000000000.000000"
-_HOME = re.compile(r"https://[a-z0-9.-]{1,200}/", re.ASCII)
-
-_NO_ENTRY = {
-    "invalid_auth": "the token is not valid",
-    "not_authed": "the token is not valid",
-    "token_revoked": "the token was revoked; install the app again and give the new one",
-    "token_expired": "the token has expired",
-    "account_inactive": "the app was removed from the workspace",
-    "access_denied": "the workspace does not let the app in",
-    "org_login_required": "the workspace is moving to an organisation",
-    "missing_scope": "the app lacks the scope {needed}; add it and install the app again",
-    "not_allowed_token_type": "the token must be a bot's (xoxb-…)",
-}
-_NOT_HERE = {
-    "not_in_channel": "the app is not in the channel; write /invite @your-app there",
-    "channel_not_found": "there is no such channel, or the app is not in it",
-    "thread_not_found": "there is no such thread",
-}
-_PATIENCE = {
-    "ratelimited",
-    "rate_limited",
-    "internal_error",
-    "fatal_error",
-    "service_unavailable",
-    "request_timeout",
-    "team_added_to_org",
-}
 
 
 class SlackSettings(SourceSettings):
@@ -199,19 +169,6 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """A page of messages as Slack sends them, and where the next one begins."""
-
-    messages: list[object]
-    next: str
-
-    @property
-    def times(self) -> list[str]:
-        """The times of its messages."""
-        return [ts for one in self.messages if _TS.fullmatch(ts := untyped.string(one, "ts"))]
-
-
-@dataclass(frozen=True, slots=True)
 class SlackConnector:
     """Follows channels. The cursor holds a place for each."""
 
@@ -221,7 +178,8 @@ class SlackConnector:
 
     async def pages(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
         """Yield what is new of each channel; one that can't be read stops no other."""
-        await self._find_home()
+        if not self.workspace.url:
+            self.workspace.url = await self._api.home()
         stored = cursor.get("places", {})
         places = {name: _Place.of(stored.get(name, {})) for name in self.settings.channels}
         failed: SourceBroken | None = None
@@ -230,7 +188,7 @@ class SlackConnector:
                 async with aclosing(self._new(channel, place)) as found:
                     async for rows, gone in found:
                         now = {name: asdict(one) for name, one in places.items()}
-                        yield Page(rows, {"places": now}, deleted=gone)
+                        yield Page(rows, {"places": now}, deleted_if_known=gone)
             except CredentialsRefused:
                 raise
             except SourceBroken as error:
@@ -242,13 +200,14 @@ class SlackConnector:
         self, since: datetime, until: datetime, cursor: Cursor
     ) -> AsyncGenerator[Page, None]:
         """Yield what was written in a range, newest first, also in threads of the days before."""
-        await self._find_home()
+        if not self.workspace.url:
+            self.workspace.url = await self._api.home()
         first = since - timedelta(days=self.settings.days)
         asked = {"oldest": _ts(first), "latest": _ts(until), "inclusive": "true"}
         begun, after = int(cursor.get("channel", 0)), str(cursor.get("next", ""))
         for number, channel in list(enumerate(self.settings.channels))[begun:]:
             while True:
-                answer = await self._history(channel, after, asked)
+                answer = await self._api.history(channel, after, asked)
                 here = {"channel": number, "next": after}
                 after = answer.next
                 moved = {"channel": number + (not after), "next": after}
@@ -271,7 +230,7 @@ class SlackConnector:
         back_to = min(place.mark, oldest) if is_again else place.mark
         known = 0
         while True:
-            answer = await self._history(channel, place.down)
+            answer = await self._api.history(channel, place.down)
             times = answer.times
             gone = []
             if not place.down:
@@ -294,7 +253,7 @@ class SlackConnector:
                 return
 
     async def _batches(
-        self, channel: str, answer: _Answer, place: _Place
+        self, channel: str, answer: Answer, place: _Place
     ) -> AsyncGenerator[tuple[list[Row], bool], None]:
         """Yield the rows of a page, then those of its threads that go on, and which come last.
 
@@ -304,59 +263,18 @@ class SlackConnector:
         for message in answer.messages:
             thread, last = untyped.string(message, "ts"), untyped.string(message, "latest_reply")
             since = place.threads.get(thread, thread)
-            if not (_TS.fullmatch(thread) and _TS.fullmatch(last) and last > since):
+            if not (TS.fullmatch(thread) and TS.fullmatch(last) and last > since):
                 continue
-            async with aclosing(self._replies(channel, thread, since)) as replies:
+            yield held, False  # before a thread that may not be had
+            held = []
+            async with aclosing(self._api.replies(channel, thread, since)) as replies:
                 async for messages, known in replies:
-                    yield held, False
+                    if held:
+                        yield held, False
                     held = await self._rows(channel, messages)
                     place.heard(thread, known)
             place.heard(thread, max(last, place.threads.get(thread, "")))
         yield held, True
-
-    async def _replies(
-        self, channel: str, thread: str, since: str
-    ) -> AsyncGenerator[tuple[list[object], str], None]:
-        """Yield the answers of a thread, oldest first, and up to when they are known then."""
-        asked = {"channel": channel, "ts": thread, "oldest": since}
-        after = ""
-        while True:
-            try:
-                answer = await self._messages("conversations.replies", asked, after)
-            except _Refused as error:
-                if error.code != "thread_not_found":
-                    raise
-                return  # it was deleted meanwhile
-            since = max([since, *answer.times])
-            yield answer.messages, since
-            if not answer.next:
-                return
-            if answer.next == after:
-                raise SourceBroken("Slack leads in a circle.")
-            after = answer.next
-
-    async def _history(
-        self, channel: str, after: str = "", asked: Mapping[str, str] | None = None
-    ) -> _Answer:
-        """Return a page of a channel; if Slack has forgotten where it was to go on, the newest."""
-        wanted = {"channel": channel, **(asked or {})}
-        try:
-            answer = await self._messages("conversations.history", wanted, after)
-        except _Refused as error:
-            if not after or error.code != "invalid_cursor":
-                raise
-            answer = await self._messages("conversations.history", wanted, "")
-        if after and answer.next == after:
-            raise SourceBroken("Slack leads in a circle.")
-        return answer
-
-    async def _messages(self, method: str, asked: Mapping[str, str], after: str) -> _Answer:
-        place = {"cursor": after} if after else {}
-        answer = await self._ask(method, {**asked, "limit": str(_LIMIT), **place})
-        messages = untyped.at(answer, "messages")
-        if not isinstance(messages, list):
-            raise SourceBroken("Slack answers with what is no list of messages.")
-        return _Answer(messages, untyped.string(answer, "response_metadata", "next_cursor"))
 
     async def _rows(self, channel: str, messages: Sequence[object]) -> list[Row]:
         """Return the rows of messages, oldest first, with the names of those who wrote them."""
@@ -369,60 +287,20 @@ class SlackConnector:
         """Ask for names that are not known; without them messages come all the same."""
         names = self.workspace.names
         strangers = [one for one in dict.fromkeys(people) if one not in names]
-        for person in strangers[:_MOST_ASKED]:
-            if not _PERSON.fullmatch(person):
-                continue
+        for person in filter(_PERSON.fullmatch, strangers[:_MOST_ASKED]):
             try:
-                answer = await self._ask("users.info", {"user": person})
-            except (SourceBroken, SourceBusy):
-                answer = None
-            profile = untyped.mapping(answer, "user", "profile")
-            called = (untyped.string(profile, name) for name in ("display_name", "real_name"))
-            names[person] = next(filter(None, called), "")
+                names[person] = await self._api.name(person)
+            except SourceBroken:  # nobody of that name, or the app may not ask
+                names[person] = ""
+            except SourceBusy:
+                return
             while len(names) > _MAX_PEOPLE:
                 del names[next(iter(names))]
 
-    async def _find_home(self) -> None:
-        if not self.workspace.url:
-            found = untyped.string(await self._ask("auth.test", {}), "url")
-            self.workspace.url = found if _HOME.fullmatch(found) else ""
-
-    async def _ask(self, method: str, asked: Mapping[str, str]) -> object:
-        """Call a method. Raises what Slack's own error means, which comes with the status 200."""
+    @property
+    def _api(self) -> Api:
         token = self.settings.bot_token.get_secret_value()
-        fetched = await self.tools.get(
-            f"{self.settings.address}/{method}?{urlencode(asked)}",
-            headers={"Authorization": f"Bearer {token}"},
-        )
-        try:
-            answer = await asyncio.to_thread(payloads.loads, fetched.body)
-        except Unreadable as error:
-            raise SourceBroken(f"Slack answers with what can't be read: {error}.") from error
-        if not untyped.is_true(answer, "ok"):
-            raise _failed(answer, asked.get("channel", ""))
-        return answer
-
-
-class _Refused(SourceBroken):
-    """Slack's answer is an error, `code`, of no use to ask for again."""
-
-    def __init__(self, detail: str, code: str) -> None:
-        super().__init__(detail)
-        self.code = code
-
-
-def _failed(answer: object, channel: str) -> SourceBroken | SourceBusy:
-    """Return what an error of Slack's means, in words for people."""
-    error = untyped.string(answer, "error")[:100]
-    where = f"Slack, channel {channel}" if channel else "Slack"
-    if error in _NO_ENTRY:
-        needed = untyped.string(answer, "needed")[:100]
-        return CredentialsRefused(f"Slack: {_NO_ENTRY[error].format(needed=needed)} ({error}).")
-    if error in _NOT_HERE:
-        return _Refused(f"{where}: {_NOT_HERE[error]} ({error}).", error)
-    if error in _PATIENCE:
-        return SourceBusy(f"{where} asks for patience ({error}).", retry_after=_LATER)
-    return _Refused(f"{where} answers with an error: {error or 'no reason given'}.", error)
+        return Api(self.tools, self.settings.address, token)
 
 
 def _read(answer: object) -> list[Row]:
@@ -446,7 +324,7 @@ def _is_tomb(message: object) -> bool:
     return untyped.string(message, "subtype") == "tombstone"
 
 
-def _is_missing(ts: str, newest: _Answer, oldest: str) -> bool:
+def _is_missing(ts: str, newest: Answer, oldest: str) -> bool:
     """Whether a message that was there is gone, as far as the newest page reaches."""
     times = newest.times
     reach = min(times, default=ts) if newest.next else oldest
