@@ -20,6 +20,7 @@ from maru_kit.database import Database, open_database
 from maru_kit.errors import Unavailable
 from maru_kit.migrate import migrate
 from maru_kit.settings import Common
+from upstreams.slack import SlackUpstream
 
 Read = Callable[[], Awaitable[list[Post]]]
 _BY = {"X-Maru-Workspace": "w", "X-Maru-Actor": "key", "X-Maru-Role": "owner"}
@@ -225,6 +226,25 @@ async def test_a_platform_that_asks_whether_it_may_push_is_answered_in_plain_tex
     assert "1158201444" not in wrong.text
     for other in (f"/hooks/{hook['id']}", "/hooks/nowhere"):
         assert (await client.get(other, params=asked)).status_code == 404
+    assert await collected() == []
+
+
+async def test_a_platform_that_asks_by_a_message_is_answered_in_plain_text_too(
+    client: httpx.AsyncClient, collected: Read
+) -> None:
+    slack = SlackUpstream()
+    source = await add(client, kind="slack", name="talk", settings=slack.settings())
+    url = f"/hooks/{source['id']}"
+    headers, body = slack.signed({"type": "url_verification", "challenge": "3eZbrw1aBm2rZg"})
+
+    answer = await client.post(url, content=body, headers=headers)
+    forged = await client.post(url, content=body, headers={**headers, "X-Slack-Signature": "v0=1"})
+    asked = await client.get(url, params={"challenge": "3eZbrw1aBm2rZg"})
+
+    assert (answer.status_code, answer.text) == (200, "3eZbrw1aBm2rZg")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert (forged.status_code, asked.status_code) == (401, 401)
+    assert "3eZbrw1aBm2rZg" not in forged.text + asked.text
     assert await collected() == []
 
 

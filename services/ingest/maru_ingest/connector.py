@@ -233,11 +233,14 @@ class Hook:
     whether it may send there. `read` returns the posts of a message, by its headers (names in
     lower case) and its body, and what it says is gone. Both raise Forged for what does not come
     from the platform, also where a source's settings hold nothing to tell that by; `read` raises
-    Unreadable for what does and holds no posts.
+    Unreadable for what does and holds no posts. `reply` is for a platform that asks by a message
+    in place of a GET: it returns the text that answers one, empty for a message that is to be read,
+    and raises as `read` does.
     """
 
     greet: Callable[[Any, Mapping[str, str]], str]
     read: Callable[[Any, Mapping[str, str], bytes], Document]
+    reply: Callable[[Any, Mapping[str, str], bytes], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,10 +221,12 @@ class Outbound:
         idle_seconds: float = IDLE_SECONDS,
         max_message: int = MAX_MESSAGE,
         subprotocols: Sequence[str] = (),
+        goodbye: int = websocket.GOODBYE,
     ) -> AsyncIterator[WebSocket]:
         """Open a WebSocket at a ws:// or wss:// address; `max_message` counts after unpacking.
 
-        Raises Refused when the host answers with another status (401, 429, a redirect …).
+        `goodbye` is the code (RFC 6455 section 7.4) with which we close, where it matters to the
+        host. Raises Refused when the host answers with another status (401, 429, a redirect …).
         """
         async with _within(_DEADLINE, url) as timeout:
             socket = await self._connect(
@@ -233,6 +235,7 @@ class Outbound:
                 idle_seconds=idle_seconds,
                 max_message=max_message,
                 subprotocols=subprotocols,
+                goodbye=goodbye,
             )
         try:
             yield socket
@@ -324,6 +327,7 @@ class Outbound:
         idle_seconds: float,
         max_message: int,
         subprotocols: Sequence[str],
+        goodbye: int,
     ) -> WebSocket:
         there = urls.parts(url, urls.SOCKETS)
         asker = Asker.of(there.server, question.headers)
@@ -336,6 +340,7 @@ class Outbound:
                 idle_seconds=idle_seconds,
                 max_message=max_message,
                 subprotocols=subprotocols,
+                goodbye=goodbye,
             )
             wait = self._manners.heard(visit, answer.status, answer.headers)
         if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
