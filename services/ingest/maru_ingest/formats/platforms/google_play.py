@@ -8,6 +8,7 @@ from maru_contracts.posts import Channel
 from maru_ingest.formats import text
 from maru_ingest.formats.parsed import Document, ParsedPost
 from maru_ingest.formats.platform import Platform, no_posts, post, rows
+from maru_ingest.formats.ratings import rating
 from maru_ingest.formats.untyped import (
     Object,
     count,
@@ -52,6 +53,7 @@ def _post(review: Object) -> ParsedPost | None:
         created_at=changed,
         edited_at=changed,
         likes=count(comment, "thumbsUpCount"),
+        rating=rating(comment.get("starRating")),
     )
 
 
