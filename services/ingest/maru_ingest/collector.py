@@ -31,6 +31,7 @@ from maru_ingest.metrics import (
     POLLS,
     SOURCES,
 )
+from maru_ingest.service.granting import Granting
 from maru_ingest.service.leasing import Leases
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.pushing import Pushing
@@ -97,6 +98,7 @@ class Collector:
         self._leases = Leases(
             self.publisher.database, self.vault, self.instance, self.lease_seconds
         )
+        self._granting = Granting(self.publisher.database, self.vault)
         self._polling = 0
         self._wants_more = False
         self._has_room = asyncio.Event()
@@ -253,7 +255,8 @@ class Collector:
     def _open(self, source: Source, kind: ConnectorKind, budget: Budget) -> Connector:
         assert kind.open is not None  # noqa: S101 - `_followed` holds no others
         settings = kind.settings.model_validate(source.settings)
-        return kind.open(settings, replace(self.tools, budget=budget))
+        grants = self._granting.of(source)
+        return kind.open(settings, replace(self.tools, budget=budget, grants=grants))
 
     async def _take_pages(
         self, source: Source, kind: ConnectorKind, budget: Budget, life: _Life

@@ -8,7 +8,7 @@ in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -138,13 +138,26 @@ class Budget:
         self.used += 1
 
 
+class Grants(Protocol):
+    """Where tokens of OAuth are kept between polls, sealed; `oauth.Session` uses it."""
+
+    async def kept(self, name: str) -> str:
+        """Return what is kept under that name, empty for nothing."""
+
+    async def keep(self, name: str, token: str) -> None:
+        """Keep a token in place of the former one."""
+
+    def renewing(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Keep all others from renewing that token while the block runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What connectors may use of the world.
 
     `files_root` is the folder below which files may be read, None when none may; `max_bytes`
     bounds what may be fetched at once (decoded), `deadline` how long that may take in all, in
-    seconds. `budget` counts the requests of one source.
+    seconds. `budget` counts the requests of one source, `grants` keeps its tokens.
     """
 
     outbound: Outbound
@@ -152,6 +165,7 @@ class Tools:
     max_bytes: int = 5 * 1024 * 1024
     deadline: float = 20.0
     budget: "Budget | None" = None
+    grants: Grants | None = None
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Fetched:
         """Ask a source, and return an answer of its that is good (200 to 299, or 304).

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.connector import Capability, ConnectorKind
-from maru_ingest.store import backfills, sources, subscriptions
+from maru_ingest.store import backfills, grants, sources, subscriptions
 from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Day, Source
 from maru_ingest.store.subscriptions import Subscription
@@ -88,6 +88,7 @@ class Sources:
                 done += await subscriptions.seal_again(
                     connection, self.vault, limit=_SEALED_TOGETHER
                 )
+                done += await grants.seal_again(connection, self.vault, limit=_SEALED_TOGETHER)
             if not done:
                 return count
             count += done
@@ -209,7 +210,10 @@ class Sources:
             found = await sources.source_by_id(
                 connection, source_id, self.vault, workspace=workspace
             )
-            await sources.remove_source(connection, _found(found, source_id).id)
+            source = _found(found, source_id)
+            await sources.remove_source(connection, source.id)
+            if source.grant_name is not None:
+                await grants.forget_of(connection, source.grant_name)
             await subscriptions.leave(connection, source_id, now=domain.utc_now())
 
     async def pause(self, workspace: str, source_id: str) -> Source:

@@ -67,6 +67,9 @@ class Source:
     leased_until: datetime | None = None
     daily_requests: int | None = None
     generation: int = 0
+    grant_name: str | None = None
+    credentials_expire_at: datetime | None = None
+    credentials_checked_at: datetime | None = None
 
     def origin(self, *, pushed: bool = False) -> Origin:
         """What this source's posts must know of it; see `Origin` for `pushed`."""
@@ -395,4 +398,7 @@ def stored(row: Row[Any], vault: Vault) -> Source:
         leased_until=moment(row.leased_until),
         daily_requests=row.daily_requests,
         generation=row.generation,
+        grant_name=row.grant_name,
+        credentials_expire_at=moment(row.credentials_expire_at),
+        credentials_checked_at=moment(row.credentials_checked_at),
     )
