@@ -74,6 +74,7 @@ from maru_ingest.connector import (
     Capability,
     ConnectorKind,
     Cursor,
+    Mark,
     Page,
     SourceBroken,
     SourceBusy,
@@ -278,34 +279,27 @@ class HttpConnector:
 
     async def _newest(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
         """Go back to what is known; the mark moves with the last page, so that no gap is left."""
-        mark = _moment(cursor)
-        back_to = mark and mark - self._again
-        newest, began = mark, datetime.now(UTC)
-        async for answer in self._answers(None, back_to):
-            if newest is None and answer.is_timeless:
+        mark = Mark.of(cursor.get("mark"), self._again)
+        async for answer in self._answers(None, mark.back_to):
+            if mark.known is None and answer.is_timeless:
                 raise SourceBroken(f"No post has a time at {self._time_path}.")
-            newest = max(filter(None, (newest, *answer.times)), default=None)
-            if newest is None and not answer.rows:
-                newest = began  # nothing is there yet: all that comes is new
-            reached = back_to is None or min(answer.times, default=back_to) < back_to
-            if reached or answer.next is None:
-                yield Page(answer.rows, _marked(newest))
+            is_last = mark.meets(answer.times) or answer.next is None
+            yield Page(answer.rows, {"mark": mark.moved()} if is_last else cursor)
+            if is_last:
                 return
-            yield Page(answer.rows, _marked(mark))
 
     async def _since(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
         """Ask for what is newer, or for all of it where that can't be asked for.
 
         The oldest first, each page moves the mark; in no order, the last one does.
         """
-        mark = _moment(cursor)
-        begins = mark - self._again if mark else datetime.now(UTC) - _FIRST
-        newest = mark
-        is_sorted = self.settings.order == "oldest"
+        mark = Mark.of(cursor.get("mark"), self._again)
+        begins = mark.back_to or datetime.now(UTC) - _FIRST
         async for answer in self._answers(None, begins):
-            newest = max(filter(None, (newest, *answer.times)), default=None)
-            is_last = answer.next is None
-            yield Page(answer.rows, _marked(newest if is_sorted or is_last else mark))
+            mark.meets(answer.times)
+            is_sorted = self.settings.order == "oldest" and bool(answer.times)
+            is_moved = is_sorted or answer.next is None
+            yield Page(answer.rows, {"mark": mark.moved()} if is_moved else cursor)
 
     async def _on_from(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
         """Go on with the page that was the last one with posts: more may stand on it by now."""
@@ -452,16 +446,6 @@ def _fields(value: object) -> str:
     names = list(value)[:_MAX_NAMES] if isinstance(value, dict) else []
     shown = ", ".join(text.clean_line(str(name), _MAX_SHOWN) for name in names)
     return f"; its fields are {shown}" if shown else ""
-
-
-def _moment(cursor: Cursor) -> datetime | None:
-    mark = cursor.get("mark")
-    return datetime.fromisoformat(mark) if mark else None
-
-
-def _marked(newest: datetime | None) -> Cursor:
-    """Return the cursor of a time, never one to come: a wrong clock must not hide what is new."""
-    return {"mark": min(newest, datetime.now(UTC)).isoformat()} if newest else {}
 
 
 def _is_within(row: Row, since: datetime, until: datetime) -> bool:

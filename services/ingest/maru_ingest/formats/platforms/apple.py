@@ -54,6 +54,7 @@ def _rated(entry: Object) -> ParsedPost | None:
         author_name=string(entry, "author", "name", "label"),
         channel=Channel.REVIEW,
         created_at=moment(entry, "updated", "label"),
+        edited_at=moment(entry, "updated", "label"),  # an old state that comes late is known by it
         likes=count(entry, "im:voteSum", "label"),
         rating=rating(string(entry, _RATED, "label")),
     )
