@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from upstreams.authorization import CLIENT, SECRET, Authorization
 from upstreams.upstream import Upstream, Written
 
 KEY = "q9+key of/a shop"
@@ -36,6 +37,7 @@ class HttpUpstream(Upstream):
         self.wrapped = True
         self.turns = True
         self.answer: Any = None
+        self.authorization = Authorization()
 
     def settings(self) -> dict[str, Any]:
         signs = {"query": "api_key", "header": "X-Api-Key"}
@@ -62,14 +64,19 @@ class HttpUpstream(Upstream):
             "next_at": {"cursor": "$.next", "next": "$.links.next"}.get(self.paging, ""),
             "auth": self.auth,
             "auth_name": signs.get(self.auth, ""),
-            "user": "shop",
-            "secret": KEY,
+            "user": CLIENT if self.auth == "oauth" else "shop",
+            "token_address": f"{self.url}/token" if self.auth == "oauth" else "",
+            "scopes": ["reviews"],
+            "secret": SECRET if self.auth == "oauth" else KEY,
             "headers": ["X-Api-Version: 2"],
             "interval_seconds": 1,
         }
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [web.get("/v1/reviews", self._list)]
+        return [
+            web.get("/v1/reviews", self._list),
+            web.post("/token", self.authorization.token),
+        ]
 
     def name(self, number: int) -> str:
         return f"r-{number}"
@@ -97,6 +104,8 @@ class HttpUpstream(Upstream):
         return web.json_response(body if self.wrapped else body["data"]["reviews"], headers=headers)
 
     def _is_known(self, request: web.Request) -> bool:
+        if self.auth == "oauth":
+            return self.authorization.accepts(request)
         told = request.headers.get("Authorization")
         basic = base64.b64encode(f"shop:{KEY}".encode()).decode()
         said: Mapping[str, tuple[str | None, str | None]] = {

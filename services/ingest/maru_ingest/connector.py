@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.formats import payloads
-from maru_ingest.formats.parsed import Document, Row, Unreadable
+from maru_ingest.formats.parsed import Document, ParsedPost, Row, Unreadable
 from maru_kit.errors import MaruError, Unavailable
 from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
 
@@ -341,6 +341,22 @@ class Mark:
         """
         newest = max(filter(None, (self.known, self._newest)), default=self._began)
         return min(newest, self._began).isoformat()
+
+
+def times(rows: Iterable[Row]) -> list[datetime]:
+    """Return when the posts among `rows` were written, as far as they say."""
+    posts = (row for row in rows if isinstance(row, ParsedPost))
+    return [post.created_at for post in posts if post.created_at is not None]
+
+
+def within(rows: Iterable[Row], since: datetime, until: datetime) -> list[Row]:
+    """Return the posts that were written from `since` (inclusive) to `until`, and all bad rows."""
+    return [
+        row
+        for row in rows
+        if not isinstance(row, ParsedPost)
+        or (row.created_at is not None and since <= row.created_at < until)
+    ]
 
 
 async def batched(waiting: asyncio.Queue[T | None], *, silence: float) -> list[T | None]:

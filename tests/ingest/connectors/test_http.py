@@ -183,7 +183,7 @@ async def test_edits_are_found_where_the_last_edited_come_first(
     assert changed.created_at == old
 
 
-@pytest.mark.parametrize("auth", ["none", "header", "bearer", "basic", "query"])
+@pytest.mark.parametrize("auth", ["none", "header", "bearer", "basic", "query", "oauth"])
 async def test_every_way_of_saying_who_asks(
     upstream: HttpUpstream, tools: Tools, *, auth: str
 ) -> None:
@@ -428,6 +428,8 @@ async def test_no_answer_breaks_the_connector(
         {"auth": "bearer", "secret": None},
         {"auth": "header", "auth_name": "X Key"},
         {"auth": "header", "auth_name": "X-Key", "secret": "a\r\nHost: b"},
+        {"auth": "oauth", "token_address": ""},
+        {"auth": "oauth", "token_address": "file:///etc"},
         {"headers": ["Authorization: x"]},
         {"headers": ["X-A: b\r\nHost: c"]},
         {"headers": ["X-A"]},

@@ -23,7 +23,7 @@ Apple has published no reference of this feed; its address is
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -43,10 +43,12 @@ from maru_ingest.connector import (
     SourceSettings,
     Tools,
     check_status,
+    times,
     translated,
+    within,
 )
 from maru_ingest.formats import payloads, untyped
-from maru_ingest.formats.parsed import ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import Row, Unreadable
 
 _PAGES = 10
 _AGAIN = timedelta(days=1)
@@ -108,12 +110,6 @@ class _Reviews:
     rows: Sequence[Row]
     is_last: bool
 
-    @property
-    def times(self) -> Iterable[datetime]:
-        """When they were last changed."""
-        posts = (row for row in self.rows if isinstance(row, ParsedPost))
-        return [post.created_at for post in posts if post.created_at is not None]
-
 
 @dataclass(frozen=True, slots=True)
 class AppStoreConnector:
@@ -130,7 +126,7 @@ class AppStoreConnector:
             mark = Mark.of(marks.get(country), _AGAIN)
             try:
                 async for reviews in self._reviews(country, is_first=number == 0):
-                    is_met = mark.meets(reviews.times) or reviews.is_last
+                    is_met = mark.meets(times(reviews.rows)) or reviews.is_last
                     if is_met:
                         marks[country] = mark.moved()
                     yield Page(reviews.rows, {"marks": dict(marks)})
@@ -152,10 +148,10 @@ class AppStoreConnector:
             begun = int(cursor.get("page", 1)) if number == cursor.get("country") else 1
             page = begun
             async for reviews in self._reviews(countries[number], begun, is_first=number == 0):
-                rows = [row for row in reviews.rows if _is_within(row, since, until)]
+                rows = within(reviews.rows, since, until)
                 yield Page(rows, {"country": number, "page": page})
                 page += 1
-                if min(reviews.times, default=since) < since:
+                if min(times(reviews.rows), default=since) < since:
                     break
 
     async def _reviews(
@@ -204,7 +200,7 @@ def _rows(feed: object) -> Sequence[Row]:
     if not reviews:
         return []
     try:
-        return payloads.read({"feed": {"entry": reviews}}, platform="apple").rows
+        return payloads.read({"feed": {"entry": reviews[::-1]}}, platform="apple").rows
     except Unreadable as error:
         raise SourceBroken(f"Apple answers with what are no reviews: {error}.") from error
 
@@ -216,12 +212,6 @@ def _last_page(feed: object) -> int:
             named = _PAGE.search(untyped.string(link, "attributes", "href"))
             return int(named[1]) if named else 0
     return 0
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 CONNECTOR = ConnectorKind(

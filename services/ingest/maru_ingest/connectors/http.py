@@ -15,9 +15,10 @@ mail's form, seconds or milliseconds since 1970, Korean forms. Stars are of five
 
 **Who asks** (`auth`): nobody in particular (`none`); `header`, where `auth_name` is the header's
 name and `secret` its value; `bearer`, a token in the header Authorization; `basic`, with `user` and
-`secret`; `query`, a parameter `auth_name` of the address. This one stands in the address of each
-request, which proxies on the way and the site's own logs may keep: prefer a header where the site
-takes one. Maru itself writes it into no log and no reason.
+`secret`; `oauth`, client credentials (RFC 6749 section 4.4), where `user` is the app's id, `secret`
+its secret, and `token_address` grants the tokens; `query`, a parameter `auth_name` of the address.
+This one stands in the address of each request, which proxies on the way and the site's own logs may
+keep: prefer a header where the site takes one. Maru itself writes it into no log and no reason.
 
 **Pages** (`paging`): `none`, all is in one answer; `page` and `offset`, counted in the parameter
 `page_parameter`, pages from `page_first`; `cursor`, which the answer has at `next_at` and the next
@@ -67,9 +68,10 @@ from http import HTTPStatus
 from typing import Any, Literal, Self
 from urllib.parse import quote_plus, urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from maru_contracts.posts import MAX_BEST, Channel
+from maru_ingest import oauth
 from maru_ingest.connector import (
     Capability,
     ConnectorKind,
@@ -80,6 +82,7 @@ from maru_ingest.connector import (
     SourceBusy,
     SourceSettings,
     Tools,
+    within,
 )
 from maru_ingest.formats import mapped, payloads, text
 from maru_ingest.formats.json_path import MAX_PATH, Path
@@ -159,15 +162,23 @@ class HttpSettings(SourceSettings):
         default="", max_length=100, description="Parameter by which the site gives only newer posts"
     )
     since_format: TimeFormat = Field(default="iso", description="How that parameter writes a time")
-    auth: Literal["none", "header", "bearer", "basic", "query"] = Field(
+    auth: Literal["none", "header", "bearer", "basic", "query", "oauth"] = Field(
         default="none", description="How the site is told who asks"
     )
     auth_name: str = Field(
         default="", max_length=100, description="The header's or parameter's name for the secret"
     )
-    user: str = Field(default="", max_length=300, description="User's name, for basic")
+    user: str = Field(
+        default="", max_length=300, description="User's name for basic, the app's id for oauth"
+    )
     secret: SecretStr | None = Field(
         default=None, max_length=4_000, description="The key, token or password"
+    )
+    token_address: str = Field(
+        default="", max_length=1_000, description="Address that grants tokens, for oauth"
+    )
+    scopes: tuple[str, ...] = Field(
+        default=(), max_length=20, description="What a token is to allow, for oauth"
     )
     headers: tuple[str, ...] = Field(
         default=(),
@@ -178,9 +189,11 @@ class HttpSettings(SourceSettings):
         default=900.0, ge=1, description="How often to look, in seconds"
     )
 
-    @field_validator("address")
+    @field_validator("address", "token_address")
     @classmethod
-    def _is_followable(cls, written: str) -> str:
+    def _is_followable(cls, written: str, info: ValidationInfo) -> str:
+        if not written and info.field_name == "token_address":
+            return written
         parts = urlsplit(written.strip())
         if parts.scheme in {"http", "https"} and parts.hostname and parts.username is None:
             return written.strip().partition("#")[0]
@@ -215,6 +228,8 @@ class HttpSettings(SourceSettings):
             raise ValueError("auth header needs the header's name in auth_name")
         if self.auth == "query" and not self.auth_name:
             raise ValueError("auth query needs the parameter's name in auth_name")
+        if self.auth == "oauth" and not (self.user and self.token_address):
+            raise ValueError("auth oauth needs the app's id in user, and token_address")
         return self
 
     @model_validator(mode="after")
@@ -264,7 +279,7 @@ class HttpConnector:
     ) -> AsyncGenerator[Page, None]:
         """Yield the posts of a range, in the order of the list."""
         async for answer in self._answers(cursor.get("at"), since):
-            rows = [row for row in answer.rows if _is_within(row, since, until)]
+            rows = within(answer.rows, since, until)
             yield Page(rows, {"at": answer.at})
             if self._is_beyond(answer, since, until):
                 return
@@ -333,7 +348,8 @@ class HttpConnector:
     async def _ask(self, at: Position, since: datetime | None) -> _Answer:
         with self._discreet():
             url = self._paging.url(at, since, self._in_address)
-            fetched = await self.tools.get(url, headers=self._headers)
+            asking = self._session or self.tools
+            fetched = await asking.get(url, headers=self._headers)
             return await asyncio.to_thread(self._read, fetched, at)
 
     @cached_property
@@ -349,6 +365,16 @@ class HttpConnector:
             pair = f"{asked.user}:{self._secret}".encode()
             headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         return headers
+
+    @cached_property
+    def _session(self) -> oauth.Session | None:
+        asked = self.settings
+        if asked.auth != "oauth" or asked.secret is None:
+            return None
+        grant = oauth.client_credentials(
+            asked.token_address, asked.user, asked.secret, scopes=asked.scopes
+        )
+        return oauth.Session(grant, self.tools, "The site")
 
     def _read(self, fetched: Fetched, at: Position) -> _Answer:
         if fetched.status == HTTPStatus.NO_CONTENT:
@@ -374,8 +400,8 @@ class HttpConnector:
         rows = [row for row in made if row is not None]
         posts = [row for row in rows if isinstance(row, ParsedPost)]
         times = [moment for moment in map(self._time, posts) if moment is not None]
-        order = payloads.oldest_first(Document(rows)).rows
-        return _Answer(order, times, at, following)
+        listed = rows[::-1] if self.settings.order == "newest" else rows  # times may be equal
+        return _Answer(payloads.oldest_first(Document(listed)).rows, times, at, following)
 
     def _time(self, post: ParsedPost) -> datetime | None:
         is_edited = self.settings.sorted_by == "edited"
@@ -446,12 +472,6 @@ def _fields(value: object) -> str:
     names = list(value)[:_MAX_NAMES] if isinstance(value, dict) else []
     shown = ", ".join(text.clean_line(str(name), _MAX_SHOWN) for name in names)
     return f"; its fields are {shown}" if shown else ""
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 CONNECTOR = ConnectorKind(

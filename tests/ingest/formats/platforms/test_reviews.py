@@ -80,7 +80,7 @@ def test_a_review_by_app_store_connect() -> None:
 def play(**comment: object) -> dict[str, object]:
     stated = {
         "text": "Dark mode\tPlease add it",
-        "lastModified": {"seconds": "1767225600", "nanos": 5},
+        "lastModified": {"seconds": "1767225600", "nanos": 250_000_999},
         "starRating": 2,
         "reviewerLanguage": "en",
         "thumbsUpCount": 3,
@@ -95,7 +95,7 @@ def test_a_review_of_google_play_without_the_developers_answer() -> None:
 
     assert (post.native_id, post.title, post.text) == ("gp:AOq", "Dark mode", "Please add it")
     assert (post.author, post.lang) == ("하늘", "en")
-    assert post.created_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert post.created_at == datetime(2026, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
     assert (post.channel, post.metrics) == (Channel.REVIEW, {"likes": 3})
     assert post.rating == Rating(2, 5)
 
