@@ -264,10 +264,11 @@ class Outbound:
         return following, replace(question, headers=public)
 
     async def _ask(self, url: str, question: _Question) -> Fetched:
-        host = urls.parts(url).host
+        there = urls.parts(url)
+        host = there.host
         if question.is_page:
             await self._robots.check(url, self._robots_reader(question))
-        asker = Asker.of(host, question.headers)
+        asker = Asker.of(there.server, question.headers)
         self._manners.check(asker)
         async with self._manners.turn(host, question.delay):
             with self._manners.visit(asker, question.deadline) as visit, _named(host):
@@ -291,9 +292,9 @@ class Outbound:
     async def _open(
         self, url: str, question: _Question
     ) -> tuple[httpcore.Response, Mapping[str, str], float | None]:
-        host = urls.parts(url).host
-        asker = Asker.of(host, question.headers)
-        with self._manners.visit(asker, question.deadline) as visit, _named(host):
+        there = urls.parts(url)
+        asker = Asker.of(there.server, question.headers)
+        with self._manners.visit(asker, question.deadline) as visit, _named(there.host):
             response = await self._streams.handle_async_request(_written(url, question))
             headers = _headers(response)
             return response, headers, self._manners.heard(visit, response.status, headers)
@@ -307,9 +308,9 @@ class Outbound:
         max_message: int,
         subprotocols: Sequence[str],
     ) -> WebSocket:
-        host = urls.parts(url, urls.SOCKETS).host
-        asker = Asker.of(host, question.headers)
-        with self._manners.visit(asker, question.deadline) as visit, _named(host):
+        there = urls.parts(url, urls.SOCKETS)
+        asker = Asker.of(there.server, question.headers)
+        with self._manners.visit(asker, question.deadline) as visit, _named(there.host):
             socket, answer = await websocket.connect(
                 self._guard,
                 self._context,
@@ -323,7 +324,7 @@ class Outbound:
         if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
             await socket.aclose()
             raise Refused(
-                f"{host} answers {answer.status} to a WebSocket",
+                f"{there.host} answers {answer.status} to a WebSocket",
                 answer=replace(answer, retry_after=wait),
             )
         return socket

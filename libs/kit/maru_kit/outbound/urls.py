@@ -21,6 +21,11 @@ class Parts:
     port: int
     authority: str
 
+    @property
+    def server(self) -> str:
+        """The host, with its port where that is none of the web's own."""
+        return self.host if self.port in WEB.values() else f"{self.host}:{self.port}"
+
 
 def uri(address: str) -> str:
     """Write an address in ASCII (RFC 3987 section 3.1): people link to `/공지` as it reads."""
