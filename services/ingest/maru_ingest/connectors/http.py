@@ -10,8 +10,8 @@ wants, such as how many posts a page has. `items` is the JSONPath of the list in
 are those of RFC 9535 (<https://www.rfc-editor.org/rfc/rfc9535>), without functions, and with
 filters of plain fields only: `$.answers[?@.question=='overall'].stars`. Where `post_text` leads to
 several texts (`$['pros','cons']`) each is a paragraph. Markup is taken out. Times may be ISO 8601,
-mail's form, seconds or milliseconds since 1970, Korean forms. Stars are of five unless
-`best_rating` says more. Who gave stars and no words has written no post.
+mail's form, seconds or milliseconds since 1970, Korean forms; one without a zone is UTC. Stars are
+of five unless `best_rating` says more. Who gave stars and no words has written no post.
 
 **Who asks** (`auth`): nobody in particular (`none`); `header`, where `auth_name` is the header's
 name and `secret` its value; `bearer`, a token in the header Authorization; `basic`, with `user` and
