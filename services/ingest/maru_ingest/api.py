@@ -230,6 +230,7 @@ class SamplePost(BaseModel):
     lang: str
     channel: Channel | None = Field(description="Null for that of the source")
     created_at: datetime | None
+    edited_at: datetime | None
     in_reply_to: str
     reshared_from: str
     media: list[SampleMedia]
