@@ -82,6 +82,25 @@ def credentials_end(maru: Maru, source_id: str, at: datetime | None) -> None:
         )
 
 
+def test_trying_a_source_out_shows_what_is_known_of_each_post(tmp_path: Path) -> None:
+    rows = [
+        {"id": "r-1", "title": "Slow", "text": "It takes ages", "stars": 2, "likes": 3,
+         "parent_id": "q-9", "lang": "en", "updated_at": "2026-11-20T09:00:00Z"},
+        {"text": "Dark mode?"},
+        {"id": "r-3"},
+    ]  # fmt: skip
+    (tmp_path / "rows.ndjson").write_text("".join(f"{json.dumps(it)}\n" for it in rows), "utf-8")
+    maru = Maru(tmp_path / "home", {"MARU_INGEST_FILES_ROOT": str(tmp_path)})
+
+    done = maru.run("sources", "test", "file", "--path", "rows.ndjson")
+
+    printed = done.stdout.decode()
+    assert "Slow\nIt takes ages\n" in printed
+    assert "id r-1 · edited 2026-11-20T09:00:00Z · rating 2/5 · likes 3 · answers q-9" in printed
+    assert "no id" in printed
+    assert b"line 3: no text" in done.stderr
+
+
 def test_a_topic_is_defined_and_removed(maru: Maru) -> None:
     said = maru.run(
         "topics", "set", "off road & rain", "it gets wet", "비를 맞아요"

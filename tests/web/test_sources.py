@@ -222,6 +222,34 @@ async def test_a_page_s_address_leads_to_its_feed(opened: Opened) -> None:
         await expect(page.get_by_role("textbox", name="Name")).to_have_value("News")
 
 
+async def test_any_list_of_json_is_followed_by_paths_and_its_stars_are_seen(opened: Opened) -> None:
+    with feed_server_beside() as shop:
+        review = {"no": 7, "words": "너무 느려요", "when": "2026-11-20T09:00:00Z", "stars": 2}
+        shop.mode, shop.body = "raw", json.dumps({"reviews": [review]}).encode()
+        page = (await opened("/sources/new")).page
+        await page.get_by_role("radio", name="JSON over HTTP").check()
+        fields = {
+            "Address": shop.url("/reviews"),
+            "Items": "$.reviews[*]",
+            "Post ID": "$.no",
+            "Post text": "$.words",
+            "Post created at": "$.when",
+            "Post rating": "$.star",
+        }
+        for label, written in fields.items():
+            await page.get_by_role("textbox", name=re.compile(f"^{label}")).first.fill(written)
+        tried = page.get_by_role("region", name="The first posts")
+
+        await page.get_by_role("button", name="Try it").click()
+        await expect(tried).to_contain_text("너무 느려요", timeout=SLOW)
+        await expect(tried).not_to_contain_text("Rated")
+
+        await page.get_by_role("textbox", name=re.compile("^Post rating")).fill("$.stars")
+        await page.get_by_role("button", name="Try it").click()
+        await expect(tried).to_contain_text("Rated 2 of 5", timeout=SLOW)
+        await expect(tried).to_contain_text("★★☆☆☆")
+
+
 async def test_a_webhook_s_secret_is_shown_once(
     opened: Opened, house: httpx.Client, name: str
 ) -> None:

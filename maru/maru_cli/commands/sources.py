@@ -93,7 +93,10 @@ def sources_test(
     for post in told["sample"]:
         facts = (post["author_name"] or post["author"], post["created_at"] or "", post["url"])
         out.print(shown(post["title"] or post["text"][:_FIRST]), style="bold", markup=False)
-        out.print(" · ".join(shown(fact) for fact in facts if fact), style="dim", markup=False)
+        if post["title"] and post["text"]:
+            out.print(shown(post["text"][:_FIRST]), markup=False)
+        for line in (facts, _stated(post)):
+            out.print(" · ".join(shown(fact) for fact in line if fact), style="dim", markup=False)
     for row in told["rejected"]:
         err.print(f"line {row['line']}: {row['reason']}", markup=False)
     listening = " It is a stream; nothing more came while it was listened to."
@@ -126,6 +129,20 @@ def _warning(source: dict[str, Any]) -> str:
 
 def _end_of_credentials(source: dict[str, Any]) -> str:
     return f"credentials end {minute(source['credentials_expire_at'])}"
+
+
+def _stated(post: dict[str, Any]) -> list[str]:
+    """Say what a source states of a post beside its words, so that a wrong mapping shows."""
+    rating, parent = post["rating"], post["in_reply_to"]
+    return [
+        f"id {post['native_id']}" if post["native_id"] else "no id",
+        f"edited {post['edited_at']}" if post["edited_at"] else "",
+        f"rating {rating['value']:g}/{rating['best']:g}" if rating else "",
+        *(f"{name} {count:,}" for name, count in post["metrics"].items()),
+        f"answers {parent}" if parent else "",
+        post["lang"],
+        *(f"{one['kind']} {one['url']}" for one in post["media"]),
+    ]
 
 
 def _settings(url: str | None, path: str | None, pairs: list[str] | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from maru_contracts.posts import Channel
+from maru_contracts.posts import Channel, Rating
 from maru_ingest.connector import Capability, ConnectorKind
 from maru_ingest.domain import Health, State, health, overdue, utc_now
 from maru_ingest.formats.parsed import ParsedPost
@@ -235,10 +235,12 @@ class SamplePost(BaseModel):
     lang: str
     channel: Channel | None = Field(description="Null for that of the source")
     created_at: datetime | None
+    edited_at: datetime | None
     in_reply_to: str
     reshared_from: str
     media: list[SampleMedia]
     metrics: dict[str, int]
+    rating: Rating | None
 
 
 class RejectedRow(BaseModel):
@@ -453,9 +455,11 @@ async def try_connector(
 
 
 def _sample(post: ParsedPost) -> SamplePost:
-    fields = {name: getattr(post, name) for name in SamplePost.model_fields if name != "media"}
+    plain = SamplePost.model_fields.keys() - {"media", "rating"}
+    fields = {name: getattr(post, name) for name in plain}
+    rating = post.rating and Rating(value=post.rating.value, best=post.rating.best)
     media = [SampleMedia(kind=one.kind, url=one.url, alt=one.alt) for one in post.media]
-    return SamplePost(media=media, **fields)
+    return SamplePost(media=media, rating=rating, **fields)
 
 
 async def _one(source: Stored, use: Sources) -> Source:

@@ -214,10 +214,11 @@ def as_row(post: ParsedPost) -> Row:
 def fingerprint(post: ParsedPost) -> str:
     """Return 16 bytes in hex that change when the words, the author or the attachments change.
 
-    Counts and dates are left out: a like is no edit.
+    So they do when the rating changes; counts and dates are left out: a like is no edit.
     """
     attached = _SEPARATOR.join(media.url for media in post.media)
-    said = _SEPARATOR.join((post.title, post.text, post.author, attached))
+    rated = () if post.rating is None else (f"{post.rating.value:g}/{post.rating.best:g}",)
+    said = _SEPARATOR.join((post.title, post.text, post.author, attached, *rated))
     return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
@@ -347,6 +348,8 @@ def wire(origin: Origin, decision: Decision, *, now: datetime) -> bytes:
         message["reshared_from"] = _in_the_world(origin, post.reshared_from)
     if post.metrics:
         message["metrics"] = post.metrics
+    if post.rating:
+        message["rating"] = {"value": post.rating.value, "best": post.rating.best}
     if post.media:
         message["media"] = [
             {"kind": one.kind, "url": one.url, "alt": one.alt, "transcript": one.transcript}

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from maru_contracts.posts import Channel
-from maru_ingest.formats import dates, links, text
+from maru_ingest.formats import dates, links, ratings, text
 from maru_ingest.formats.parsed import Attachment, Deletion, ParsedPost
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +34,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "shares": ("shares", "share_count", "retweets", "retweet_count", "reposts", "reblogs_count"),
     "replies": ("replies", "reply_count", "comments", "comment_count", "comments_count",
                 "replies_count", "num_comments", "댓글수"),
+    "rating": ("rating", "stars", "star_rating", "rating_value", "별점", "평점"),
+    "best": ("best_rating", "max_rating", "rating_scale", "rating_max"),
     "views": ("views", "view_count", "impressions", "impression_count", "조회수"),
     "media": ("media", "attachments", "images"),
     "metrics": ("metrics", "public_metrics"),
@@ -222,6 +224,8 @@ def _add_reach(post: ParsedPost, found: Mapping[str, object]) -> None:
             post.metrics[name] = number
     if "media" in found:
         post.media = _media(found["media"])
+    if "rating" in found:
+        post.rating = ratings.rating(found["rating"], found.get("best"))
 
 
 def _media(value: object) -> tuple[Attachment, ...]:

@@ -1,7 +1,7 @@
 /** The gateway's questions about sources and connectors; all need a key. */
 
 import type { Schema } from "../schema";
-import type { Channel, Page } from "./types";
+import type { Channel, Page, Rating } from "./types";
 
 export const HEALTHS = ["healthy", "expiring", "late", "throttled", "broken", "paused"] as const;
 export type Health = (typeof HEALTHS)[number];
@@ -78,6 +78,7 @@ export interface TriedPost {
   author: string;
   author_name: string;
   created_at: string | null;
+  rating?: Rating | null;
 }
 
 export interface Trial {
