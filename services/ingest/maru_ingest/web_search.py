@@ -62,8 +62,7 @@ async def new(engine: Engine, cursor: Cursor) -> AsyncGenerator[Page, None]:
             failed = error
             continue
         for rows in pages:
-            named = [_mark(row) for row in rows if isinstance(row, ParsedPost)]
-            known[service] = [*known.get(service, ()), *named][-_MAX_KNOWN:]
+            known[service] = [*known.get(service, ()), *map(_mark, rows)][-_MAX_KNOWN:]
             yield Page(rows, {"known": dict(known)})
     if failed is not None:
         raise failed
@@ -134,8 +133,8 @@ async def posts(name: str, platform: str, value: object) -> Sequence[Row]:
 async def _unknown(engine: Engine, service: str, known: Sequence[str] | None) -> list[list[Row]]:
     """Return the pages of results that are not known, the oldest first, each oldest first.
 
-    The first look is at the newest page. A later one goes back to a page most of which is known:
-    one known result is no sign, since results come and go; nor is one unknown.
+    The first look is at the newest page. A later one goes back to a page most of which is known
+    (one known result is no sign, since results come and go), and leaves out what is older.
     """
     pages: list[list[Row]] = []
     before = frozenset(known or ())
@@ -143,22 +142,23 @@ async def _unknown(engine: Engine, service: str, known: Sequence[str] | None) ->
     at = _FIRST
     for _ in range(_MAX_PAGES):
         found = await engine.results(service, at)
-        marks = [_mark(row) for row in found.rows if isinstance(row, ParsedPost)]
-        fresh = [
-            row for row in found.rows if not (isinstance(row, ParsedPost) and _mark(row) in seen)
-        ]
-        pages.append(fresh[::-1])
-        seen.update(marks)
+        marked = [(row, _mark(row)) for row in found.rows]
+        places = [place for place, (_, mark) in enumerate(marked) if mark in before]
+        is_known = len(places) * 2 >= len(marked)
+        if is_known and places:
+            marked = marked[: places[-1]]
+        pages.append([row for row, mark in marked if mark not in seen][::-1])
+        seen.update(mark for _, mark in marked)
         at = found.next
-        is_known = 2 * len(before.intersection(marks)) >= len(marks)
         if known is None or is_known or not at:
             break
     return pages[::-1]
 
 
-def _mark(post: ParsedPost) -> str:
-    name = post.native_id or f"{post.title}\n{post.text}"
-    return blake2b(name.encode("utf-8", "replace"), digest_size=8).hexdigest()
+def _mark(row: Row) -> str:
+    """Return what a result is known by, which is short."""
+    name = row.native_id if isinstance(row, ParsedPost) else ""
+    return blake2b((name or repr(row)).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _is_within(row: Row, since: datetime, until: datetime) -> bool:
