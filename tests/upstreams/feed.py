@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 
-from upstreams.upstream import Upstream
+from upstreams.upstream import Upstream, Written
 
 _THREADING = "http://purl.org/syndication/thread/1.0"  # RFC 4685
 
@@ -191,16 +191,18 @@ class FeedUpstream(Upstream):
 
     def document(self) -> bytes:
         """The feed as it is."""
-        items = "".join(
-            f'<item><guid isPermaLink="false">{one.native_id}</guid>'
+        items = "".join(f"<item>{self.item(one)}</item>" for one in reversed(self.shown()))
+        opening = f'<rss version="2.0" xmlns:thr="{_THREADING}"><channel><title>t</title>'
+        return f"{opening}{self.head}{items}</channel></rss>".encode()
+
+    def item(self, one: Written) -> str:
+        """What the feed says of a post, as XML."""
+        return (
+            f'<guid isPermaLink="false">{one.native_id}</guid>'
             f"<description>{escape(one.text)}</description>"
             f"<pubDate>{format_datetime(one.at)}</pubDate>"
             + (f'<thr:in-reply-to ref="{one.parent}"/>' if one.parent else "")
-            + "</item>"
-            for one in reversed(self.shown())
         )
-        opening = f'<rss version="2.0" xmlns:thr="{_THREADING}"><channel><title>t</title>'
-        return f"{opening}{self.head}{items}</channel></rss>".encode()
 
 
 UPSTREAM = FeedUpstream
