@@ -9,14 +9,18 @@ import pytest
 from pydantic import ValidationError
 
 from maru_contracts.posts import Channel, Post
-from maru_ingest import full_text
+from maru_ingest import connectors, full_text
+from maru_ingest.collector import Collector
 from maru_ingest.connector import Budget, Cursor, Page, Tools
 from maru_ingest.connectors.feed import FeedConnector, FeedSettings
 from maru_ingest.domain import Origin
 from maru_ingest.extraction import Extraction, NoArticle, open_extraction
 from maru_ingest.formats.parsed import ParsedPost
 from maru_ingest.service.publishing import Publisher
+from maru_ingest.service.sources import NewSource, Sources
+from maru_ingest.service.trying import Trying
 from maru_kit.outbound import Manners, open_outbound
+from maru_kit.vault import Vault, new_key
 from upstreams.press import Answer, PressUpstream, html, page, words
 
 ORIGIN = Origin("s", "paper", "feed", "w", "p", Channel.PRESS)
@@ -155,8 +159,8 @@ async def test_a_site_that_fails_is_soon_left_alone(
     looked = await stage.page()
 
     assert texts(looked) == [f"post {number}" for number in range(1, 11)]
+    assert (await stage.page(looked.cursor)).rows == ()  # the feed itself still answers
     assert stage.press.fetched.total() <= 2
-    assert texts(await stage.page(looked.cursor)) == texts(looked)  # the feed itself still answers
 
 
 async def test_what_a_site_forbids_is_not_fetched(stage: Stage) -> None:
@@ -165,6 +169,24 @@ async def test_what_a_site_forbids_is_not_fetched(stage: Stage) -> None:
 
     assert texts(await stage.page()) == ["post"]
     assert not stage.press.fetched
+
+
+async def test_a_site_that_lets_no_program_in_is_not_asked_again_and_again(
+    stage: Stage,
+) -> None:
+    for number in range(1, 6):
+        stage.press.announce(f"post {number}")
+        stage.press.pages[f"/news/{number}"] = Answer(b"no", status=403)
+
+    looked = await stage.page()
+    again = await stage.page(looked.cursor)
+    stage.press.announce("news")
+    changed = await stage.page(again.cursor)
+
+    assert texts(looked) == [f"post {number}" for number in range(1, 6)]
+    assert again.rows == ()
+    assert stage.press.fetched == {f"/news/{number}": 1 for number in range(2, 7)}
+    assert texts(changed) == ["post 1", "post 2", "post 3", words("기사 /news/6")]
 
 
 async def test_a_site_that_asks_for_silence_gets_it(stage: Stage) -> None:
@@ -266,6 +288,32 @@ async def test_a_page_that_takes_too_long_ends_and_the_next_is_read() -> None:
         )
 
     assert found.text == words("기사")
+
+
+async def test_a_source_of_press_is_followed_and_tried_out_with_its_articles(
+    stage: Stage, publisher: Publisher, collected: Read
+) -> None:
+    stage.press.announce("the first")
+    kinds, vault = connectors.kinds(), Vault([new_key()])
+    sources = Sources(publisher.database, kinds, vault)
+    wanted = NewSource("w", "p", "paper", "feed", Channel.PRESS, stage.press.settings())
+
+    tried = await Trying(kinds, stage.tools).try_out("feed", stage.press.settings(), most=10)
+    source = await sources.add(wanted)
+    stop = asyncio.Event()
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        following = Collector(publisher, kinds, stage.tools, vault, "i1", tick_seconds=0.02)
+        group.create_task(following.run(stop))
+        while len(posts := await collected()) < 2:
+            if len(posts) == 1 and len(stage.press.posts) == 1:
+                stage.press.announce("the second")
+            await asyncio.sleep(0.02)
+        stop.set()
+
+    assert [post.text for post in tried.newest] == [words("기사 /news/1")]
+    assert [post.text for post in posts] == [words(f"기사 /news/{number}") for number in (1, 2)]
+    assert {(post.channel, post.revision) for post in posts} == {(Channel.PRESS, 0)}
+    assert (await sources.find("w", source.id)).state == "active"
 
 
 def test_a_file_has_no_pages_behind_it() -> None:

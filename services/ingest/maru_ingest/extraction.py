@@ -4,6 +4,7 @@ What finds them runs for minutes over pages that are made so, and can't be stopp
 """
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
@@ -78,6 +79,7 @@ def _new_pool() -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
+    logging.disable()  # a page's text would be in it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

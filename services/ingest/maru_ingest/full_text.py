@@ -3,6 +3,7 @@
 The feed comes first: whatever its pages do, its posts come, with its own words if need be.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +11,12 @@ from hashlib import blake2b
 from http import HTTPStatus
 
 from maru_ingest import domain
-from maru_ingest.connector import SourceBroken, SourceBusy, SourceGone, Tools
+from maru_ingest.connector import SourceBroken, SourceBusy, Tools
 from maru_ingest.extraction import NoArticle
 from maru_ingest.formats import text
 from maru_ingest.formats.parsed import Article, ParsedPost, Row
 from maru_ingest.metrics import ARTICLES
-from maru_kit.outbound import AskedToWait, OutboundError
+from maru_kit.outbound import AskedToWait, Disallowed, OutboundError, TimedOut, Unreachable
 
 _TRIES = 3
 _MAX_PAGES = 20
@@ -28,7 +29,7 @@ _NEWEST = 100
 """Posts of a feed whose pages are fetched; whoever shows more shows an archive."""
 _MAX_MARKS = 2_000
 _MAX_PAGE = 2 * 1024 * 1024
-_GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+_LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _HEADERS = {"Accept": "text/html, application/xhtml+xml"}
 
 
@@ -38,15 +39,13 @@ class Completed:
 
     Posts that were settled at an earlier look, and that the feed has not changed since, are left
     out. `tries` says of each post of the feed, by its mark, how often its page is to be tried yet.
+    `is_wanting` says that pages are to be fetched at the next look, even if the feed is the same;
+    those of a site that fails or asks for silence wait until the feed changes.
     """
 
     rows: Sequence[Row]
     tries: Mapping[str, int]
-
-    @property
-    def is_wanting(self) -> bool:
-        """Whether pages are still to be fetched."""
-        return any(self.tries.values())
+    is_wanting: bool = False
 
 
 async def completed(
@@ -58,7 +57,7 @@ async def completed(
     """
     if not rows:
         return Completed((), tries)
-    marks = [_mark(row) if isinstance(row, ParsedPost) and row.url else "" for row in rows]
+    marks = await asyncio.to_thread(_marks, rows)
     newest = {mark for mark in marks[-_NEWEST:] if mark}
     left = {mark: tries.get(mark, _TRIES if mark in newest else 0) for mark in marks if mark}
     pages = _Pages(tools, feed)
@@ -71,7 +70,8 @@ async def completed(
             told.append(post)
         else:
             told.append(row)
-    return Completed(told[::-1], dict(list(left.items())[-_MAX_MARKS:]))
+    kept = dict(list(left.items())[-_MAX_MARKS:])
+    return Completed(told[::-1], kept, is_wanting=any(left.values()) and not pages.is_in_trouble)
 
 
 @dataclass(slots=True)
@@ -85,10 +85,15 @@ class _Pages:
     failed: int = 0
     is_over: bool = False
 
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether the site is to be left alone for now."""
+        return self.is_over or self.failed >= _MAX_FAILURES
+
     def may_be_asked_for(self) -> bool:
         """Whether this look may ask for one more."""
-        is_enough = self.asked >= _MAX_PAGES or self.failed >= _MAX_FAILURES
-        return not self.is_over and not is_enough and time.monotonic() < self.ends
+        has_room = self.asked < _MAX_PAGES and time.monotonic() < self.ends
+        return has_room and not self.is_in_trouble
 
     async def behind(self, post: ParsedPost, tries: int) -> tuple[ParsedPost, int]:
         """Return a post, whole if its page is, and how often its page is to be tried yet."""
@@ -97,26 +102,28 @@ class _Pages:
         except (AskedToWait, SourceBusy):
             self.is_over = True
             return post, tries
-        except (OutboundError, SourceBroken) as error:
+        except Disallowed:  # its robots.txt may only have been out of reach
+            left = tries - 1
+        except (TimedOut, Unreachable, SourceBroken):
             self.failed += 1
-            ARTICLES.labels("failed").inc()
-            return post, 0 if isinstance(error, SourceGone) else tries - 1
-        except NoArticle:
-            ARTICLES.labels("failed").inc()
-            return post, 0
-        whole = _whole(post, article)
-        ARTICLES.labels("empty" if whole.text == post.text else "read").inc()
-        return whole, 0
+            left = tries - 1
+        except (OutboundError, NoArticle):
+            left = 0
+        else:
+            whole = _whole(post, article)
+            ARTICLES.labels("empty" if whole.text == post.text else "read").inc()
+            return whole, 0
+        ARTICLES.labels("failed").inc()
+        return post, left
 
     async def _article(self, url: str) -> Article:
         outbound, extraction = self.tools.outbound, self.tools.extraction
         if extraction is None:
             raise NoArticle("No articles are read here.")
         if outbound.is_own(url) and not outbound.is_own(self.feed):
-            raise SourceBroken("A feed names a page of the own network.")
+            raise NoArticle("A feed of strangers names a page of the own network.")
         if self.tools.budget is not None:
             self.tools.budget.spend()
-        self.asked += 1
         page = await outbound.page(
             url,
             headers=_HEADERS,
@@ -124,14 +131,22 @@ class _Pages:
             deadline=_DEADLINE,
             delay=self.tools.page_delay,
         )
+        self.asked += 1
+        if page.status in _LATER or page.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise SourceBroken(f"The page answers {page.status}.")
         if page.status != HTTPStatus.OK:
-            failure = SourceGone if page.status in _GONE else SourceBroken
-            raise failure(f"The page answers {page.status}.")
+            self.failed += 1
+            raise NoArticle(f"The page answers {page.status}.")
         kind = page.headers.get("content-type", "")
         if kind and "html" not in kind.lower():
             raise NoArticle("The page is none that is read.")
         self.failed = 0
         return await extraction.article(page.body, url=page.url, content_type=kind)
+
+
+def _marks(rows: Sequence[Row]) -> list[str]:
+    """Return the mark of each post that a page stands behind, and nothing for other rows."""
+    return [_mark(row) if isinstance(row, ParsedPost) and row.url else "" for row in rows]
 
 
 def _whole(post: ParsedPost, article: Article) -> ParsedPost:

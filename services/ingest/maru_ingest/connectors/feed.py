@@ -16,8 +16,9 @@ makes no post twice. Give such a source its channel: `maru sources add feed --ch
 Pages are fetched as their site's robots.txt allows, half a second apart
 (`MARU_INGEST_PAGE_DELAY_SECONDS`), at most twenty in a look and for eight seconds; the others
 follow with the next looks. Until then, and where a page fails three times, is only for payers or
-says no more than the feed, the post has the feed's own words: a page never holds its feed up. Each
-page is one of the source's `daily_requests`.
+says no more than the feed, the post has the feed's own words: a page never holds its feed up. A
+site that fails or asks for silence is asked again when its feed has changed. Each page is one of
+the source's `daily_requests`.
 """
 
 import asyncio
