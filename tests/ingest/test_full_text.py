@@ -148,6 +148,30 @@ async def test_pages_that_fail_hold_nothing_up_and_are_tried_three_times(
     assert "etag" in looked.cursor
 
 
+async def test_pages_that_fail_between_others_stop_none_of_them(stage: Stage) -> None:
+    for number in range(1, 9):
+        stage.press.announce(f"post {number}")
+        if number % 2:
+            stage.press.pages[f"/news/{number}"] = Answer(b"oops", status=500)
+
+    found = texts(await stage.page())
+
+    assert found[::2] == [f"post {number}" for number in (1, 3, 5, 7)]
+    assert found[1::2] == [words(f"기사 /news/{number}") for number in (2, 4, 6, 8)]
+
+
+async def test_a_feed_without_validators_tells_nothing_twice(stage: Stage) -> None:
+    stage.press.is_tagged = False
+    stage.press.announce("post")
+    first = await stage.page()
+    second = await stage.page(first.cursor)
+    stage.press.announce("another")
+    third = await stage.page(second.cursor)
+
+    found = [texts(page) for page in (first, second, third)]
+    assert found == [[words("기사 /news/1")], [], [words("기사 /news/2")]]
+
+
 async def test_a_site_that_fails_is_soon_left_alone(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,6 +172,8 @@ class FeedUpstream(Upstream):
     edits = True
     head = ""
     """What else the feed says of itself, as XML."""
+    is_tagged = True
+    """Whether answers have a validator."""
 
     def settings(self) -> dict[str, Any]:
         return {"url": f"{self.url}/feed.xml", "interval_seconds": 1}
@@ -185,9 +187,10 @@ class FeedUpstream(Upstream):
     async def _feed(self, request: web.Request) -> web.Response:
         body = self.document()
         tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        headers = {"ETag": tag} if self.is_tagged else {}
         if request.headers.get("If-None-Match") == tag:
-            return web.Response(status=304, headers={"ETag": tag})
-        return web.Response(body=body, content_type="application/rss+xml", headers={"ETag": tag})
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=body, content_type="application/rss+xml", headers=headers)
 
     def document(self) -> bytes:
         """The feed as it is."""

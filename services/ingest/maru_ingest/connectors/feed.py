@@ -12,7 +12,8 @@ files, are only polled.
 
 **Press and other feeds that only announce.** With `full_text` the page behind each post is fetched,
 and the article in it takes the place of the feed's summary; the post's id stays, so turning it on
-makes no post twice. Give such a source its channel: `maru sources add feed --channel press`.
+makes no post twice. Give such a source its channel:
+`maru sources add feed NAME --url ADDRESS --channel press --set full_text=true`.
 Pages are fetched as their site's robots.txt allows, half a second apart
 (`MARU_INGEST_PAGE_DELAY_SECONDS`), at most twenty in a look and for eight seconds; the others
 follow with the next looks. Until then, and where a page fails three times, is only for payers or
