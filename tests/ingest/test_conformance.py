@@ -129,6 +129,11 @@ class Stage:
         taken = await Receiver(self.publisher, VAULT, KINDS).receive(source.id, low, body)
         return taken.counts
 
+    async def look(self, source: Source) -> None:
+        """Have what is polled be polled soon; what streams is left alone."""
+        if not KINDS[self.name].stream:
+            await self.make_due(source)
+
     async def make_due(self, source: Source) -> None:
         async with self.publisher.database.transaction() as connection:
             await stored_sources.set_state(
@@ -165,6 +170,7 @@ async def test_what_is_there_and_what_comes_arrives_once_and_in_order(stage: Sta
     async with stage.collecting():
         await stage.until_posts(source, 3)
         written += [stage.upstream.write(f"오프라인에서도 되면 좋겠어요 😀 {n}") for n in range(2)]
+        await stage.look(source)
         found = await stage.until_posts(source, 5)
 
     posts = await stage.collected()
@@ -226,6 +232,7 @@ async def test_a_platform_that_misbehaves_is_told_of_and_loses_nothing(
         await stage.until_posts(source, 1)
         stage.upstream.mode = mode
         stage.upstream.hang_up()
+        await stage.look(source)
         broken = await stage.until(source, lambda one: one.state != "active")
         stage.upstream.write("meanwhile")
         stage.upstream.mode = "ok"
@@ -234,6 +241,7 @@ async def test_a_platform_that_misbehaves_is_told_of_and_loses_nothing(
         await stage.make_due(source)
         await stage.until_posts(source, 2)
         stage.upstream.write("after")
+        await stage.look(source)
         await stage.until_posts(source, 3)
         mended = await stage.until(source, lambda one: one.state == "active")
 
@@ -253,6 +261,7 @@ async def test_who_asks_for_silence_is_left_alone(stage: Stage) -> None:
         await stage.until_posts(source, 1)
         stage.upstream.mode = "throttled"
         stage.upstream.hang_up()
+        await stage.look(source)
         await stage.until(source, lambda one: one.state != "active")
         asked = list(stage.upstream.asked)
         await stage.make_due(source)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest import domain
+from maru_ingest.extraction import Extraction
 from maru_ingest.formats import payloads
 from maru_ingest.formats.parsed import Document, ParsedPost, Row, Unreadable
 from maru_kit.errors import MaruError, Unavailable
@@ -158,7 +159,8 @@ class Tools:
     `files_root` is the folder below which files may be read, None when none may; `max_bytes`
     bounds what may be fetched at once (decoded), `deadline` how long that may take in all, in
     seconds. `budget` counts the requests of one source, `grants` keeps its tokens, and
-    `credentials` is told when these end.
+    `credentials` is told when these end. `extraction` finds articles in pages, of which two of one
+    host are fetched `page_delay` seconds apart.
     """
 
     outbound: Outbound
@@ -168,6 +170,8 @@ class Tools:
     budget: "Budget | None" = None
     grants: Grants | None = None
     credentials: domain.Credentials | None = None
+    extraction: Extraction | None = None
+    page_delay: float = 0.5
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Fetched:
         """Ask a source, and return an answer of its that is good (200 to 299, or 304).

@@ -52,3 +52,9 @@ PUSHES = Counter(
     "unreadable.",
     ["outcome"],
 )
+ARTICLES = Counter(
+    "maru_ingest_articles_total",
+    "Pages that were fetched for the whole text of a feed's posts, by what became of them: read, "
+    "empty (no text that says more than the feed, or only for payers), failed.",
+    ["outcome"],
+)

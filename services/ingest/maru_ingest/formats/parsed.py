@@ -83,6 +83,17 @@ class Deletion:
     offset: int = 0
 
 
+@dataclass(slots=True, frozen=True)
+class Article:
+    """What a web page says. `url` is the address that it gives itself, empty where it gives none.
+
+    `text` is empty where none was found, and for an article of which only payers see the whole.
+    """
+
+    text: str
+    url: str = ""
+
+
 Row = ParsedPost | BadRow | Deletion
 
 

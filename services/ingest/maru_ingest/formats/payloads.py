@@ -15,7 +15,7 @@ _WORDS = {"text", "body", "content", "message", "review", "comment", "내용", "
 _OF_ERRORS = {
     "code", "data", "detail", "details", "documentation_url", "error", "errorCode", "errorMessage",
     "errorType", "error_code", "error_description", "error_type", "errors", "extras", "fault",
-    "global", "message", "ok", "path", "reason", "request_id", "retry_after", "status",
+    "global", "message", "msg", "ok", "path", "reason", "request_id", "retry_after", "status",
     "statusCode", "success", "timestamp", "title", "type",
 }  # fmt: skip
 _TELLS_OF_ERROR = {
@@ -153,8 +153,7 @@ def error_in(value: object) -> str:
             untyped.string(value, "fault", "faultstring"),
             *(untyped.string(each, "message") for each in untyped.mappings(value, "errors")[:1]),
             *(each for each in untyped.sequence(value, "errors")[:1] if isinstance(each, str)),
-            untyped.string(value, "message"),
-            untyped.string(value, "detail"),
+            *(untyped.string(value, name) for name in ("errorMessage", "message", "msg", "detail")),
         ]
     elif untyped.has(value, "title", "status") or untyped.has(value, "detail"):
         told = [untyped.string(value, "title"), untyped.string(value, "detail")]
@@ -172,5 +171,6 @@ def _is_error_alone(value: object) -> bool:
         return False
     if untyped.mapping(value, "data") or untyped.sequence(value, "data"):
         return False
-    is_numbered = "message" in value and untyped.count(value, "code") is not None
+    number = untyped.identifier(value, "code").removeprefix("-")
+    is_numbered = ("message" in value or "msg" in value) and number.isdecimal()
     return is_numbered or any(value.get(name) for name in _TELLS_OF_ERROR)
