@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maru_ingest import web_search
@@ -46,6 +46,7 @@ async def look(engine: Engine, cursor: Cursor, pages: int) -> tuple[list[int], C
     return brought, cursor
 
 
+@settings(deadline=None)
 @given(
     first=st.integers(0, 50),
     steps=st.lists(

@@ -1,7 +1,7 @@
 """Articles out of web pages."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maru_ingest.formats import article, encodings
@@ -65,6 +65,7 @@ def test_a_broken_letter_spoils_no_other() -> None:
     assert encodings.as_declared(body, "euc-kr").endswith(" abc")
 
 
+@settings(deadline=None)
 @given(
     parts=st.lists(
         st.sampled_from(_PIECES) | st.text(max_size=20),
