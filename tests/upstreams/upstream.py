@@ -99,10 +99,18 @@ class Upstream(ABC):
     def write(self, text: str, *, at: datetime | None = None, parent: str = "") -> Written:
         """Have somebody write a post; return it."""
         number = len(self.posts) + 1
-        written = Written(self.name(number), text, at or datetime.now(UTC), parent)
+        written = Written(self.name(number), text, at or self._now(), parent)
         self.posts.append(written)
         self._tell(written)
         return written
+
+    def _now(self) -> datetime:
+        """Return a moment that no other post has: clocks may stand still between two of them."""
+        now = datetime.now(UTC)
+        newest = max(
+            (one.at for one in self.posts if one.at - now < timedelta(seconds=1)), default=now
+        )
+        return max(now, newest + timedelta(microseconds=1))
 
     def edit(self, written: Written, text: str) -> None:
         """Have its author change a post."""

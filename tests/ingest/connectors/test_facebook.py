@@ -53,7 +53,7 @@ async def upstream() -> AsyncIterator[FacebookUpstream]:
 @pytest.fixture
 async def tools(upstream: FacebookUpstream) -> AsyncIterator[Tools]:
     async with open_outbound(allow=[upstream.host], manners=Manners(patience=10_000)) as outbound:
-        yield Tools(outbound, deadline=2.0)
+        yield Tools(outbound, deadline=30.0)
 
 
 def following(upstream: FacebookUpstream, tools: Tools, **changes: Any) -> GraphConnector:

@@ -43,7 +43,7 @@ async def upstream() -> AsyncIterator[InstagramUpstream]:
 @pytest.fixture
 async def tools(upstream: InstagramUpstream) -> AsyncIterator[Tools]:
     async with open_outbound(allow=[upstream.host], manners=Manners(patience=10_000)) as outbound:
-        yield Tools(outbound, deadline=2.0)
+        yield Tools(outbound, deadline=30.0)
 
 
 def following(upstream: InstagramUpstream, tools: Tools) -> GraphConnector:
