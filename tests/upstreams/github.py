@@ -40,6 +40,7 @@ class GitHubUpstream(Upstream):
         super().__init__()
         self.error: tuple[int, Mapping[str, str], str] | None = None
         self.errors: Sequence[Mapping[str, Any]] = ()
+        self.tells: dict[str, str] = {}
         self.answer: Any = None
         self.private = False
         self.is_inclusive = True
@@ -241,7 +242,7 @@ class GitHubUpstream(Upstream):
         return None if self.answer is None else web.json_response(self.answer)
 
     def _json(self, answer: Any, headers: Mapping[str, str] | None = None) -> web.Response:
-        return web.json_response(answer, headers={**limits(), **(headers or {})})
+        return web.json_response(answer, headers={**limits(), **self.tells, **(headers or {})})
 
 
 def title(one: Written) -> str:

@@ -104,6 +104,21 @@ async def test_a_look_that_finds_nothing_new_costs_what_github_does_not_count(
     assert [post.text for post in edited] == ["dark mode, please"]
 
 
+@pytest.mark.parametrize("written", ["2026-12-24 09:30:00 UTC", "2026-12-24 18:30:00 +0900"])
+async def test_when_the_token_ends_is_noted(
+    upstream: GitHubUpstream, tools: Tools, written: str
+) -> None:
+    credentials = domain.Credentials()
+    follow = connector(upstream, replace(tools, credentials=credentials))
+    await looked(follow)
+    assert credentials.expire_at is None
+
+    upstream.tells = {"github-authentication-token-expiration": written}
+    await looked(follow)
+
+    assert credentials.expire_at == datetime(2026, 12, 24, 9, 30, tzinfo=UTC)
+
+
 async def test_what_was_changed_within_one_second_is_read_to_its_end(
     upstream: GitHubUpstream, tools: Tools
 ) -> None:

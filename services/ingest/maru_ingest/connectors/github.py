@@ -29,14 +29,16 @@ you give to the source: choose another than *community* for a private repository
 the source waits for as long as GitHub says
 (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api). A look back reads
 everything that was changed since its beginning. Remarks on lines of code are not read. A repository
-that was renamed is still found, but its webhooks speak of the new name, so change it here.
+that was renamed is still found, but its webhooks speak of the new name, so change it here. A token
+that ends warns seven days before.
 """
 
 import asyncio
 import hmac
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -61,7 +63,7 @@ from maru_ingest.connector import (
     check_status,
     translated,
 )
-from maru_ingest.formats import github_api, payloads, text, untyped
+from maru_ingest.formats import dates, github_api, payloads, text, untyped
 from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Row, Unreadable
 from maru_ingest.formats.untyped import Object
 from maru_kit.outbound import Fetched, TooLarge
@@ -369,7 +371,15 @@ class GitHubConnector:
             except TooLarge as error:
                 raise _TooMuch(f"{error}.") from error
         _check(fetched)
+        self._note_end(fetched)
         return fetched
+
+    def _note_end(self, fetched: Fetched) -> None:
+        """Note when the token ends, which every answer to one that does says."""
+        told = fetched.headers.get("github-authentication-token-expiration")
+        if told and self.tools.credentials is not None:
+            with suppress(dates.UnreadableDate):
+                self.tools.credentials.end(dates.parse(told), now=datetime.now(UTC))
 
     async def _value(self, fetched: Fetched) -> object:
         try:
