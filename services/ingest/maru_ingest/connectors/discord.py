@@ -45,6 +45,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest.connector import (
+    ApiAddress,
     Capability,
     ConnectorKind,
     Cursor,
@@ -80,12 +81,7 @@ class DiscordSettings(SourceSettings):
     interval_seconds: float = Field(
         default=10.0, ge=1, description="How long to wait before listening again, in seconds"
     )
-    address: str = Field(
-        default="https://discord.com/api/v10",
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    address: ApiAddress = "https://discord.com/api/v10"
     gateway: str = Field(
         default="wss://gateway.discord.gg",
         pattern=r"^wss?://[^\s?#]+$",

@@ -48,12 +48,14 @@ from pydantic import Field, SecretStr, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest.connector import (
+    ApiAddress,
     Capability,
     ConnectorKind,
     CredentialsRefused,
     Cursor,
     Forged,
     Hook,
+    Interval,
     Page,
     SourceBroken,
     SourceBusy,
@@ -94,15 +96,8 @@ class SlackSettings(SourceSettings):
     days: int = Field(
         default=7, ge=1, le=90, description="How many days threads are looked at for late answers"
     )
-    interval_seconds: float = Field(
-        default=300.0, ge=1, description="How often to look, in seconds"
-    )
-    address: str = Field(
-        default="https://slack.com/api",
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    interval_seconds: Interval = 300.0
+    address: ApiAddress = "https://slack.com/api"
 
     @field_validator("channels")
     @classmethod
