@@ -33,7 +33,7 @@ OWN = "gateway"
 _PASSED_ON = frozenset(
     {b"content-type", b"accept", b"accept-language", b"idempotency-key", b"if-match"}
 )
-_PASSED_ON_TO_HOOKS = (b"webhook-", b"svix-", b"x-hub-")
+_PASSED_ON_TO_HOOKS = (b"webhook-", b"svix-", b"x-hub-", b"x-slack-")
 _PROBES = ("/healthz", "/readyz")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STATUS_OK = 200

@@ -348,6 +348,21 @@ def read(
     return KIND.hook.read(model, {name.lower(): it for name, it in headers.items()}, body)
 
 
+async def test_what_polls_learn_of_people_pushes_know(
+    upstream: SlackUpstream, tools: Tools
+) -> None:
+    stranger = upstream.pushed(upstream.write("dark mode"), "written")
+    before = read(upstream, stranger)
+    await looked(connector(upstream, tools))
+    after = read(upstream, stranger)
+
+    shown = [(row.author_name, row.url) for row in before.rows if isinstance(row, ParsedPost)]
+    known = [(row.author_name, row.url) for row in after.rows if isinstance(row, ParsedPost)]
+    assert shown == [("", "")]
+    assert known[0][0] == "하늘"
+    assert known[0][1].startswith(f"https://maker.slack.com/archives/{CHANNEL}/p")
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -472,6 +487,7 @@ def test_no_event_breaks_the_connector(said: Any, event: dict[str, Any]) -> None
         {"channels": []},
         {"channels": ["#general"]},
         {"channels": ["C024BE91L/../x"]},
+        {"channels": ["D024BE91L"]},
         {"bot_token": ""},
         {"days": 0},
         {"address": "slack.com"},

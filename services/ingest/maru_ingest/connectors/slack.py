@@ -75,7 +75,7 @@ _MOST_ASKED = 20
 """People whose names are asked for at most for one page of messages."""
 _FRESH = 300
 _MAX_CHALLENGE = 1_000
-_ID = re.compile(r"[CGD][A-Z0-9]{1,30}", re.ASCII)
+_ID = re.compile(r"[CG][A-Z0-9]{1,30}", re.ASCII)
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,30}", re.ASCII)
 _BEGINNING = "0000000000.000000"
 
