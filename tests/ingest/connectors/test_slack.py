@@ -264,6 +264,21 @@ async def test_what_is_missing_was_deleted_unless_it_is_old_or_out_of_sight(
     assert deleted == [[tomb.native_id], [gone.native_id, tomb.native_id], [tomb.native_id]]
 
 
+async def test_what_one_answer_leaves_out_is_not_deleted_yet(
+    upstream: SlackUpstream, tools: Tools
+) -> None:
+    upstream.write("dark mode")
+    follow = connector(upstream, tools)
+    cursor = (await looked(follow))[-1].cursor
+    places = {CHANNEL: {**cursor["places"][CHANNEL]}}
+    upstream.left_out = True
+
+    found = await looked(follow, {"places": places})
+
+    assert [name for page in found for name in page.deleted_if_known] == []
+    assert texts(found) == []
+
+
 async def test_a_channel_that_the_app_is_not_in_is_named_and_stops_no_other(
     upstream: SlackUpstream, tools: Tools
 ) -> None:
@@ -284,7 +299,7 @@ async def test_a_channel_that_the_app_is_not_in_is_named_and_stops_no_other(
         ({"error": "account_inactive"}, CredentialsRefused, "removed"),
         (
             {"error": "missing_scope", "needed": "channels:history"},
-            CredentialsRefused,
+            SourceBroken,
             "channels:history",
         ),
         ({"error": "ratelimited"}, SourceBusy, "patience"),
