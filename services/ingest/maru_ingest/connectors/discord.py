@@ -47,10 +47,12 @@ from maru_contracts.posts import Channel
 from maru_ingest.connector import (
     Capability,
     ConnectorKind,
+    CredentialsRefused,
     Cursor,
     Page,
     SourceBroken,
     SourceBusy,
+    SourceGone,
     SourceSettings,
     Tools,
     batched,
@@ -294,7 +296,7 @@ class DiscordConnector:
             return None
         try:
             found = await self._api.channel(name)
-        except SourceBroken:  # it is gone already, or not for the bot to see
+        except (SourceGone, CredentialsRefused):  # deleted already, or not for the bot to see
             self._remember(name, None)
         else:
             is_ours = not self._named.isdisjoint({found.id, found.parent})
