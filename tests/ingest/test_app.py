@@ -360,7 +360,7 @@ async def test_a_source_is_tried_out_before_it_is_added(
         connectors.kinds(),
         Tools(client.app.state.discovery.outbound, tmp_path),  # type: ignore[attr-defined]
     )
-    rows = '{"id":"1","text":"dark mode","author":"kim","likes":3}\n[]\n'
+    rows = '{"id":"1","text":"dark mode","author":"kim","likes":3,"stars":4}\n[]\n'
     (tmp_path / "rows.ndjson").write_text(rows, "utf-8")
 
     wanted = {"settings": {"path": "rows.ndjson"}}
@@ -371,6 +371,7 @@ async def test_a_source_is_tried_out_before_it_is_added(
     tried = answer.json()
     assert (tried["posts"], tried["waiting"]) == (1, False)
     assert (tried["sample"][0]["text"], tried["sample"][0]["author"]) == ("dark mode", "kim")
+    assert tried["sample"][0]["rating"] == {"value": 4.0, "best": 5.0}
     assert [row["line"] for row in tried["rejected"]] == [2]
     assert listed.json()["items"] == []
 
