@@ -73,7 +73,7 @@ class SlackUpstream(Upstream):
         return f"{CHANNEL}/{ts(self._at)}"
 
     def write(self, text: str, *, at: datetime | None = None, parent: str = "") -> Written:
-        self._at = at or datetime.now(UTC)
+        self._at = at or self._now()
         return super().write(text, at=self._at, parent=parent)
 
     def message(self, one: Written) -> dict[str, Any]:
