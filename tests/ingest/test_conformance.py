@@ -62,7 +62,8 @@ PLAYED: dict[str, type[Upstream]] = {
 FAULTS: list[tuple[str, Mode]] = [
     (name, mode) for name, played in PLAYED.items() for mode in sorted(played.misbehaves)
 ]
-_DEADLINE = 1.0
+_DEADLINE = 30.0
+_SHORT = 2.0  # seconds that a platform which hangs is waited for
 _QUIET = 1.0  # seconds after which a connector that listens has caught up, too
 
 
@@ -143,14 +144,19 @@ class Stage:
 
 @pytest.fixture
 async def stage(
-    name: str, publisher: Publisher, collected: Read, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    publisher: Publisher,
+    collected: Read,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[Stage]:
+    hangs = request.node.callspec.params.get("mode") == "hang"
     monkeypatch.setattr(connector, "_BATCH_SECONDS", 0.1)
     async with (
         PLAYED[name]().serving() as upstream,
         open_outbound(allow=[upstream.host]) as outbound,
     ):
-        tools = Tools(outbound, upstream.folder, deadline=_DEADLINE)
+        tools = Tools(outbound, upstream.folder, deadline=_SHORT if hangs else _DEADLINE)
         yield Stage(name, upstream, tools, publisher, collected)
 
 

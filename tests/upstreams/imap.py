@@ -6,20 +6,22 @@ A gate before it lets it misbehave.
 import asyncio
 import time
 from argparse import ArgumentParser
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any, Self
 
 from aiohttp import web
-from proxyprotocol.reader import ProxyProtocolReader
+from proxyprotocol.result import ProxyResultLocal
+from proxyprotocol.sock import SocketInfo
 from pymap.backend.dict import DictBackend
 from pymap.imap import IMAPServer, IMAPService
 
 from upstreams.upstream import Mode, Upstream, Written
 
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 USER, PASSWORD = "help@maru.example", "correct horse"
 
 
@@ -34,6 +36,7 @@ class Imap(Upstream):
         super().__init__()
         self.said: list[bytes] = []
         self._servers: list[asyncio.Server] = []
+        self._putting = asyncio.Lock()
         self._port = 0
         self._coming: list[tuple[bytes, datetime]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -74,16 +77,15 @@ class Imap(Upstream):
     async def serving(self) -> AsyncIterator[Self]:
         """Answer on a free port of 127.0.0.1 while the block runs."""
         await self.renumber()
-        gate = await asyncio.start_server(self._pass, "127.0.0.1", 0)
-        self.host = f"127.0.0.1:{gate.sockets[0].getsockname()[1]}"
+        self.host = f"127.0.0.1:{await self._listen(self._pass)}"
         try:
             yield self
         finally:
+            for server in self._servers:
+                server.close()
             for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            for server in (gate, *self._servers):
-                server.close()
+            await asyncio.gather(*self._tasks)
 
     async def renumber(self) -> None:
         """Begin with an empty mailbox that numbers its mails anew, as after a restore."""
@@ -95,52 +97,67 @@ class Imap(Upstream):
         vars(args).update(debug=False, passlib_cfg=None, skip_services=[])
         backend, config = await DictBackend.init(args)
         config.apply_context()
-        answer = ProxyProtocolReader(config.proxy_protocol).get_callback(
-            IMAPServer(backend.login, config)
-        )
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        server = IMAPServer(backend.login, config)
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await server(reader, writer, SocketInfo.get(writer, ProxyResultLocal(), unique_id=b"1"))
+
+        self._port = await self._listen(answer)
+
+    async def _listen(self, answer: Answer) -> int:
+        """Answer on a free port, which is returned, until the end of the test."""
+
+        async def tracked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
+            try:
+                await answer(reader, writer)
+            except* (ConnectionError, asyncio.CancelledError):
+                pass  # the client or the test is over
+            finally:
+                await _close(writer)
+                self._tasks.discard(task)
+
+        server = await asyncio.start_server(tracked, "127.0.0.1", 0)
         self._servers.append(server)
-        self._port = int(server.sockets[0].getsockname()[1])
+        return int(server.sockets[0].getsockname()[1])
+
+    @asynccontextmanager
+    async def _behind(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            yield reader, writer
+        finally:
+            await _close(writer)
 
     async def _put(self) -> None:
         """Put the mails that have come into the folder (RFC 9051 section 6.3.12)."""
-        coming, self._coming = self._coming, []
-        if not coming:
-            return
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        await reader.readline()
-        commands = [b'LOGIN "%s" "%s"' % (USER.encode(), PASSWORD.encode())]
-        for message, at in coming:
-            came = f"{at:%d-%b-%Y %H:%M:%S +0000}".encode()
-            commands.append(b'APPEND INBOX "%s" {%d+}\r\n%s' % (came, len(message), message))
-        for command in commands:
-            writer.write(b"a " + command + b"\r\n")
-            while not (line := await reader.readline()).startswith(b"a "):
-                assert line
-            assert line.startswith(b"a OK"), line
-        writer.close()
+        async with self._putting:
+            if not self._coming:
+                return
+            coming, self._coming = self._coming, []
+            commands = [b'LOGIN "%s" "%s"' % (USER.encode(), PASSWORD.encode())]
+            for message, at in coming:
+                came = f"{at:%d-%b-%Y %H:%M:%S +0000}".encode()
+                commands.append(b'APPEND INBOX "%s" {%d+}\r\n%s' % (came, len(message), message))
+            async with self._behind() as (reader, writer):
+                for command in commands:
+                    writer.write(b"a " + command + b"\r\n")
+                    while not (line := await reader.readline()).startswith(b"a "):
+                        assert line
+                    assert line.startswith(b"a OK"), line
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Let a client through, as far as the mode allows."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         self.asked.append(time.monotonic())
+        if self.mode == "down":
+            writer.write(b"* BYE [UNAVAILABLE] Too many of you\r\n")
+            return
         await self._put()
-        behind, ahead = await asyncio.open_connection("127.0.0.1", self._port)
-        try:
-            if self.mode == "down":
-                writer.write(b"* BYE [UNAVAILABLE] Too many of you\r\n")
-            else:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._forward(reader, ahead))
-                    group.create_task(self._answer(behind, writer))
-        except* (ConnectionError, asyncio.CancelledError):
-            pass  # the client or the test is over
-        finally:
-            for one in (writer, ahead):
-                one.close()
-            self._tasks.discard(task)
+        async with self._behind() as (behind, ahead), asyncio.TaskGroup() as group:
+            group.create_task(self._forward(reader, ahead))
+            group.create_task(self._answer(behind, writer))
 
     async def _forward(self, reader: asyncio.StreamReader, ahead: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -159,6 +176,12 @@ class Imap(Upstream):
                 break
             writer.write(line)
         writer.close()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 UPSTREAM = Imap
