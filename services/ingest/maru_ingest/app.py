@@ -16,6 +16,7 @@ from maru_ingest.service.publishing import DEAD, Publisher
 from maru_ingest.service.pushing import Pushing
 from maru_ingest.service.receiving import Receiver
 from maru_ingest.service.sources import Sources
+from maru_ingest.service.streaming import Streaming
 from maru_ingest.service.trying import Trying
 from maru_ingest.settings import Settings
 from maru_ingest.subscriber import Subscriber
@@ -54,6 +55,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
                 outbound, settings.max_body_bytes, settings.page_delay_seconds
             )
             app.state.receiver = Receiver(publisher, vault, kinds)
+            app.state.streaming = Streaming(publisher, vault, kinds)
             tools = Tools(outbound, settings.files_root, settings.max_body_bytes)
             app.state.trying = Trying(kinds, tools)
             app.state.pushing = Pushing(publisher, outbound, vault, settings.public_url)

@@ -244,6 +244,11 @@ class ConnectorKind:
     capabilities: frozenset[Capability] = frozenset()
     hook: Hook | None = None
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether programs send its posts to us: signed webhooks, or lines with a key."""
+        return self.open is None
+
     def interval(self, settings: SourceSettings) -> timedelta:
         """Return how often a source is polled: what its setting `interval_seconds` says."""
         return timedelta(seconds=getattr(settings, "interval_seconds", _INTERVAL))
