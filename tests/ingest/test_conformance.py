@@ -121,7 +121,7 @@ async def stage(name: str, publisher: Publisher, collected: Read) -> AsyncIterat
         PLAYED[name]().serving() as upstream,
         open_outbound(allow=[upstream.host]) as outbound,
     ):
-        tools = Tools(outbound, upstream.folder, deadline=_DEADLINE)
+        tools = upstream.equip(Tools(outbound, upstream.folder, deadline=_DEADLINE))
         yield Stage(name, upstream, tools, publisher, collected)
 
 

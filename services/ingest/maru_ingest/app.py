@@ -56,7 +56,9 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
             )
             app.state.receiver = Receiver(publisher, vault, kinds)
             app.state.streaming = Streaming(publisher, vault, kinds)
-            tools = Tools(outbound, settings.files_root, settings.max_body_bytes)
+            tools = Tools(
+                outbound, settings.files_root, settings.max_body_bytes, own_log=common.bus_url
+            )
             app.state.trying = Trying(kinds, tools)
             app.state.pushing = Pushing(publisher, outbound, vault, settings.public_url)
             if work:

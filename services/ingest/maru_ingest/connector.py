@@ -8,7 +8,7 @@ in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,6 +23,7 @@ from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.formats import payloads
 from maru_ingest.formats.parsed import Document, Row, Unreadable
+from maru_kit.bus import Bus, open_bus
 from maru_kit.errors import MaruError, Unavailable
 from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
 
@@ -144,7 +145,8 @@ class Tools:
 
     `files_root` is the folder below which files may be read, None when none may; `max_bytes`
     bounds what may be fetched at once (decoded), `deadline` how long that may take in all, in
-    seconds. `budget` counts the requests of one source.
+    seconds. `budget` counts the requests of one source. `own_log` is the URL of the log that Maru
+    itself keeps, `open_log` opens that or another.
     """
 
     outbound: Outbound
@@ -152,6 +154,8 @@ class Tools:
     max_bytes: int = 5 * 1024 * 1024
     deadline: float = 20.0
     budget: "Budget | None" = None
+    own_log: str = ""
+    open_log: Callable[[str], AbstractAsyncContextManager[Bus]] = open_bus
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Fetched:
         """Ask a source, and return an answer of its that is good (200 to 299, or 304).

@@ -47,3 +47,7 @@ PUSHES = Counter(
     "unreadable.",
     ["outcome"],
 )
+TOPIC_LAG = Gauge(
+    "maru_ingest_topic_lag_records",
+    "Records of Kafka topics (sources of the kind kafka) that this process has still to read.",
+)

@@ -155,6 +155,14 @@ class Outbound:
         there = urls.parts(urls.uri(url))
         return self._guard.allows(there.host, there.port)
 
+    async def check(self, host: str, port: int) -> None:
+        """Return when a host may be connected to by clients that do so themselves.
+
+        For protocols that are not HTTP, on any port. Raises Blocked for one of the own network
+        that is not allowed, Unreachable for one without an address.
+        """
+        await self._guard.check(host, port)
+
     async def page(
         self,
         url: str,

@@ -12,7 +12,7 @@ import httpcore
 from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
 
 from maru_kit.outbound.addresses import is_outside
-from maru_kit.outbound.errors import Blocked
+from maru_kit.outbound.errors import Blocked, Unreachable
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -42,6 +42,16 @@ class Guard(AsyncNetworkBackend):
     def allows(self, host: str, port: int) -> bool:
         """Whether this host of the own network was expressly allowed."""
         return host in self._allow or f"{host}:{port}" in self._allow
+
+    async def check(self, host: str, port: int) -> None:
+        """Return when all addresses of a host may be connected to.
+
+        Raises Blocked, or Unreachable where there is none.
+        """
+        try:
+            await self._checked(host, port)
+        except httpcore.ConnectError as error:
+            raise Unreachable(str(error)) from error
 
     async def connect_tcp(
         self,
