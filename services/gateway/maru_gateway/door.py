@@ -35,6 +35,7 @@ _PASSED_ON = frozenset(
 )
 _PASSED_ON_WITH_STREAMS = b"content-encoding"
 _PASSED_ON_TO_HOOKS = (b"webhook-", b"svix-", b"x-hub-")
+_PASSED_ON_TO_FORMS = (b"host", b"origin", b"sec-fetch-site")
 _PROBES = ("/healthz", "/readyz")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STATUS_OK = 200
@@ -103,7 +104,7 @@ class Door:
         await _send(answer, scope, send)
 
     async def _let_in(self, house: House, scope: Scope, operation: Operation) -> Caller:
-        address = (scope.get("client") or ("unknown", 0))[0]
+        address = _address(scope)
         caller = await self._caller(house, scope, address)
         anonymous = caller is None
         if caller is None:
@@ -243,12 +244,13 @@ def _operation(table: RouteTable, scope: Scope) -> Operation:
 
 
 def _headers_for(scope: Scope, caller: Caller, operation: Operation) -> Headers:
-    own = scope["path"].startswith("/hooks/")
+    more = _PASSED_ON_TO_HOOKS * scope["path"].startswith("/hooks/")
+    more += _PASSED_ON_TO_FORMS * scope["path"].startswith("/forms/")
     kept = [
         (name, value)
         for name, value in scope["headers"]
         if name in _PASSED_ON
-        or (own and name.startswith(_PASSED_ON_TO_HOOKS))
+        or name.startswith(more)
         or (operation.is_streamed and name == _PASSED_ON_WITH_STREAMS)
     ]
     request_id = structlog.contextvars.get_contextvars().get("request_id", "")
@@ -258,7 +260,13 @@ def _headers_for(scope: Scope, caller: Caller, operation: Operation) -> Headers:
         (b"x-maru-workspace", caller.workspace.encode()),
         (b"x-maru-actor", caller.actor.encode()),
         (b"x-maru-role", caller.role.encode()),
+        (b"x-maru-address", _address(scope).encode()),
     ]
+
+
+def _address(scope: Scope) -> str:
+    """Return the address that a request comes from."""
+    return str((scope.get("client") or ("unknown", 0))[0])
 
 
 def _own_headers(scope: Scope, headers: Headers) -> Headers:

@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from maru_contracts.topics import TOPICS
-from maru_ingest import api, connectors, inbound
+from maru_ingest import api, connectors, forms, inbound
 from maru_ingest.collector import Collector
 from maru_ingest.connector import ConnectorKind, Tools
 from maru_ingest.service.discovery import Discovery
+from maru_ingest.service.forms import Forms
 from maru_ingest.service.lists import Lists
 from maru_ingest.service.publishing import DEAD, Publisher
 from maru_ingest.service.pushing import Pushing
@@ -55,6 +56,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
                 outbound, settings.max_body_bytes, settings.page_delay_seconds
             )
             app.state.receiver = Receiver(publisher, vault, kinds)
+            app.state.forms = Forms(publisher, vault, kinds)
             app.state.streaming = Streaming(publisher, vault, kinds)
             tools = Tools(
                 outbound, settings.files_root, settings.max_body_bytes, own_log=common.bus_url
@@ -74,7 +76,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
         title="Maru ingest",
         service="ingest",
         lifespan=lifespan,
-        routers=[api.router, inbound.router],
+        routers=[api.router, inbound.router, forms.router],
         checks=checks,
         service_token=settings.common.service_token,
         max_body=settings.max_body_bytes,

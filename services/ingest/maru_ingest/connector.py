@@ -235,7 +235,8 @@ class ConnectorKind:
     `open` takes the kind's own settings, and is None for a kind whose posts are pushed to us; what
     it makes is `Backfilling` when the kind can `backfill`. `channel` is the medium unless the
     source says. The pages of a `stream` never end, so it takes no polling slot. `hook` is how the
-    platform of a polled kind pushes, if it does.
+    platform of a polled kind pushes, if it does. `is_form` says that people fill its posts in, on a
+    page at `/forms/{source_id}`.
     """
 
     kind: str
@@ -247,11 +248,12 @@ class ConnectorKind:
     stream: bool = False
     capabilities: frozenset[Capability] = frozenset()
     hook: Hook | None = None
+    is_form: bool = False
 
     @property
     def is_sent(self) -> bool:
         """Whether programs send its posts to us: signed webhooks, or lines with a key."""
-        return self.open is None
+        return self.open is None and not self.is_form
 
     def interval(self, settings: SourceSettings) -> timedelta:
         """Return how often a source is polled: what its setting `interval_seconds` says."""

@@ -1,0 +1,170 @@
+"""Forms that anybody fills in: shown with a ticket, taken once, and kept free of machines."""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import cast
+from uuid import UUID, uuid4
+
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+from maru_ingest import domain
+from maru_ingest.connector import ConnectorKind
+from maru_ingest.connectors.form import FormSettings
+from maru_ingest.form_page import MAX_TEXT
+from maru_ingest.formats import text
+from maru_ingest.formats.parsed import ParsedPost
+from maru_ingest.metrics import FORMS
+from maru_ingest.service.publishing import Publisher
+from maru_ingest.store import sources
+from maru_ingest.store.sources import Source
+from maru_kit.errors import NotFound, Unavailable
+from maru_kit.vault import Vault
+
+_MAX_EMAIL = 254
+_EMAIL = re.compile(r"[^\s@<>\"(),:;]+@[^\s@<>\"(),:;]+\.[^\s@.<>\"(),:;]+")
+_LEAST_SECONDS = 2.0
+"""A person reads and writes for longer; who is quicker is asked to press the button again."""
+_MOST_SECONDS = 24 * 3600.0
+_PER_MINUTE = 8
+_ANSWER_SECONDS = 5.0
+_PAUSED_SECONDS = 300.0
+
+
+class Fault(StrEnum):
+    """What is wrong with what was sent, for people."""
+
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    NO_EMAIL = "no_email"
+    NOT_AGREED = "not_agreed"
+    TOO_QUICK = "too_quick"
+    STALE = "stale"
+    TOO_MANY = "too_many"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A source that is a form, with its settings."""
+
+    source: Source
+    settings: FormSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What somebody has sent. `trap` is what people do not see and leave empty."""
+
+    text: str = ""
+    email: str = ""
+    agreed: bool = False
+    ticket: str = ""
+    trap: str = ""
+
+
+@dataclass
+class Forms:
+    """The use cases around forms. `least` is how many seconds it takes a person to write."""
+
+    publisher: Publisher
+    vault: Vault
+    kinds: Mapping[str, ConnectorKind]
+    least: float = _LEAST_SECONDS
+    per_minute: int = _PER_MINUTE
+    clock: Callable[[], float] = time.time
+    _limiter: SlidingWindowCounterRateLimiter = field(
+        default_factory=lambda: SlidingWindowCounterRateLimiter(MemoryStorage())
+    )
+
+    async def find(self, source_id: str) -> Form:
+        """Return the form of that id. Raises NotFound, and Unavailable while it is paused."""
+        async with self.publisher.database.reading() as connection:
+            source = await sources.source_by_id(connection, source_id, self.vault)
+        kind = self.kinds.get(source.kind) if source else None
+        if source is None or kind is None or not kind.is_form:
+            raise NotFound("There is no form at this address.")
+        if source.state == "paused":
+            raise Unavailable("This form is closed at the moment.", retry_after=_PAUSED_SECONDS)
+        settings = kind.settings.model_validate(source.settings)
+        return Form(source, cast("FormSettings", settings))
+
+    def ticket(self, form: Form) -> str:
+        """Return what a form is sent with: it names one post, and says when it was given out."""
+        return _signed(form.source, f"{self.clock():.3f}~{uuid4()}")
+
+    async def send(self, form: Form, sent: Sent, *, address: str) -> Mapping[str, Fault]:
+        """Publish what somebody wrote, and return what is wrong with it, by field, if anything.
+
+        The field of what concerns the whole is empty. What a machine sent is dropped, and nothing
+        is said of that.
+        """
+        faults = await self._faults(form, sent, address)
+        if not faults and sent.trap:
+            FORMS.labels("trapped").inc()
+            return {}
+        if not faults:
+            faults = await self._publish(form, sent)
+        FORMS.labels("refused" if faults else "published").inc()
+        return faults
+
+    async def _faults(self, form: Form, sent: Sent, address: str) -> Mapping[str, Fault]:
+        limit = RateLimitItemPerMinute(self.per_minute)
+        if not await self._limiter.hit(limit, form.source.id, address):
+            return {"": Fault.TOO_MANY}
+        issued, _ = _opened(form.source, sent.ticket)
+        age = self.clock() - issued
+        wrong = {
+            "text": _wrong_text(sent.text),
+            "email": _wrong_email(sent.email) if form.settings.asks_email else None,
+            "consent": Fault.NOT_AGREED if form.settings.consent and not sent.agreed else None,
+            "": Fault.TOO_QUICK if age < self.least else None,
+        }
+        if age > _MOST_SECONDS:
+            wrong[""] = Fault.STALE
+        return {name: fault for name, fault in wrong.items() if fault is not None}
+
+    async def _publish(self, form: Form, sent: Sent) -> Mapping[str, Fault]:
+        _, name = _opened(form.source, sent.ticket)
+        post = ParsedPost(native_id=name, text=text.clean(sent.text), created_at=domain.utc_now())
+        post.author = sent.email.strip().lower() if form.settings.asks_email else ""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self.publisher.publish(form.source.origin(pushed=True), [post])
+        except (TimeoutError, Unavailable):
+            return {"": Fault.UNAVAILABLE}
+        return {}
+
+
+def _wrong_text(written: str) -> Fault | None:
+    if not any(one.isprintable() and not one.isspace() for one in written):
+        return Fault.EMPTY
+    return Fault.TOO_LONG if len(written) > MAX_TEXT else None
+
+
+def _wrong_email(written: str) -> Fault | None:
+    email = written.strip()
+    fits = not email or (len(email) <= _MAX_EMAIL and _EMAIL.fullmatch(email))
+    return None if fits else Fault.NO_EMAIL
+
+
+def _signed(source: Source, said: str) -> str:
+    key = (source.secret or source.id).encode()
+    mark = hmac.new(key, f"form {source.id} {said}".encode(), hashlib.sha256).hexdigest()
+    return f"{said}~{mark}"
+
+
+def _opened(source: Source, ticket: str) -> tuple[float, str]:
+    """Return when a ticket was given out and the name in it; 0 for one that we did not give out."""
+    said = ticket.rpartition("~")[0]
+    if not hmac.compare_digest(_signed(source, said).encode(), ticket.encode()):
+        return 0.0, ""
+    issued, _, name = said.partition("~")
+    return float(issued), str(UUID(name))
