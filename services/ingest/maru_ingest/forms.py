@@ -1,8 +1,10 @@
 """The public addresses of forms: the page, what it sends, and the thank-you."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +18,15 @@ from maru_kit.errors import BadRequest, NotFound, Unavailable
 from maru_kit.http import requires
 
 router = APIRouter(tags=["forms"])
+
+_WIDGET = (Path(__file__).parent / "assets" / "widget.js").read_bytes()
+_WIDGET_HEADERS = {
+    "ETag": f'"{hashlib.sha256(_WIDGET).hexdigest()[:32]}"',
+    "Cache-Control": "public, max-age=3600, stale-while-revalidate=86400",
+    # Sites that isolate themselves, or name the script's hash, may load it, too.
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Access-Control-Allow-Origin": "*",
+}
 
 _MAX_BODY = 64 * 1024
 _MAX_FIELDS = 20
@@ -91,6 +102,15 @@ async def thank(
         return form
     page = form_page.thanks(_shown(form, request, lang, embedded))
     return _answer(page, _framing(form, embedded))
+
+
+@router.get("/widget/1.js", openapi_extra=requires("public"), response_class=Response)
+async def widget() -> Response:
+    """Serve the script that opens a form in a dialog on another site.
+
+    What it understands of its tag stays as it is under this address.
+    """
+    return Response(_WIDGET, media_type="text/javascript", headers=_WIDGET_HEADERS)
 
 
 async def _found(source_id: str, request: Request, use: Forms, lang: str) -> Form | Response:

@@ -18,12 +18,14 @@ revision.
 import re
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest.connector import Capability, ConnectorKind, SourceSettings
 
 Language = Literal["en", "ko"]
+_LINES: dict[str, JsonValue] = {"format": "multiline"}
+"""Tells the board that a text has several lines."""
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?", re.ASCII)
 
 
@@ -31,12 +33,23 @@ class FormSettings(SourceSettings):
     """What is asked, in which languages, and where it may be embedded."""
 
     title: str = Field(min_length=1, max_length=200, description="Heading of the page")
-    question: str = Field(default="", max_length=1_000, description="What to ask, below the title")
+    question: str = Field(
+        default="",
+        max_length=1_000,
+        json_schema_extra=_LINES,
+        description="What to ask, below the title",
+    )
     consent: str = Field(
-        default="", max_length=2_000, description="What people must agree to; empty: nothing"
+        default="",
+        max_length=2_000,
+        json_schema_extra=_LINES,
+        description="What people must agree to; empty: nothing",
     )
     thanks: str = Field(
-        default="", max_length=1_000, description="What happens next; a plain thank-you if empty"
+        default="",
+        max_length=1_000,
+        json_schema_extra=_LINES,
+        description="What happens next; a plain thank-you if empty",
     )
     asks_email: bool = Field(default=True, description="Whether to ask for an address, optional")
     languages: tuple[Language, ...] = Field(
@@ -46,9 +59,18 @@ class FormSettings(SourceSettings):
         description="Languages of the page (en, ko), the usual one first",
     )
     title_ko: str = Field(default="", max_length=200, description="The title in Korean")
-    question_ko: str = Field(default="", max_length=1_000, description="The question in Korean")
-    consent_ko: str = Field(default="", max_length=2_000, description="The consent in Korean")
-    thanks_ko: str = Field(default="", max_length=1_000, description="The thank-you in Korean")
+    question_ko: str = Field(
+        default="", max_length=1_000, json_schema_extra=_LINES, description="The question in Korean"
+    )
+    consent_ko: str = Field(
+        default="", max_length=2_000, json_schema_extra=_LINES, description="The consent in Korean"
+    )
+    thanks_ko: str = Field(
+        default="",
+        max_length=1_000,
+        json_schema_extra=_LINES,
+        description="The thank-you in Korean",
+    )
     origins: tuple[str, ...] = Field(
         default=(),
         max_length=20,

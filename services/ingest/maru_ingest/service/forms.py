@@ -106,7 +106,7 @@ class Forms:
         The field of what concerns the whole is empty. What a machine sent is dropped, and nothing
         is said of that.
         """
-        faults = await self._faults(form, sent, address)
+        faults = self._faults(form, sent) or await self._too_many(form, address)
         if not faults and sent.trap:
             FORMS.labels("trapped").inc()
             return {}
@@ -115,21 +115,25 @@ class Forms:
         FORMS.labels("refused" if faults else "published").inc()
         return faults
 
-    async def _faults(self, form: Form, sent: Sent, address: str) -> Mapping[str, Fault]:
+    async def _too_many(self, form: Form, address: str) -> Mapping[str, Fault]:
+        """Count what would be published: who mends faults is not kept waiting."""
         limit = RateLimitItemPerMinute(self.per_minute)
-        if not await self._limiter.hit(limit, form.source.id, address):
-            return {"": Fault.TOO_MANY}
+        is_let = await self._limiter.hit(limit, form.source.id, address)
+        return {} if is_let else {"": Fault.TOO_MANY}
+
+    def _faults(self, form: Form, sent: Sent) -> Mapping[str, Fault]:
         issued, _ = _opened(form.source, sent.ticket)
         age = self.clock() - issued
         wrong = {
             "text": _wrong_text(sent.text),
             "email": _wrong_email(sent.email) if form.settings.asks_email else None,
             "consent": Fault.NOT_AGREED if form.settings.consent and not sent.agreed else None,
-            "": Fault.TOO_QUICK if age < self.least else None,
+            "": Fault.STALE if age > _MOST_SECONDS else None,
         }
-        if age > _MOST_SECONDS:
-            wrong[""] = Fault.STALE
-        return {name: fault for name, fault in wrong.items() if fault is not None}
+        faults = {name: fault for name, fault in wrong.items() if fault is not None}
+        if not faults and age < self.least:
+            return {"": Fault.TOO_QUICK}  # who has a fault to mend is slower the next time
+        return faults
 
     async def _publish(self, form: Form, sent: Sent) -> Mapping[str, Fault]:
         _, name = _opened(form.source, sent.ticket)

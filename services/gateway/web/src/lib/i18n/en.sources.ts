@@ -2,6 +2,7 @@
 
 import type { Health } from "../api/sources";
 import type { Fault } from "../schema";
+import type { Way } from "../ways";
 
 const many = (n: number, one: string, other: string): string =>
   `${n.toLocaleString("en")} ${n === 1 ? one : other}`;
@@ -102,6 +103,7 @@ export const sources = {
   trying: "Looking…",
   follow: "Follow",
   pushedHint: "Its posts are sent to Maru. Follow it to get the address and the secret.",
+  formHint: "People fill it in. Follow it to get its address, and the tag for your site.",
   findFeeds: "Find the feeds of this page",
   noFeeds: "No feed was found at this address.",
   feedsFound: "This page offers feeds. Choose one:",
@@ -119,7 +121,14 @@ export const sources = {
   followed: (name: string) => `“${name}” is followed from now on`,
   secretTitle: "The signing secret",
   secretOnce: "It is shown this once. Keep it where the sender can read it.",
-  hookAddress: "Send to",
+  ways: {
+    form: "Address of the form",
+    tag: "Tag for your site",
+    hook: "Send webhooks to",
+    lines: "Send lines to",
+  } as Record<Way, string>,
+  address: "Address",
+  tagHint: "The tag opens the form in a dialog, on sites that you named as its origins.",
   copy: "Copy",
   copied: "Copied",
   toSources: "All sources",
