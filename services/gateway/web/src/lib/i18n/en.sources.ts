@@ -97,7 +97,15 @@ export const sources = {
     json: "This is not JSON.",
   } as Record<Fault, string>,
   /** By `kind.field`, or by the field alone; what is not here says what its connector says. */
-  fields: {} as Record<string, readonly [title: string, hint: string]>,
+  fields: {
+    "form.asks_email": ["Ask for an e-mail address", "Giving one is up to the reader"],
+    "form.title_ko": ["Title in Korean", "Where it is empty, the title above"],
+    "form.question_ko": ["Question in Korean", "Where it is empty, the question above"],
+    "form.consent_ko": ["Consent in Korean", "Where it is empty, the consent above"],
+    "form.thanks_ko": ["Thanks in Korean", "Where it is empty, the thanks above"],
+    "form.origins": ["Sites that may embed it", "Their origins, such as https://www.example.com"],
+    "kafka.tls": ["TLS", "Whether the brokers are spoken to over TLS"],
+  } as Record<string, readonly [title: string, hint: string]>,
   kinds: {} as Record<string, readonly [title: string, summary: string]>,
   tryIt: "Try it",
   trying: "Looking…",
