@@ -138,18 +138,30 @@ async def test_a_trial_that_is_called_off_is_none(
 async def test_every_kind_of_failure_counts(hostile: Hostile, outbound: Outbound) -> None:
     hostile.answers["/junk"] = b"nonsense\r\n\r\n"
     with pytest.raises(Unreachable):
-        await outbound.get(NOTHING)
+        await outbound.get(hostile.url("/junk"))
     with pytest.raises(TimedOut):
         await outbound.get(hostile.url("/drip"), deadline=0.05)
     with pytest.raises(Unreachable):
         async with outbound.lines(hostile.url("/junk")):
             pass
     with pytest.raises(Unreachable):
-        async with outbound.websocket(NOTHING.replace("http", "ws")):
+        async with outbound.websocket(hostile.url("/junk").replace("http", "ws")):
             pass
     await fail(outbound, hostile, 1)
 
     await rest(outbound, hostile)
+
+
+async def test_what_one_server_of_a_host_suffers_from_is_no_other_servers(
+    hostile: Hostile, outbound: Outbound
+) -> None:
+    for _ in range(5):
+        with pytest.raises(Unreachable):
+            await outbound.get(NOTHING)
+
+    with pytest.raises(AskedToWait, match=r"127\.0\.0\.1:1 failed 5 times in a row"):
+        await outbound.get(NOTHING)
+    assert (await outbound.get(hostile.url("/"))).body == b"ok"
 
 
 async def test_what_is_not_the_hosts_fault_does_not_count(

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
@@ -110,37 +110,49 @@ class TooMuch(SourceBusy):
 
 @dataclass(slots=True)
 class Api:
-    """Asks. `pause` is for how many seconds it does not any more, since little is left."""
+    """Asks with `token`, that of the settings unless there is a newer one.
+
+    `pause` is for how many seconds it does not any more, since little is left; `now` is the time of
+    its last answer, by the host's clock.
+    """
 
     settings: GraphSettings
     tools: Tools
     title: str
+    token: str = field(default="", repr=False)
     pause: float = 0.0
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self.token = self.token or self.settings.access_token.get_secret_value()
 
     async def nodes(self, path: str, asked: Mapping[str, str]) -> Nodes:
         """Return a part of an edge. Raises what the answer's error means."""
+        value = await self.ask(f"{self.settings.version}/{path}", asked)
+        if not isinstance(value, dict) or not isinstance(value.get("data"), list):
+            raise SourceBroken(f"{self.title} answers with what is no list of posts.")
+        return Nodes(value["data"], goes_on(value), self.now)
+
+    async def ask(self, path: str, asked: Mapping[str, str], token: str = "") -> object:
+        """Return an answer that is no error; `token` is for asking with another than its own."""
         if self.pause:
             raise SourceBusy(
                 f"Most of what {self.title} lets us ask is used up.", retry_after=self.pause
             )
         if self.tools.budget is not None:
             self.tools.budget.spend()
-        token = self.settings.access_token.get_secret_value()
+        token = token or self.token
         secret = in_clear(self.settings.app_secret)
         proof = {"appsecret_proof": sign(secret, token.encode())} if secret else {}
         with translated():
             fetched = await self.tools.outbound.get(
-                f"{self.settings.address}/{self.settings.version}/{path}"
-                f"?{urlencode({**asked, **proof})}",
+                f"{self.settings.address}/{path}?{urlencode({**asked, **proof})}",
                 headers={"Authorization": f"Bearer {token}"},
                 max_bytes=self.tools.max_bytes,
                 deadline=self.tools.deadline,
             )
-        self.pause = _pause(fetched.headers)
-        value = await self._value(fetched)
-        if not isinstance(value, dict) or not isinstance(value.get("data"), list):
-            raise SourceBroken(f"{self.title} answers with what is no list of posts.")
-        return Nodes(value["data"], goes_on(value), _now(fetched.headers))
+        self.pause, self.now = _pause(fetched.headers), _now(fetched.headers)
+        return await self._value(fetched)
 
     async def _value(self, fetched: Fetched) -> object:
         try:

@@ -1,7 +1,7 @@
 """How a host is treated: how many ask it at once, how often, and when it is left alone.
 
-All of it is kept in memory for each host, and bounded: the hosts that were noted longest ago are
-forgotten.
+How many and how often is kept for each host, the rest for each server on it. All of it is in memory
+and bounded: those that were noted longest ago are forgotten.
 """
 
 import asyncio
@@ -27,20 +27,25 @@ _PER_HOST = 2
 _REMEMBERED = 10_000
 _FIRST_REST = 30.0
 _MOST_DOUBLINGS = 7
+_TOO_MANY = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks whom. Limits hold for one credential at one host; without one it is everybody."""
+    """Who asks whom. Limits hold for one credential at one server; without one it is everybody.
 
-    host: str
+    A server is a host, with its port where that is none of the web's own: what another program of
+    the same machine suffers from says nothing of this one.
+    """
+
+    server: str
     credential: bytes | None = None
 
     @classmethod
-    def of(cls, host: str, headers: Mapping[str, str]) -> "Asker":
+    def of(cls, server: str, headers: Mapping[str, str]) -> "Asker":
         """Name the asker by a hash of the Authorization header, so that no secret is kept."""
         secrets = [value for name, value in headers.items() if name.lower() == "authorization"]
-        return cls(host, hashlib.blake2b("".join(secrets).encode(), digest_size=16).digest())
+        return cls(server, hashlib.blake2b("".join(secrets).encode(), digest_size=16).digest())
 
 
 @dataclass(slots=True)
@@ -53,7 +58,7 @@ class Visit:
 
 @dataclass(slots=True)
 class _Health:
-    """Failures in a row, and until when the host rests; `trying` while one request finds out."""
+    """Failures in a row, and until when the server rests; `trying` while one request finds out."""
 
     failures: int = 0
     rests: int = 0
@@ -78,19 +83,19 @@ class Manners:
     def check(self, asker: Asker) -> None:
         """Raise AskedToWait while the host wants no request, or is left alone."""
         now = self.clock()
-        host = asker.host
-        silences = (self._silent_until.get(who, 0.0) for who in (asker, Asker(host)))
+        server = asker.server
+        silences = (self._silent_until.get(who, 0.0) for who in (asker, Asker(server)))
         left = max(silences) - now
         if left > 0:
             raise AskedToWait(
-                f"{host} asked not to be asked again for {left:.0f} s", retry_after=left
+                f"{server} asked not to be asked again for {left:.0f} s", retry_after=left
             )
-        health = self._health.get(host)
+        health = self._health.get(server)
         if health is not None and health.failures >= self.patience:
             rest = max(health.rest_until - now, 1.0 if health.trying else 0.0)
             if rest > 0:
                 raise AskedToWait(
-                    f"{host} failed {health.failures} times in a row"
+                    f"{server} failed {health.failures} times in a row"
                     f" and is left alone for {rest:.0f} s",
                     retry_after=rest,
                 )
@@ -113,7 +118,7 @@ class Manners:
         What the caller gave up, or blocked, says nothing of the host; its `deadline` does.
         """
         self.check(asker)
-        health = self._health.get(asker.host)
+        health = self._health.get(asker.server)
         if health is not None and health.failures >= self.patience:
             health.trying = True
         visit = Visit(asker)
@@ -121,26 +126,27 @@ class Manners:
             yield visit
         except BaseException as error:
             if deadline.expired() or isinstance(error, Unreachable):
-                self._failed(asker.host)
-            elif (health := self._health.get(asker.host)) is not None:
+                self._failed(asker.server)
+            elif (health := self._health.get(asker.server)) is not None:
                 health.trying = False
             raise
         if visit.failed:
-            self._failed(asker.host)
+            self._failed(asker.server)
         else:
-            self._health.pop(asker.host, None)
+            self._health.pop(asker.server, None)
 
     def heard(self, visit: Visit, status: int, headers: Mapping[str, str]) -> float | None:
         """Note what an answer says of the host; return how long it wants no further request.
 
-        An exhausted allowance and a 429 concern the credential, a 503 everybody.
+        An exhausted allowance, a 429 and a 403 that asks to wait (GitHub's, of its secondary
+        limits) concern the credential, a 503 everybody.
         """
         now = datetime.now(UTC)
         visit.failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         asked = limits.retry_after(headers, now)
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            self._keep_silent(Asker(visit.asker.host), asked)
-        elif status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._keep_silent(Asker(visit.asker.server), asked)
+        elif status in _TOO_MANY:
             self._keep_silent(visit.asker, asked)
         left = limits.allowance(headers, now)
         if left is not None and left.exhausted and left.reset > 0:
@@ -163,15 +169,15 @@ class Manners:
             until = self.clock() + seconds
             _note(self._silent_until, asker, max(until, self._silent_until.get(asker, 0.0)))
 
-    def _failed(self, host: str) -> None:
-        health = self._health.get(host, _Health())
+    def _failed(self, server: str) -> None:
+        health = self._health.get(server, _Health())
         health.failures += 1
         if health.failures == self.patience or health.trying:
             rest = _FIRST_REST * 2 ** min(health.rests, _MOST_DOUBLINGS)
             health.rest_until = self.clock() + self.dice.uniform(0.5, 1.0) * rest
             health.rests += 1
         health.trying = False
-        _note(self._health, host, health)
+        _note(self._health, server, health)
 
 
 def _note(notes: OrderedDict[Key, Value], key: Key, value: Value) -> None:

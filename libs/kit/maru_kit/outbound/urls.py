@@ -21,6 +21,11 @@ class Parts:
     port: int
     authority: str
 
+    @property
+    def server(self) -> str:
+        """The host, with its port where that is none of the web's own."""
+        return self.host if self.port in WEB.values() else f"{self.host}:{self.port}"
+
 
 def uri(address: str) -> str:
     """Write an address in ASCII (RFC 3987 section 3.1): people link to `/공지` as it reads."""
@@ -33,6 +38,12 @@ def uri(address: str) -> str:
     except ValueError as error:
         raise Blocked("The address cannot be written as one of the web") from error
     return urlunsplit((split.scheme, host, *rest))
+
+
+def target(url: str) -> str:
+    """Return what a host is asked for: the path and the query of an address in ASCII."""
+    split = urlsplit(url)
+    return (split.path or "/") + (f"?{split.query}" if split.query else "")
 
 
 def joined(url: str, target: str) -> str:

@@ -142,18 +142,24 @@ class Discovering:
         latest |= await posts.stored(connection, placed.keys() - latest.keys())
         edited = {it.tagged.post.id for it in arrived if it.before is not None}
         topics = await discoveries.topics_of(connection, edited)
+        at = {post: micros(written_at(it.post)) for post, it in latest.items()}
         await discoveries.place(
             connection,
-            [
-                Found(post, it.topic, it.similarity, micros(written_at(latest[post].post)))
-                for post, it in placed.items()
-            ],
+            [Found(post, it.topic, it.similarity, at[post]) for post, it in placed.items()],
         )
+        redated = {it.tagged.post.id for it in arrived if _moved_in_time(it)} & topics.keys()
+        await discoveries.date(connection, {post: at[post] for post in sorted(redated)})
         steps = Counter(_day(it.topic, latest[post]) for post, it in placed.items())
         steps.update(_corrections(arrived, topics))
         await discoveries.count(
             connection, self._database, _changes(steps), _changes(_posts_by_day(arrived))
         )
+
+
+def _moved_in_time(arrival: Arrival) -> bool:
+    """Whether an edit says that the post was written at another time."""
+    before = arrival.before
+    return before is not None and written_at(before.post) != written_at(arrival.tagged.post)
 
 
 def _said(tagged: TaggedPost) -> Said:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import numpy as np
 import orjson
-from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy import bindparam, delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_ideas.domain.discovered import Said, Sample, Topic, Waiter
@@ -216,6 +216,19 @@ async def place(connection: AsyncConnection, placed: Sequence[Found]) -> None:
     ]
     if rows:
         await connection.execute(insert(discovered_posts), rows)
+
+
+async def date(connection: AsyncConnection, written: Mapping[UUID, int]) -> None:
+    """Note when posts that are in topics were written, in microseconds since 1970."""
+    found = discovered_posts.c
+    rows = [{"post": post, "at": at} for post, at in written.items()]
+    if rows:
+        dated = (
+            update(discovered_posts)
+            .where(found.post_id == bindparam("post"))
+            .values(created_at=bindparam("at"))
+        )
+        await connection.execute(dated, rows)
 
 
 async def remove(connection: AsyncConnection, ids: Collection[UUID]) -> None:

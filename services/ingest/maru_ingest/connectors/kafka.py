@@ -166,7 +166,7 @@ class KafkaConnector:
         with translated():
             for broker in self.settings.brokers:
                 host, _, port = broker.rpartition(":")
-                await self.tools.outbound.check(host.strip("[]"), int(port))
+                await self.tools.outbound.addresses(host.strip("[]"), int(port), ports={int(port)})
         return self.settings.url()
 
     async def _place(self, bus: Bus, at: dict[int, int]) -> None:
