@@ -7,15 +7,17 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel
 
 from maru_ingest import form_page
 from maru_ingest.form_page import Shown
 from maru_ingest.service.forms import Fault, Form, Forms, Sent
 from maru_kit.errors import BadRequest, NotFound, Unavailable
-from maru_kit.http import requires
+from maru_kit.http import Caller, caller, requires
 
 router = APIRouter(tags=["forms"])
 
@@ -102,6 +104,24 @@ async def thank(
         return form
     page = form_page.thanks(_shown(form, request, lang, embedded))
     return _answer(page, _framing(form, embedded))
+
+
+class Contact(BaseModel):
+    """How the writer of a post can be answered."""
+
+    email: str
+
+
+@router.get("/api/v1/contacts/{post_id}", openapi_extra=requires("owner"))
+async def show_contact(post_id: UUID, by: Annotated[Caller, Depends(caller)], use: Use) -> Contact:
+    """Show the e-mail address that somebody left with a form, by the id of the post."""
+    return Contact(email=await use.contact(by.workspace, str(post_id)))
+
+
+@router.delete("/api/v1/contacts/{post_id}", status_code=204, openapi_extra=requires("owner"))
+async def forget_contact(post_id: UUID, by: Annotated[Caller, Depends(caller)], use: Use) -> None:
+    """Forget that address; the post stays."""
+    await use.forget(by.workspace, str(post_id))
 
 
 @router.get("/widget/1.js", openapi_extra=requires("public"), response_class=Response)

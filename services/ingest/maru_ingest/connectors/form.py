@@ -5,9 +5,10 @@ on your own pages, name their origins (`https://www.example.com`) and put one ta
 shown when the source is added, and in [pushing posts in](../pushing-in.md).
 
 **What comes.** What people write is a post of the channel `survey`, which is never quoted on the
-public board. An address of mail, if one is asked for and given, is the post's author: it is shown
-to those who have a key, erased with the author's data, and never public. The page needs no script,
-sets no cookie, and asks nothing of anybody else.
+public board. An address of mail, if one is asked for and given, is not in the post: it is stored
+sealed, owners see it at `/api/v1/contacts/{post's id}`, and after half a year it is forgotten. The
+post's author is a pseudonym, the same for all that one person sends by this form. The page needs no
+script, sets no cookie, and asks nothing of anybody else.
 
 **Against spam.** A field that people do not see, the least time that writing takes, eight messages
 a minute from one address, a few thousand characters, and what the analysers say of spam. What was

@@ -23,7 +23,7 @@ from maru_ingest.formats import text
 from maru_ingest.formats.parsed import ParsedPost
 from maru_ingest.metrics import FORMS
 from maru_ingest.service.publishing import Publisher
-from maru_ingest.store import sources
+from maru_ingest.store import contacts, sources
 from maru_ingest.store.sources import Source
 from maru_kit.errors import NotFound, Unavailable
 from maru_kit.vault import Vault
@@ -36,6 +36,7 @@ _MOST_SECONDS = 24 * 3600.0
 _PER_MINUTE = 8
 _ANSWER_SECONDS = 5.0
 _PAUSED_SECONDS = 300.0
+_PSEUDONYM = 24
 
 
 class Fault(StrEnum):
@@ -115,6 +116,20 @@ class Forms:
         FORMS.labels("refused" if faults else "published").inc()
         return faults
 
+    async def contact(self, workspace: str, post_id: str) -> str:
+        """Return the address that came with a post. Raises NotFound."""
+        async with self.publisher.database.reading() as connection:
+            email = await contacts.contact_of(connection, self.vault, post_id, workspace=workspace)
+        if email is None:
+            raise NotFound("No address came with this post, or it was forgotten.")
+        return email
+
+    async def forget(self, workspace: str, post_id: str) -> None:
+        """Forget the address that came with a post; the post stays. Raises NotFound."""
+        async with self.publisher.database.transaction() as connection:
+            if not await contacts.forget(connection, post_id, workspace=workspace):
+                raise NotFound("No address came with this post, or it was forgotten.")
+
     async def _too_many(self, form: Form, address: str) -> Mapping[str, Fault]:
         """Count what would be published: who mends faults is not kept waiting."""
         limit = RateLimitItemPerMinute(self.per_minute)
@@ -137,11 +152,19 @@ class Forms:
 
     async def _publish(self, form: Form, sent: Sent) -> Mapping[str, Fault]:
         _, name = _opened(form.source, sent.ticket)
-        post = ParsedPost(native_id=name, text=text.clean(sent.text), created_at=domain.utc_now())
-        post.author = sent.email.strip().lower() if form.settings.asks_email else ""
+        origin, now = form.source.origin(pushed=True), domain.utc_now()
+        email = sent.email.strip() if form.settings.asks_email else ""
+        post = ParsedPost(native_id=name, text=text.clean(sent.text), created_at=now)
+        post.author = _pseudonym(form.source, email) if email else ""
+        post_id = domain.name_post(origin, post).id
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await self.publisher.publish(form.source.origin(pushed=True), [post])
+                # First, so that no post comes whose writer can't be answered.
+                async with self.publisher.database.transaction() as connection:
+                    await contacts.keep(
+                        connection, self.vault, post_id, form.source.id, email, now=now
+                    )
+                await self.publisher.publish(origin, [post])
         except (TimeoutError, Unavailable):
             return {"": Fault.UNAVAILABLE}
         return {}
@@ -159,9 +182,18 @@ def _wrong_email(written: str) -> Fault | None:
     return None if fits else Fault.NO_EMAIL
 
 
+def _pseudonym(source: Source, email: str) -> str:
+    """Return by what a writer is known: one person is one voice of a form, and nobody's address."""
+    said = f"author {source.id} {email.lower()}".encode()
+    return hmac.new(_key(source), said, hashlib.sha256).hexdigest()[:_PSEUDONYM]
+
+
+def _key(source: Source) -> bytes:
+    return (source.secret or source.id).encode()
+
+
 def _signed(source: Source, said: str) -> str:
-    key = (source.secret or source.id).encode()
-    mark = hmac.new(key, f"form {source.id} {said}".encode(), hashlib.sha256).hexdigest()
+    mark = hmac.new(_key(source), f"form {source.id} {said}".encode(), hashlib.sha256).hexdigest()
     return f"{said}~{mark}"
 
 

@@ -234,7 +234,7 @@ export const sources: typeof en = {
     appstore: ["앱 스토어", "애플 앱 스토어에 있는 앱의 리뷰를 여러 나라에서 듣습니다"],
     bluesky: ["Bluesky", "Bluesky의 계정, 낱말, 해시태그를 따라갑니다"],
     feed: ["피드", "RSS, Atom, JSON 피드를 따라갑니다"],
-    file: ["파일", "NDJSON, CSV, 피드, 플랫폼 API의 저장된 응답 파일을 따라갑니다"],
+    file: ["파일", "NDJSON, CSV, 엑셀, 메일, 자막, 녹취록, 피드, 플랫폼 API의 저장된 응답 파일을 따라갑니다"],
     form: ["의견 양식", "따로 열리는 페이지나 여러분 사이트의 대화 상자에서 누구에게나 묻습니다"],
     kafka: ["Kafka", "Kafka 토픽을 따라갑니다: JSON, CloudEvents, Debezium의 변경"],
     mastodon: ["Mastodon", "Mastodon 서버의 해시태그, 계정, 타임라인을 따라갑니다"],
