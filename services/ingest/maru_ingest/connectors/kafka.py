@@ -24,7 +24,8 @@ read from their beginning, within ten minutes. What the topic's retention took b
 is lost. `maru_ingest_topic_lag_records` says how far behind all these sources are.
 
 **Limits.** At most a thousand records are in hand. Records in Avro or Protobuf are not read. Maru's
-own topics can't be followed.
+own topics can't be followed. Without `brokers` a source reads as the user that Maru's own log is
+kept by: whoever owns a workspace can follow any topic that this user may read.
 
 API: <https://kafka.apache.org/documentation/#design_consumerposition>.
 """
