@@ -93,12 +93,12 @@ class DiscordUpstream(Upstream):
         return str(snowflake(self._at) + number)
 
     def write(self, text: str, *, at: datetime | None = None, parent: str = "") -> Written:
-        self._at = at or datetime.now(UTC)
+        self._at = at or self._now()
         return super().write(text, at=self._at, parent=parent)
 
     def open_thread(self, title: str, text: str, *, at: datetime | None = None) -> Written:
         """Have somebody write a post in the forum, and go on there."""
-        self._at = at or datetime.now(UTC)
+        self._at = at or self._now()
         name = self.name(len(self.posts) + 1)
         self.threads[name] = {"id": name, "parent_id": FORUM, "type": 11, "name": title}
         self.here = name

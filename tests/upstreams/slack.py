@@ -30,6 +30,7 @@ class SlackUpstream(Upstream):
 
     `error` is what every method answers with (its fields), `answer` what stands in its place;
     `names` are display names of people; `forgets` says that no cursor is known any more;
+    `left_out` that a channel shows nothing unless it is asked for a time, and
     `closed` are first messages whose threads can't be had.
     """
 
@@ -43,6 +44,7 @@ class SlackUpstream(Upstream):
         self.answer: Any = None
         self.names = {PERSON: "하늘"}
         self.forgets = False
+        self.left_out = False
         self.closed: set[str] = set()
         self._at = datetime.now(UTC)
 
@@ -71,7 +73,7 @@ class SlackUpstream(Upstream):
         return f"{CHANNEL}/{ts(self._at)}"
 
     def write(self, text: str, *, at: datetime | None = None, parent: str = "") -> Written:
-        self._at = at or datetime.now(UTC)
+        self._at = at or self._now()
         return super().write(text, at=self._at, parent=parent)
 
     def message(self, one: Written) -> dict[str, Any]:
@@ -128,6 +130,8 @@ class SlackUpstream(Upstream):
 
     async def _history(self, request: web.Request) -> web.Response:
         tops = [one for one in reversed(self.shown()) if not one.parent]
+        if self.left_out and "oldest" not in request.query:
+            tops = []
         if request.query["channel"] == QUIET:
             return self._answered(request, {"error": "not_in_channel"})
         return self._page(request, tops)

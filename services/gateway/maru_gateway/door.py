@@ -33,9 +33,18 @@ OWN = "gateway"
 _PASSED_ON = frozenset(
     {b"content-type", b"accept", b"accept-language", b"idempotency-key", b"if-match"}
 )
-_PASSED_ON_WITH_STREAMS = b"content-encoding"
-_PASSED_ON_TO_HOOKS = (b"webhook-", b"svix-", b"x-hub-")
-_PASSED_ON_TO_FORMS = (b"host", b"origin", b"sec-fetch-site")
+PASSED_ON_TO_HOOKS = (
+    b"webhook-",
+    b"svix-",
+    b"x-discourse-",
+    b"x-github-",
+    b"x-hub-",
+    b"x-slack-",
+    b"x-telegram-",
+)
+"""How the headers begin by which a platform says that a message is its own, and of what kind."""
+_PASSED_ON_WITH_STREAMS = frozenset({b"content-encoding"})
+_PASSED_ON_TO_FORMS = frozenset({b"host", b"origin", b"sec-fetch-site"})
 _PROBES = ("/healthz", "/readyz")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STATUS_OK = 200
@@ -244,14 +253,17 @@ def _operation(table: RouteTable, scope: Scope) -> Operation:
 
 
 def _headers_for(scope: Scope, caller: Caller, operation: Operation) -> Headers:
-    more = _PASSED_ON_TO_HOOKS * scope["path"].startswith("/hooks/")
-    more += _PASSED_ON_TO_FORMS * scope["path"].startswith("/forms/")
+    path, more, prefixes = scope["path"], _PASSED_ON, tuple[bytes, ...]()
+    if operation.is_streamed:
+        more |= _PASSED_ON_WITH_STREAMS
+    if path.startswith("/forms/"):
+        more |= _PASSED_ON_TO_FORMS
+    if path.startswith("/hooks/"):
+        prefixes = PASSED_ON_TO_HOOKS
     kept = [
         (name, value)
         for name, value in scope["headers"]
-        if name in _PASSED_ON
-        or name.startswith(more)
-        or (operation.is_streamed and name == _PASSED_ON_WITH_STREAMS)
+        if name in more or name.startswith(prefixes)
     ]
     request_id = structlog.contextvars.get_contextvars().get("request_id", "")
     return [

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, get_origin
+from typing import Annotated, Any, Protocol, TypeVar, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest import domain
@@ -108,6 +108,17 @@ class Page:
     deleted: Sequence[str] = ()
     push: Push | None = None
     deleted_if_known: Sequence[str] = ()
+
+
+Interval = Annotated[float, Field(ge=1, description="How often to look, in seconds")]
+ApiAddress = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^\s?#]+$",
+        max_length=1_000,
+        description="Address of the API, where a proxy stands before it",
+    ),
+]
 
 
 class SourceSettings(BaseModel):

@@ -32,7 +32,7 @@ EVENTS = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "MESSA
 _INTENTS = 1 << 9 | 1 << 15  # messages in servers, and what they say
 _LEAVE_OPEN = 4_000  # 1000 and 1001 would end the session
 _IDLE = 120.0
-_WAITING = 500
+_WAITING = 100
 _MAX_NAME = 200
 _MAX_HEARTBEAT = 600.0
 _TOO_FAST = 60.0
@@ -196,7 +196,7 @@ async def _open(stack: AsyncExitStack, tools: Tools, home: str, session: Session
     there = neighbour(home, session.url) if session else home
     socket = await stack.enter_async_context(
         tools.outbound.websocket(
-            f"{there}/?v=10&encoding=json", idle_seconds=_IDLE, goodbye=_LEAVE_OPEN
+            f"{there.rstrip('/')}/?v=10&encoding=json", idle_seconds=_IDLE, goodbye=_LEAVE_OPEN
         )
     )
     return Link(socket, home, session, session.seq if session else 0)

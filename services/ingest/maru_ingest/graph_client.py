@@ -17,7 +17,9 @@ from urllib.parse import urlencode
 from pydantic import Field, SecretStr, field_validator
 
 from maru_ingest.connector import (
+    ApiAddress,
     CredentialsRefused,
+    Interval,
     SourceBroken,
     SourceBusy,
     SourceGone,
@@ -73,18 +75,11 @@ class GraphSettings(SourceSettings):
     days: int = Field(
         default=14, ge=1, le=90, description="For how many days a post is looked at for comments"
     )
-    interval_seconds: float = Field(
-        default=900.0, ge=1, description="How often to look, in seconds"
-    )
+    interval_seconds: Interval = 900.0
     version: str = Field(
         default="v24.0", pattern=r"^v\d{1,3}\.\d{1,2}$", description="Version of the Graph API"
     )
-    address: str = Field(
-        default="https://graph.facebook.com",
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    address: ApiAddress = "https://graph.facebook.com"
 
     @field_validator("access_token")
     @classmethod

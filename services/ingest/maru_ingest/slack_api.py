@@ -28,13 +28,13 @@ _NO_ENTRY = {
     "account_inactive": "the app was removed from the workspace",
     "access_denied": "the workspace does not let the app in",
     "org_login_required": "the workspace is moving to an organisation",
-    "missing_scope": "the app lacks the scope {needed}; add it and install the app again",
     "not_allowed_token_type": "the token must be a bot's (xoxb-…)",
 }
 _NOT_HERE = {
     "not_in_channel": "the app is not in the channel; write /invite @your-app there",
     "channel_not_found": "there is no such channel, or the app is not in it",
     "thread_not_found": "there is no such thread",
+    "missing_scope": "the app lacks the scope {needed}; add it and install the app again",
 }
 _PATIENCE = {
     "ratelimited",
@@ -103,6 +103,11 @@ class Api:
             raise SourceBroken("Slack leads in a circle.")
         return answer
 
+    async def has(self, channel: str, ts: str) -> bool:
+        """Whether a message is in a channel."""
+        asked = {"channel": channel, "oldest": ts, "latest": ts, "inclusive": "true"}
+        return ts in (await self._messages("conversations.history", asked, "")).times
+
     async def replies(
         self, channel: str, thread: str, since: str
     ) -> AsyncGenerator[tuple[list[object], str], None]:
@@ -152,10 +157,10 @@ def _failed(answer: object, channel: str) -> SourceBroken | SourceBusy:
     error = untyped.string(answer, "error")[:_MAX_SHOWN]
     where = f"Slack, channel {channel}" if channel else "Slack"
     if error in _NO_ENTRY:
-        needed = untyped.string(answer, "needed")[:_MAX_SHOWN]
-        return CredentialsRefused(f"Slack: {_NO_ENTRY[error].format(needed=needed)} ({error}).")
+        return CredentialsRefused(f"Slack: {_NO_ENTRY[error]} ({error}).")
     if error in _NOT_HERE:
-        return Refused(f"{where}: {_NOT_HERE[error]} ({error}).", error)
+        needed = untyped.string(answer, "needed")[:_MAX_SHOWN]
+        return Refused(f"{where}: {_NOT_HERE[error].format(needed=needed)} ({error}).", error)
     if error in _PATIENCE:
         return SourceBusy(f"{where} asks for patience ({error}).", retry_after=_LATER)
     return Refused(f"{where} answers with an error: {error or 'no reason given'}.", error)

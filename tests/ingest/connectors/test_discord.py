@@ -149,6 +149,48 @@ async def test_a_thread_that_was_opened_and_archived_while_nobody_looked_is_foun
     }
 
 
+async def test_a_look_that_is_cut_off_anywhere_goes_on_and_loses_nothing(
+    upstream: DiscordUpstream, tools: Tools
+) -> None:
+    upstream.bucket = 1_000
+    start = {**(await missed(connector(upstream, tools)))[-1].cursor, "session": None}
+    for number in range(30):
+        upstream.write(f"message {number}")
+    for number in range(3):
+        upstream.open_thread(f"thread {number}", f"post {number}")
+        for answer in range(25):
+            upstream.write(f"answer {number}.{answer}")
+    wanted = {one.text for one in upstream.posts}
+    whole = await missed(connector(upstream, tools), start)
+
+    for number in range(1, len(whole)):
+        had = await until(connector(upstream, tools), start, lambda them, n=number: len(them) == n)
+        cut = {**had[-1].cursor, "session": None}  # so that nothing comes by the Gateway again
+        rest = await missed(connector(upstream, tools), cut)
+        assert {*texts(had), *texts(rest)} == wanted
+
+    assert set(texts(whole)) == wanted
+    assert len(whole) > 8
+
+
+async def test_a_thread_that_cannot_be_looked_up_now_is_not_forgotten(
+    upstream: DiscordUpstream, tools: Tools
+) -> None:
+    follow = connector(upstream, tools)
+    begun = await missed(follow)
+
+    def happen() -> None:
+        upstream.mode = "half"
+        upstream.open_thread("Dark mode", "Please!")
+
+    with pytest.raises(SourceBroken, match="can't be read"):
+        await listened(follow, begun[-1].cursor, happen, 1)
+    upstream.mode = "ok"
+    found = await until(follow, begun[-1].cursor, lambda them: bool(texts(them)))
+
+    assert texts(found) == ["Please!"]
+
+
 async def test_the_first_look_shows_the_threads_that_are_talked_in(
     upstream: DiscordUpstream, tools: Tools
 ) -> None:

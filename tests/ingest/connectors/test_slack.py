@@ -264,6 +264,21 @@ async def test_what_is_missing_was_deleted_unless_it_is_old_or_out_of_sight(
     assert deleted == [[tomb.native_id], [gone.native_id, tomb.native_id], [tomb.native_id]]
 
 
+async def test_what_one_answer_leaves_out_is_not_deleted_yet(
+    upstream: SlackUpstream, tools: Tools
+) -> None:
+    upstream.write("dark mode")
+    follow = connector(upstream, tools)
+    cursor = (await looked(follow))[-1].cursor
+    places = {CHANNEL: {**cursor["places"][CHANNEL]}}
+    upstream.left_out = True
+
+    found = await looked(follow, {"places": places})
+
+    assert [name for page in found for name in page.deleted_if_known] == []
+    assert texts(found) == []
+
+
 async def test_a_channel_that_the_app_is_not_in_is_named_and_stops_no_other(
     upstream: SlackUpstream, tools: Tools
 ) -> None:
@@ -284,7 +299,7 @@ async def test_a_channel_that_the_app_is_not_in_is_named_and_stops_no_other(
         ({"error": "account_inactive"}, CredentialsRefused, "removed"),
         (
             {"error": "missing_scope", "needed": "channels:history"},
-            CredentialsRefused,
+            SourceBroken,
             "channels:history",
         ),
         ({"error": "ratelimited"}, SourceBusy, "patience"),
@@ -346,6 +361,21 @@ def read(
     headers, body = message
     model = SlackSettings.model_validate({**upstream.settings(), **changes})
     return KIND.hook.read(model, {name.lower(): it for name, it in headers.items()}, body)
+
+
+async def test_what_polls_learn_of_people_pushes_know(
+    upstream: SlackUpstream, tools: Tools
+) -> None:
+    stranger = upstream.pushed(upstream.write("dark mode"), "written")
+    before = read(upstream, stranger)
+    await looked(connector(upstream, tools))
+    after = read(upstream, stranger)
+
+    shown = [(row.author_name, row.url) for row in before.rows if isinstance(row, ParsedPost)]
+    known = [(row.author_name, row.url) for row in after.rows if isinstance(row, ParsedPost)]
+    assert shown == [("", "")]
+    assert known[0][0] == "하늘"
+    assert known[0][1].startswith(f"https://maker.slack.com/archives/{CHANNEL}/p")
 
 
 @pytest.mark.parametrize(
@@ -472,6 +502,7 @@ def test_no_event_breaks_the_connector(said: Any, event: dict[str, Any]) -> None
         {"channels": []},
         {"channels": ["#general"]},
         {"channels": ["C024BE91L/../x"]},
+        {"channels": ["D024BE91L"]},
         {"bot_token": ""},
         {"days": 0},
         {"address": "slack.com"},

@@ -36,6 +36,7 @@ from maru_ingest.connector import (
     ConnectorKind,
     CredentialsRefused,
     Cursor,
+    Interval,
     Mark,
     Page,
     SourceBroken,
@@ -72,9 +73,7 @@ class AppStoreSettings(SourceSettings):
         max_length=60,
         description="Countries whose reviews to follow, by their two letters: kr, us",
     )
-    interval_seconds: float = Field(
-        default=3_600.0, ge=1, description="How often to look, in seconds"
-    )
+    interval_seconds: Interval = 3_600.0
     pause_seconds: float = Field(
         default=1.0, ge=0, le=60, description="Seconds between two requests of one look"
     )

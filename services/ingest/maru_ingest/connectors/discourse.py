@@ -49,6 +49,7 @@ from maru_ingest.connector import (
     Cursor,
     Forged,
     Hook,
+    Interval,
     Page,
     SourceBroken,
     SourceBusy,
@@ -96,9 +97,7 @@ class DiscourseSettings(SourceSettings):
     webhook_secret: SecretStr | None = Field(
         default=None, description="Secret of the forum's webhook, if it pushes"
     )
-    interval_seconds: float = Field(
-        default=300.0, ge=1, description="How often to look, in seconds"
-    )
+    interval_seconds: Interval = 300.0
 
     @field_validator("address")
     @classmethod

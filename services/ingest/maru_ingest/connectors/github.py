@@ -54,6 +54,7 @@ from maru_ingest.connector import (
     Cursor,
     Forged,
     Hook,
+    Interval,
     Page,
     SourceBroken,
     SourceBusy,
@@ -108,9 +109,7 @@ class GitHubSettings(SourceSettings):
         default=None, description="Any words of yours that you also give to GitHub's webhook"
     )
     bots: bool = Field(default=False, description="Whether what bots write comes, too")
-    interval_seconds: float = Field(
-        default=900.0, ge=1, description="How often to look, in seconds"
-    )
+    interval_seconds: Interval = 900.0
     address: str = Field(
         default=_ADDRESS,
         pattern=r"^https?://[^\s?#]+[^\s?#/]$",

@@ -37,9 +37,11 @@ from pydantic import Field, SecretStr, field_validator
 from maru_contracts.posts import Channel
 from maru_ingest import oauth
 from maru_ingest.connector import (
+    ApiAddress,
     Capability,
     ConnectorKind,
     Cursor,
+    Interval,
     Mark,
     Page,
     SourceBroken,
@@ -75,15 +77,8 @@ class GooglePlaySettings(SourceSettings):
     key: SecretStr = Field(
         max_length=16_000, description="The JSON file of the service account's key, as it is"
     )
-    interval_seconds: float = Field(
-        default=1_800.0, ge=1, description="How often to look, in seconds"
-    )
-    address: str = Field(
-        default="https://androidpublisher.googleapis.com",
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    interval_seconds: Interval = 1_800.0
+    address: ApiAddress = "https://androidpublisher.googleapis.com"
 
     @field_validator("key")
     @classmethod

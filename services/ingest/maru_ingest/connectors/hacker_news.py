@@ -35,6 +35,7 @@ from maru_ingest.connector import (
     Capability,
     ConnectorKind,
     Cursor,
+    Interval,
     Page,
     SourceBroken,
     SourceSettings,
@@ -76,9 +77,7 @@ class HackerNewsSettings(SourceSettings):
         min_length=1,
         description="What to follow of story, comment, poll and job",
     )
-    interval_seconds: float = Field(
-        default=300.0, ge=1, description="How often to look, in seconds"
-    )
+    interval_seconds: Interval = 300.0
     search_address: str = Field(
         default=_SEARCH,
         pattern=r"^https?://[^\s?#]+$",

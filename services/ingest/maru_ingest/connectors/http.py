@@ -76,6 +76,7 @@ from maru_ingest.connector import (
     Capability,
     ConnectorKind,
     Cursor,
+    Interval,
     Mark,
     Page,
     SourceBroken,
@@ -185,9 +186,7 @@ class HttpSettings(SourceSettings):
         max_length=20,
         description="More headers, as Name: value; no secrets, since these are shown",
     )
-    interval_seconds: float = Field(
-        default=900.0, ge=1, description="How often to look, in seconds"
-    )
+    interval_seconds: Interval = 900.0
 
     @field_validator("address", "token_address")
     @classmethod

@@ -46,6 +46,7 @@ from maru_ingest.connector import (
     ConnectorKind,
     CredentialsRefused,
     Cursor,
+    Interval,
     Page,
     SourceBroken,
     SourceBusy,
@@ -84,9 +85,7 @@ class ImapSettings(SourceSettings):
         description="tls from the start (port 993), starttls (143), or none: in own networks only",
     )
     port: int | None = Field(default=None, ge=1, le=65_535, description="Port, where another")
-    interval_seconds: float = Field(
-        default=120.0, ge=1, description="How often to look, in seconds"
-    )
+    interval_seconds: Interval = 120.0
 
 
 @dataclass(frozen=True, slots=True)

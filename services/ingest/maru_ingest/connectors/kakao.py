@@ -33,10 +33,12 @@ from pydantic import Field, SecretStr
 from maru_contracts.posts import Channel
 from maru_ingest import web_search
 from maru_ingest.connector import (
+    ApiAddress,
     Capability,
     ConnectorKind,
     CredentialsRefused,
     Cursor,
+    Interval,
     Page,
     SourceBusy,
     SourceSettings,
@@ -69,15 +71,8 @@ class KakaoSettings(SourceSettings):
         max_length=3,
         description="What is searched: `blog`, `cafe`, `web` (pages of every kind)",
     )
-    interval_seconds: float = Field(
-        default=900.0, ge=1, description="How often to look, in seconds"
-    )
-    address: str = Field(
-        default="https://dapi.kakao.com/v2/search",
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    interval_seconds: Interval = 900.0
+    address: ApiAddress = "https://dapi.kakao.com/v2/search"
 
 
 @dataclass(frozen=True, slots=True)

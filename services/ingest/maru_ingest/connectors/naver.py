@@ -44,6 +44,7 @@ from maru_ingest.connector import (
     ConnectorKind,
     CredentialsRefused,
     Cursor,
+    Interval,
     Page,
     SourceBusy,
     SourceSettings,
@@ -89,9 +90,7 @@ class NaverSettings(SourceSettings):
         default="hub",
         description="Who gave the keys: `hub` (NAVER API HUB) or `developers` (Naver Developers)",
     )
-    interval_seconds: float = Field(
-        default=900.0, ge=1, description="How often to look, in seconds"
-    )
+    interval_seconds: Interval = 900.0
     address: str = Field(
         default="",
         pattern=r"^(https?://[^\s?#]+)?$",

@@ -41,10 +41,12 @@ from pydantic import Field, SecretStr, model_validator
 from maru_contracts.posts import Channel
 from maru_ingest import oauth
 from maru_ingest.connector import (
+    ApiAddress,
     Capability,
     ConnectorKind,
     CredentialsRefused,
     Cursor,
+    Interval,
     Page,
     SourceBroken,
     SourceGone,
@@ -89,15 +91,8 @@ class RedditSettings(SourceSettings):
     comments: bool = Field(
         default=True, description="Whether the subreddits' comments come, too; not with a query"
     )
-    interval_seconds: float = Field(
-        default=300.0, ge=1, description="How often to look, in seconds"
-    )
-    address: str = Field(
-        default="https://oauth.reddit.com",
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    interval_seconds: Interval = 300.0
+    address: ApiAddress = "https://oauth.reddit.com"
     token_address: str = Field(
         default="https://www.reddit.com/api/v1/access_token",
         pattern=r"^https?://[^\s?#]+$",

@@ -19,12 +19,13 @@ refuses for long, so do not leave a source paused.
 
 **How it works.** A look reads the newest 200 messages of each channel
 (https://docs.slack.dev/reference/methods/conversations.history), so that edits and deletions of
-them are noticed, and goes back until it meets what is known. A thread is read when its first
-message tells of newer answers (https://docs.slack.dev/reference/methods/conversations.replies);
-once an hour the messages of the last `days` are looked at again for late ones. An answer in a
-thread names the thread's first message. Who is mentioned stays Slack's id of that person (`@U…`): a
-name may change, and would then change what others said. What bots post is left out unless `bots`
-says otherwise, and so are messages without words.
+them are noticed, and goes back until it meets what is known. One that is missing there is asked for
+by itself before it counts as deleted. A thread is read when its first message tells of newer
+answers (https://docs.slack.dev/reference/methods/conversations.replies); once an hour the messages
+of the last `days` are looked at again for late ones. An answer in a thread names the thread's first
+message. Who is mentioned stays Slack's id of that person (`@U…`): a name may change, and would then
+change what others said. What bots post is left out unless `bots` says otherwise, and so are
+messages without words.
 
 **Limits.** Slack allows some 50 requests of a kind in a minute, and says how long to wait when they
 are used up. An app that is sold outside of Slack's Marketplace has one request a minute with 15
@@ -48,12 +49,14 @@ from pydantic import Field, SecretStr, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest.connector import (
+    ApiAddress,
     Capability,
     ConnectorKind,
     CredentialsRefused,
     Cursor,
     Forged,
     Hook,
+    Interval,
     Page,
     SourceBroken,
     SourceBusy,
@@ -67,15 +70,15 @@ from maru_ingest.slack_api import TS, Answer, Api
 _AGAIN = timedelta(hours=1)
 _MAX_AGAIN = 20
 """Pages that are known already and are looked at for late answers at most."""
-_MAX_THREADS = 1_000
+_MAX_THREADS = 400
 """Threads of a channel of which it is remembered how far they are known."""
 _MAX_PEOPLE = 5_000
 _MAX_WORKSPACES = 1_000
 _MOST_ASKED = 20
-"""People whose names are asked for at most for one page of messages."""
+"""For one page of messages, people whose names are asked for, and of those that are missing."""
 _FRESH = 300
 _MAX_CHALLENGE = 1_000
-_ID = re.compile(r"[CGD][A-Z0-9]{1,30}", re.ASCII)
+_ID = re.compile(r"[CG][A-Z0-9]{1,30}", re.ASCII)
 _PERSON = re.compile(r"[UW][A-Z0-9]{1,30}", re.ASCII)
 _BEGINNING = "0000000000.000000"
 
@@ -94,15 +97,8 @@ class SlackSettings(SourceSettings):
     days: int = Field(
         default=7, ge=1, le=90, description="How many days threads are looked at for late answers"
     )
-    interval_seconds: float = Field(
-        default=300.0, ge=1, description="How often to look, in seconds"
-    )
-    address: str = Field(
-        default="https://slack.com/api",
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    interval_seconds: Interval = 300.0
+    address: ApiAddress = "https://slack.com/api"
 
     @field_validator("channels")
     @classmethod
@@ -232,10 +228,12 @@ class SlackConnector:
         while True:
             answer = await self._api.history(channel, place.down)
             times = answer.times
-            gone = []
+            gone: list[str] = []
             if not place.down:
-                gone = [ts for ts in place.newest if _is_missing(ts, answer, oldest)]
-                place.top, place.newest = max(times, default=""), times
+                missing = [ts for ts in place.newest if _is_missing(ts, answer, oldest)]
+                asked, later = missing[:_MOST_ASKED], missing[_MOST_ASKED:]
+                gone = [ts for ts in asked if not await self._api.has(channel, ts)]
+                place.top, place.newest = max(times, default=""), [*times, *later]
             known += bool(times) and min(times) < place.mark
             reached = min(times, default="9") <= back_to or not place.mark
             is_end = not answer.next or reached or known > _MAX_AGAIN

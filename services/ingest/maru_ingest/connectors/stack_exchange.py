@@ -43,10 +43,12 @@ from pydantic import Field, SecretStr, field_validator
 from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.connector import (
+    ApiAddress,
     Capability,
     ConnectorKind,
     CredentialsRefused,
     Cursor,
+    Interval,
     Page,
     SourceBroken,
     SourceBusy,
@@ -110,15 +112,8 @@ class StackExchangeSettings(SourceSettings):
     key: SecretStr | None = Field(
         default=None, description="Key of an application on stackapps.com, for more requests"
     )
-    interval_seconds: float = Field(
-        default=900.0, ge=1, description="How often to look, in seconds"
-    )
-    address: str = Field(
-        default=_ADDRESS,
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    interval_seconds: Interval = 900.0
+    address: ApiAddress = _ADDRESS
 
     @field_validator("tags")
     @classmethod
