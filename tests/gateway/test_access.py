@@ -90,12 +90,12 @@ async def test_open_besides_what_is_described_are_pages_and_probes_alone(api: Ap
         assert (await api.http.get(path)).status_code == 404
 
 
-async def test_open_to_all_are_the_health_the_board_and_the_docs_alone(api: Api) -> None:
+async def test_open_to_all_are_the_health_the_board_the_forms_and_the_docs_alone(api: Api) -> None:
     public = {path for _, path, needed in await operations(api) if needed == "public"}
 
-    assert {path for path in public if not path.startswith(("/board", "/hooks/"))} == {
-        "/api/v1/health"
-    }
+    assert {
+        path for path in public if not path.startswith(("/board", "/hooks/", "/forms/", "/widget/"))
+    } == {"/api/v1/health"}
     assert (await api.http.get("/metrics")).status_code == 401
 
 

@@ -156,7 +156,8 @@ async def stage(
         PLAYED[name]().serving() as upstream,
         open_outbound(allow=[upstream.host]) as outbound,
     ):
-        tools = Tools(outbound, upstream.folder, deadline=_SHORT if hangs else _DEADLINE)
+        seconds = _SHORT if hangs else _DEADLINE
+        tools = upstream.equip(Tools(outbound, upstream.folder, deadline=seconds))
         yield Stage(name, upstream, tools, publisher, collected)
 
 

@@ -15,6 +15,8 @@ from typing import Any, Literal, Self
 
 from aiohttp import web
 
+from maru_ingest.connector import Tools
+
 Mode = Literal["ok", "throttled", "down", "refused", "hang", "half", "cut"]
 """How a server answers: as it should; 429 with what it says of waiting; 500; 401; not at all; with
 half of the body as if that were all; and with half of the body before the connection breaks."""
@@ -84,6 +86,10 @@ class Upstream(ABC):
     def url(self) -> str:
         """The address of the server, without a path."""
         return f"http://{self.host}"
+
+    def equip(self, tools: Tools) -> Tools:
+        """Return the tools with what reaches this platform by other ways than the outbound ones."""
+        return tools
 
     def throttle_headers(self) -> Mapping[str, str]:
         """What 429 comes with: for RETRY_SECONDS nobody may ask."""

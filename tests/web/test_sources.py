@@ -264,7 +264,9 @@ async def test_a_webhook_s_secret_is_shown_once(
     await expect(secret).to_have_value(re.compile("^whsec_"))
     added = followed(house, name)
     assert added is not None
-    await expect(page.get_by_label("Send to")).to_have_value(re.compile(f"/hooks/{added['id']}$"))
+    await expect(page.get_by_label("Send webhooks to")).to_have_value(
+        re.compile(f"/hooks/{added['id']}$")
+    )
     await page.get_by_role("button", name=re.compile("^Copy.*secret$")).click()
     assert await page.evaluate("navigator.clipboard.readText()") == await secret.input_value()
 

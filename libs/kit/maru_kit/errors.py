@@ -25,9 +25,16 @@ class ConfigError(MaruError):
 class Unavailable(MaruError):
     """Something outside does not answer now."""
 
-    def __init__(self, detail: str, *, retry_after: float = 2.0) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        retry_after: float = 2.0,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+        self.extra = dict(extra or {})
 
 
 class Rejected(MaruError):

@@ -78,6 +78,8 @@ def sources_add(
     out.print(f"Following {added['name']} ({added['id']}).")
     if added.get("secret"):
         out.print(f"Signing secret, shown this once: {added['secret']}")
+    if kind == "form":
+        out.print(f"Its page is /forms/{added['id']} of the gateway.")
 
 
 @app.command("test")

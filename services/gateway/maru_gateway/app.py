@@ -94,6 +94,7 @@ def create_app(
         checks=checks,
         max_body=MAX_BODY,
         door=lambda inner: Door(inner, settings=settings, house=lambda: app.state.house),
+        streams=lambda scope: app.state.house.table.streams(scope["method"], scope["path"]),
     )
     own = app.openapi()
     app.openapi = lambda: app.state.house.document  # type: ignore[method-assign]

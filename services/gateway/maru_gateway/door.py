@@ -24,7 +24,7 @@ from maru_gateway.cache import AnswerCache, is_known
 from maru_gateway.openapi import Document, Operation, RouteTable
 from maru_gateway.service import Keys
 from maru_gateway.settings import Settings
-from maru_gateway.upstream import Answer, Headers, Upstream
+from maru_gateway.upstream import Answer, ClientGone, Headers, Stream, Upstream
 from maru_kit.errors import Unavailable
 from maru_kit.http import Caller, problem_response
 
@@ -43,7 +43,8 @@ PASSED_ON_TO_HOOKS = (
     b"x-telegram-",
 )
 """How the headers begin by which a platform says that a message is its own, and of what kind."""
-
+_PASSED_ON_WITH_STREAMS = frozenset({b"content-encoding"})
+_PASSED_ON_TO_FORMS = frozenset({b"host", b"origin", b"sec-fetch-site"})
 _PROBES = ("/healthz", "/readyz")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STATUS_OK = 200
@@ -100,7 +101,7 @@ class Door:
         operation = _operation(house.table, scope)
         scope["route"] = _Route(operation.path)
         caller = await self._let_in(house, scope, operation)
-        headers = _headers_for(scope, caller)
+        headers = _headers_for(scope, caller, operation)
         if operation.service == OWN:
             inner = {**scope, "method": operation.method, "headers": _own_headers(scope, headers)}
             await self._app(inner, receive, _bodiless(send) if scope["method"] == "HEAD" else send)
@@ -112,7 +113,7 @@ class Door:
         await _send(answer, scope, send)
 
     async def _let_in(self, house: House, scope: Scope, operation: Operation) -> Caller:
-        address = (scope.get("client") or ("unknown", 0))[0]
+        address = _address(scope)
         caller = await self._caller(house, scope, address)
         anonymous = caller is None
         if caller is None:
@@ -210,9 +211,11 @@ class Door:
             answer = await ask("GET", path, query, headers, b"")
             is_kept = operation.is_cached and answer.status == _STATUS_OK
             return house.cache.keep(key, answer, generation) if is_kept else answer
-        body = await _body(receive, path)
+        body = _pieces(receive) if operation.is_streamed else await _body(receive, path)
         try:
             return await ask(operation.method, path, query, headers, body)
+        except ClientGone as error:
+            raise _cut(path) from error
         finally:  # also when no answer came: it may have been done nevertheless
             house.cache.drop(caller.workspace)
 
@@ -249,12 +252,18 @@ def _operation(table: RouteTable, scope: Scope) -> Operation:
     raise _Refused(refusal, "path")
 
 
-def _headers_for(scope: Scope, caller: Caller) -> Headers:
-    own = scope["path"].startswith("/hooks/")
+def _headers_for(scope: Scope, caller: Caller, operation: Operation) -> Headers:
+    path, more, prefixes = scope["path"], _PASSED_ON, tuple[bytes, ...]()
+    if operation.is_streamed:
+        more |= _PASSED_ON_WITH_STREAMS
+    if path.startswith("/forms/"):
+        more |= _PASSED_ON_TO_FORMS
+    if path.startswith("/hooks/"):
+        prefixes = PASSED_ON_TO_HOOKS
     kept = [
         (name, value)
         for name, value in scope["headers"]
-        if name in _PASSED_ON or (own and name.startswith(PASSED_ON_TO_HOOKS))
+        if name in more or name.startswith(prefixes)
     ]
     request_id = structlog.contextvars.get_contextvars().get("request_id", "")
     return [
@@ -263,7 +272,13 @@ def _headers_for(scope: Scope, caller: Caller) -> Headers:
         (b"x-maru-workspace", caller.workspace.encode()),
         (b"x-maru-actor", caller.actor.encode()),
         (b"x-maru-role", caller.role.encode()),
+        (b"x-maru-address", _address(scope).encode()),
     ]
+
+
+def _address(scope: Scope) -> str:
+    """Return the address that a request comes from."""
+    return str((scope.get("client") or ("unknown", 0))[0])
 
 
 def _own_headers(scope: Scope, headers: Headers) -> Headers:
@@ -319,11 +334,27 @@ async def _body(receive: Receive, path: str) -> bytes:
     while True:
         message: Message = await receive()
         if message["type"] == "http.disconnect":
-            refusal = "The request ended before its body did"
-            raise _Refused(problem_response(HTTPStatus.BAD_REQUEST, refusal, instance=path), "cut")
+            raise _cut(path)
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+async def _pieces(receive: Receive) -> Stream:
+    """Yield a body while it comes; the client is read no faster than these are taken."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if piece := message.get("body", b""):
+            yield piece
+        if not message.get("more_body"):
+            return
+
+
+def _cut(path: str) -> _Refused:
+    refusal = "The request ended before its body did"
+    return _Refused(problem_response(HTTPStatus.BAD_REQUEST, refusal, instance=path), "cut")
 
 
 async def _send(answer: Answer, scope: Scope, send: Send) -> None:

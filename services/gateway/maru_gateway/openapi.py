@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from maru_kit.http import Role, role_of
+from maru_kit.http import Role, is_cached, is_streamed, role_of
 
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 _REF = "#/components/schemas/"
@@ -24,6 +24,7 @@ class Operation:
     path: str
     role: Role
     is_cached: bool
+    is_streamed: bool = False
 
 
 def operations(service: str, document: Mapping[str, Any]) -> Iterator[Operation]:
@@ -32,8 +33,9 @@ def operations(service: str, document: Mapping[str, Any]) -> Iterator[Operation]
         for method, operation in methods.items():
             role = role_of(operation) if method in _METHODS else None
             if role is not None:
-                cached = method == "get" and bool(operation.get("x-maru-cache"))
-                yield Operation(service, method.upper(), path, role, cached)
+                cached = method == "get" and is_cached(operation)
+                streamed = is_streamed(operation)
+                yield Operation(service, method.upper(), path, role, cached, streamed)
 
 
 class RouteTable:
@@ -57,6 +59,11 @@ class RouteTable:
             if pattern.fullmatch(path):
                 return operation
         return None
+
+    def streams(self, method: str, path: str) -> bool:
+        """Whether a request's body may have any length."""
+        found = self.find(method, path)
+        return found is not None and found.is_streamed
 
     def methods(self, path: str) -> list[str]:
         """List the methods that some operation has at this path."""

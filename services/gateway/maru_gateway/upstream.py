@@ -1,7 +1,7 @@
 """The services behind the gateway, called in process or over HTTP, in the same way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +19,8 @@ from maru_kit.errors import Unavailable
 
 _DEADLINE = 35.0
 _TIMEOUTS = aiohttp.ClientTimeout(total=_DEADLINE, sock_connect=2.0, sock_read=30.0)
+_UNTIMED = aiohttp.ClientTimeout(total=None, sock_connect=2.0)
+"""For bodies that are streamed: how long that takes is the client's and the service's business."""
 _CONNECTIONS = 200
 _KEPT_SECONDS = 15
 _HOP_BY_HOP = frozenset(
@@ -30,6 +32,12 @@ MAX_ANSWER = 16 * 1024 * 1024
 log = structlog.get_logger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
+Stream = AsyncGenerator[bytes, None]
+"""A body that is passed on while it comes; it raises ClientGone when its sender does not end it."""
+
+
+class ClientGone(Exception):
+    """Who sends a request has gone before its body was whole."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +53,13 @@ class Upstream(Protocol):
     """A service that can be asked."""
 
     async def ask(
-        self, method: str, path: str, query: bytes, headers: Headers, body: bytes
+        self, method: str, path: str, query: bytes, headers: Headers, body: bytes | Stream
     ) -> Answer:
-        """Send a request and return the answer; raises Unavailable when there is none."""
+        """Send a request and return the answer; raises Unavailable when there is none.
+
+        A body that is streamed is read no faster than the service takes it. Raises ClientGone
+        when it was not whole.
+        """
 
 
 async def document_of(upstream: Upstream) -> Document:
@@ -70,7 +82,7 @@ class InProcess:
         self._token = _token_header(token)
 
     async def ask(
-        self, method: str, path: str, query: bytes, headers: Headers, body: bytes
+        self, method: str, path: str, query: bytes, headers: Headers, body: bytes | Stream
     ) -> Answer:
         """Call the application."""
         scope: Scope = {
@@ -89,13 +101,7 @@ class InProcess:
             "state": {},
         }
         status, answered, parts = 500, Headers(), list[bytes]()
-        request: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive() -> Message:
-            if request:
-                return request.pop()
-            await asyncio.Event().wait()
-            raise AssertionError
+        receive = _Whole(body) if isinstance(body, bytes) else _Passed(body)
 
         async def send(message: Message) -> None:
             nonlocal status, answered
@@ -104,9 +110,47 @@ class InProcess:
             else:
                 parts.append(message.get("body", b""))
 
-        async with _deadline():
+        async with _deadline(_DEADLINE if isinstance(body, bytes) else None):
             await self._app(scope, receive, send)
+        receive.check()
         return Answer(status, answered, b"".join(parts))
+
+
+class _Whole:
+    """A request's body that is there at once (an ASGI `receive`)."""
+
+    def __init__(self, body: bytes) -> None:
+        self._messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def __call__(self) -> Message:
+        if self._messages:
+            return self._messages.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def check(self) -> None:
+        """Return: it was whole."""
+
+
+class _Passed:
+    """A request's body that comes piece by piece (an ASGI `receive`)."""
+
+    def __init__(self, pieces: Stream) -> None:
+        self._pieces = pieces
+        self._is_cut = False
+
+    async def __call__(self) -> Message:
+        try:
+            piece = await anext(self._pieces, None)
+        except ClientGone:
+            self._is_cut = True
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
+
+    def check(self) -> None:
+        """Raise ClientGone when it was not whole."""
+        if self._is_cut:
+            raise ClientGone
 
 
 class OverHttp:
@@ -121,7 +165,7 @@ class OverHttp:
         self._token = _token_header(token)
 
     async def ask(
-        self, method: str, path: str, query: bytes, headers: Headers, body: bytes
+        self, method: str, path: str, query: bytes, headers: Headers, body: bytes | Stream
     ) -> Answer:
         """Send the request over a kept connection."""
         # As in process, the service sees the host that the client asked for.
@@ -136,10 +180,13 @@ class OverHttp:
                 URL(target, encoded=True),
                 headers=sent,
                 data=body or None,
+                timeout=_TIMEOUTS if isinstance(body, bytes) else _UNTIMED,
                 allow_redirects=False,
             ) as response:
                 content = await self._whole(response)
         except (aiohttp.ClientError, TimeoutError) as error:
+            if isinstance(error.__cause__, ClientGone):
+                raise ClientGone from error
             reason = str(error) or type(error).__name__
             log.warning("service.silent", upstream=self._name, url=self._url, reason=reason)
             raise Unavailable(f"The {self._name} service does not answer") from error
@@ -176,9 +223,9 @@ def _token_header(token: SecretStr | None) -> Headers:
 
 
 @asynccontextmanager
-async def _deadline() -> AsyncIterator[None]:
+async def _deadline(seconds: float | None) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(_DEADLINE):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
         raise Unavailable("The service took too long to answer") from error

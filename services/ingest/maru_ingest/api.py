@@ -141,7 +141,7 @@ class Source(BaseModel):
 class SourceAdded(Source):
     """A new source; the only time that its signing secret is shown."""
 
-    secret: str | None = Field(description="Signs webhooks to /hooks/{id}; null for polled kinds")
+    secret: str | None = Field(description="Signs webhooks to /hooks/{id}; null for other kinds")
 
 
 class ListWanted(BaseModel):
@@ -204,6 +204,7 @@ class Connector(BaseModel):
     channel: Channel
     capabilities: list[Capability] = Field(description="What it can do beside what is new")
     pushed: bool = Field(description="Whether posts are sent to us rather than fetched")
+    form: bool = Field(description="Whether people fill its posts in, at /forms/{id}")
     settings: dict[str, Any] = Field(description="JSON Schema of a source's settings")
 
 
@@ -320,7 +321,8 @@ async def add_source(wanted: SourceWanted, by: By, use: Use) -> SourceAdded:
         )
     )
     (shown,) = await _shown([added], use)
-    return SourceAdded(**shown.model_dump(), secret=added.secret)
+    secret = added.secret if use.kinds[added.kind].is_sent else None
+    return SourceAdded(**shown.model_dump(), secret=secret)
 
 
 @router.post("/sources/opml", openapi_extra=requires("owner"))
@@ -434,6 +436,7 @@ async def list_connectors(use: Use) -> list[Connector]:
             channel=kind.channel,
             capabilities=sorted(kind.capabilities),
             pushed=kind.open is None,
+            form=kind.is_form,
             settings=kind.settings.model_json_schema(),
         )
         for kind in use.kinds.values()

@@ -8,17 +8,19 @@ from dataclasses import replace
 from fastapi import FastAPI
 
 from maru_contracts.topics import TOPICS
-from maru_ingest import api, connectors, inbound
+from maru_ingest import api, connectors, forms, inbound
 from maru_ingest.collector import Collector
 from maru_ingest.connector import ConnectorKind, Tools
 from maru_ingest.extraction import open_extraction
 from maru_ingest.service.discovery import Discovery
+from maru_ingest.service.forms import Forms
 from maru_ingest.service.granting import Granting
 from maru_ingest.service.lists import Lists
 from maru_ingest.service.publishing import DEAD, Publisher
 from maru_ingest.service.pushing import Pushing
 from maru_ingest.service.receiving import Receiver
 from maru_ingest.service.sources import Sources
+from maru_ingest.service.streaming import Streaming
 from maru_ingest.service.trying import Trying
 from maru_ingest.settings import Settings
 from maru_ingest.subscriber import Subscriber
@@ -57,12 +59,15 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
                 outbound, settings.max_body_bytes, settings.page_delay_seconds
             )
             app.state.receiver = Receiver(publisher, vault, kinds)
+            app.state.forms = Forms(publisher, vault, kinds)
+            app.state.streaming = Streaming(publisher, vault, kinds)
             tools = Tools(
                 outbound,
                 settings.files_root,
                 settings.max_body_bytes,
                 extraction=await stack.enter_async_context(open_extraction()),
                 page_delay=settings.page_delay_seconds,
+                own_log=common.bus_url,
             )
             app.state.trying = Trying(kinds, replace(tools, grants=Granting(database, vault)))
             app.state.pushing = Pushing(publisher, outbound, vault, settings.public_url)
@@ -79,7 +84,7 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
         title="Maru ingest",
         service="ingest",
         lifespan=lifespan,
-        routers=[api.router, inbound.router],
+        routers=[api.router, inbound.router, forms.router],
         checks=checks,
         service_token=settings.common.service_token,
         max_body=settings.max_body_bytes,

@@ -24,6 +24,7 @@ from maru_ingest import domain
 from maru_ingest.extraction import Extraction
 from maru_ingest.formats import payloads
 from maru_ingest.formats.parsed import Document, ParsedPost, Row, Unreadable
+from maru_kit.bus import Bus, open_bus
 from maru_kit.errors import MaruError, Unavailable
 from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
 
@@ -171,7 +172,8 @@ class Tools:
     bounds what may be fetched at once (decoded), `deadline` how long that may take in all, in
     seconds. `budget` counts the requests of one source, `grants` keeps its tokens, and
     `credentials` is told when these end. `extraction` finds articles in pages, of which two of one
-    host are fetched `page_delay` seconds apart.
+    host are fetched `page_delay` seconds apart. `own_log` is the URL of the log
+    that Maru itself keeps, `open_log` opens that or another.
     """
 
     outbound: Outbound
@@ -183,6 +185,8 @@ class Tools:
     credentials: domain.Credentials | None = None
     extraction: Extraction | None = None
     page_delay: float = 0.5
+    own_log: str = ""
+    open_log: Callable[[str], AbstractAsyncContextManager[Bus]] = open_bus
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Fetched:
         """Ask a source, and return an answer of its that is good (200 to 299, or 304).
@@ -265,7 +269,8 @@ class ConnectorKind:
     `open` takes the kind's own settings, and is None for a kind whose posts are pushed to us; what
     it makes is `Backfilling` when the kind can `backfill`. `channel` is the medium unless the
     source says. The pages of a `stream` never end, so it takes no polling slot. `hook` is how the
-    platform of a polled kind pushes, if it does.
+    platform of a polled kind pushes, if it does. `is_form` says that people fill its posts in, on a
+    page at `/forms/{source_id}`.
     """
 
     kind: str
@@ -277,6 +282,12 @@ class ConnectorKind:
     stream: bool = False
     capabilities: frozenset[Capability] = frozenset()
     hook: Hook | None = None
+    is_form: bool = False
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether programs send its posts to us: signed webhooks, or lines with a key."""
+        return self.open is None and not self.is_form
 
     def interval(self, settings: SourceSettings) -> timedelta:
         """Return how often a source is polled: what its setting `interval_seconds` says."""

@@ -1,16 +1,19 @@
 """The addresses that webhooks and hubs of feeds send to."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from maru_ingest.service.pushing import Pushing
 from maru_ingest.service.receiving import Receiver
+from maru_ingest.service.streaming import Streaming
 from maru_ingest.store.sources import Counts
-from maru_kit.http import requires
+from maru_kit.errors import BadRequest
+from maru_kit.http import Caller, caller, requires
 
 router = APIRouter(tags=["hooks"])
 
@@ -22,6 +25,24 @@ class Received(BaseModel):
     duplicates: int = Field(description="Posts that were known already")
     rejected: int = Field(description="Rows that are no posts; they are in the dead letters")
     deleted: int = Field(description="Posts that were known and are gone now")
+
+
+class RefusedLine(BaseModel):
+    """A line that can't become a post."""
+
+    line: int = Field(description="From 1")
+    reason: str
+
+
+class Streamed(BaseModel):
+    """What became of the lines of one request."""
+
+    lines: int = Field(description="Lines that were read, blank ones too")
+    accepted: int = Field(description="Posts that the log has acknowledged")
+    duplicates: int = Field(description="Posts that were known already")
+    rejected: int = Field(description="Lines that are no posts; they are in the dead letters")
+    deleted: int = Field(description="Posts that were known and are gone now")
+    reasons: list[RefusedLine] = Field(description="Why the first hundred of them are no posts")
 
 
 class HubSaid(BaseModel):
@@ -37,6 +58,12 @@ class HubSaid(BaseModel):
 def receiver(request: Request) -> Receiver:
     """Return the receiver that `app.create_app` made."""
     found: Receiver = request.app.state.receiver
+    return found
+
+
+def streaming(request: Request) -> Streaming:
+    """Return the use case that `app.create_app` made."""
+    found: Streaming = request.app.state.streaming
     return found
 
 
@@ -87,6 +114,52 @@ async def receive(
     if taken.by_platform:
         response.status_code = HTTPStatus.OK  # Meta takes nothing else for an answer
     return _received(taken.counts)
+
+
+_LINES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    "/api/v1/sources/{source_id}/posts",
+    openapi_extra={**requires("contributor", streamed=True), **_LINES},
+)
+async def stream_posts(
+    source_id: str,
+    request: Request,
+    by: Annotated[Caller, Depends(caller)],
+    streaming: Annotated[Streaming, Depends(streaming)],
+    idempotency_key: Annotated[str, Header(max_length=200)] = "",
+) -> Streamed:
+    """Take posts as JSON Lines, one object a line, in a body of any length, plain or gzip.
+
+    For sources that posts are sent to (`webhook`). The body is read no faster than the log takes
+    it. The same lines again add nothing: posts without an id go by the Idempotency-Key and their
+    line, or by their content. 503 says how many lines are in the log: send again from there, or
+    all of them.
+    """
+    try:
+        told = await streaming.take(
+            by.workspace,
+            source_id,
+            request.stream(),
+            encoding=request.headers.get("content-encoding", ""),
+            name=idempotency_key,
+        )
+    except ClientDisconnect as error:
+        raise BadRequest("The request ended before its body did.") from error
+    return Streamed(
+        lines=told.lines,
+        accepted=told.counts.published,
+        duplicates=told.counts.duplicates,
+        rejected=told.rejected,
+        deleted=told.counts.deleted,
+        reasons=[RefusedLine(line=line, reason=reason) for line, reason in told.reasons],
+    )
 
 
 @router.get(

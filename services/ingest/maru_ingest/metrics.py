@@ -52,6 +52,16 @@ PUSHES = Counter(
     "unreadable.",
     ["outcome"],
 )
+TOPIC_LAG = Gauge(
+    "maru_ingest_topic_lag_records",
+    "Records of Kafka topics (sources of the kind kafka) that this process has still to read.",
+)
+FORMS = Counter(
+    "maru_ingest_forms_total",
+    "What was sent by forms, by what became of it: published, refused (something was wrong, or too "
+    "much came), trapped (a machine sent it).",
+    ["outcome"],
+)
 ARTICLES = Counter(
     "maru_ingest_articles_total",
     "Pages that were fetched for the whole text of a feed's posts, by what became of them: read, "

@@ -178,6 +178,18 @@ deliveries = Table(
 )
 """Webhook messages that were accepted; kept for a day, longer than any sender retries in a row."""
 
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("post_id", String(36), primary_key=True),
+    Column("source_id", String(100), nullable=False),
+    Column("email", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("ix_contacts_source", "source_id"),
+    Index("ix_contacts_at", "at"),
+)
+"""Addresses of mail that people left with a form, sealed; kept for half a year."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

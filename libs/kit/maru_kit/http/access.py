@@ -14,6 +14,8 @@ Role = Literal["public", "reader", "contributor", "owner", "admin"]
 
 _ORDER = {role: rank for rank, role in enumerate(get_args(Role))}
 _FIELD = "x-maru-role"
+_CACHED = "x-maru-cache"
+_STREAMED = "x-maru-stream"
 
 
 class Caller(BaseModel):
@@ -39,15 +41,27 @@ async def caller(
     return Caller(workspace=workspace, actor=actor, role=role)
 
 
-def requires(role: Role, *, cached: bool = False) -> dict[str, Any]:
+def requires(role: Role, *, cached: bool = False, streamed: bool = False) -> dict[str, Any]:
     """Declare a route's role: `@router.get("/x", openapi_extra=requires("reader"))`.
 
-    A `cached` answer may be kept by the gateway until an idea of the workspace changes.
+    A `cached` answer may be kept by the gateway until an idea of the workspace changes. The body
+    of a `streamed` request may have any length: it is passed on as it is read.
     """
-    return {_FIELD: role, "x-maru-cache": True} if cached else {_FIELD: role}
+    wishes = {_CACHED: cached, _STREAMED: streamed}
+    return {_FIELD: role} | {name: True for name, is_wanted in wishes.items() if is_wanted}
 
 
 def role_of(operation: dict[str, Any]) -> Role | None:
     """Read the role that an operation of an OpenAPI document declares."""
     role = operation.get(_FIELD)
     return role if role in _ORDER else None
+
+
+def is_cached(operation: dict[str, Any]) -> bool:
+    """Whether an operation of an OpenAPI document declares that its answers may be kept."""
+    return bool(operation.get(_CACHED))
+
+
+def is_streamed(operation: dict[str, Any]) -> bool:
+    """Whether an operation of an OpenAPI document declares that its body may have any length."""
+    return bool(operation.get(_STREAMED))

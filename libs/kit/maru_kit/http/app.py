@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from maru_kit import metrics
 from maru_kit.errors import ConfigError, Unavailable
 from maru_kit.http import problems
-from maru_kit.http.access import role_of
+from maru_kit.http.access import is_streamed, role_of
 
 log = structlog.get_logger(__name__)
 
@@ -82,12 +82,14 @@ def create_app(
     service_token: SecretStr | None = None,
     max_body: int = MAX_BODY,
     door: Callable[[ASGIApp], ASGIApp] | None = None,
+    streams: Callable[[Scope], bool] | None = None,
 ) -> FastAPI:
     """Make a service's application.
 
     Raises ConfigError when a route declares no role. With a `service_token`, every path but the
     probes asks for it in X-Maru-Service-Token. A `door` stands between the edge (headers, limits,
-    measurements) and the routes.
+    measurements) and the routes. `streams` tells which requests' bodies may have any length; it is
+    for the door's own knowledge, since of the routes it is known.
     """
     app = FastAPI(
         title=title,
@@ -104,8 +106,27 @@ def create_app(
     _add_probes(app, checks)
     if door is not None:
         app.add_middleware(door)
-    app.add_middleware(_Edge, service=service, token=service_token, max_body=max_body)
+    app.add_middleware(
+        _Edge,
+        service=service,
+        token=service_token,
+        max_body=max_body,
+        streams=streams or _streams(routers),
+    )
     return app
+
+
+def _streams(routers: Sequence[APIRouter]) -> Callable[[Scope], bool]:
+    """Tell which requests ask for a route that declares its body as streamed."""
+    found = [
+        (route.methods or set(), route.path_regex)
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute) and is_streamed(route.openapi_extra or {})
+    ]
+    return lambda scope: any(
+        scope["method"] in methods and path.match(scope["path"]) for methods, path in found
+    )
 
 
 def _watched(lifespan: Lifespan, service: str) -> Lifespan:
@@ -165,12 +186,19 @@ class _Edge:
     """What happens to every request: token, size, junk, headers, one log line, one measurement."""
 
     def __init__(
-        self, app: ASGIApp, *, service: str, token: SecretStr | None, max_body: int
+        self,
+        app: ASGIApp,
+        *,
+        service: str,
+        token: SecretStr | None,
+        max_body: int,
+        streams: Callable[[Scope], bool],
     ) -> None:
         self._app = app
         self._service = service
         self._token = token.get_secret_value().encode() if token else None
         self._max_body = max_body
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -196,7 +224,9 @@ class _Edge:
             if refusal is not None:
                 await refusal(scope, receive, answer)
             else:
-                await self._app(scope, _Bounded(receive, self._max_body), answer)
+                is_bounded = not self._streams(scope)
+                body = _Bounded(receive, self._max_body) if is_bounded else receive
+                await self._app(scope, body, answer)
         except _TooLarge:
             await _too_large(scope["path"], self._max_body)(scope, receive, answer)
         except Exception:  # the edge: whatever a handler did not foresee becomes a 500
@@ -217,7 +247,7 @@ class _Edge:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             return problems.problem_response(400, "Content-Length is no number", instance=path)
-        if int(length) > self._max_body:
+        if int(length) > self._max_body and not self._streams(scope):
             return _too_large(path, self._max_body)
         if self._token is None or path in ("/healthz", "/readyz"):
             return None

@@ -105,6 +105,7 @@ async def _unavailable(request: Request, error: Exception) -> Response:
         str(error),
         instance=request.url.path,
         headers={"Retry-After": str(max(1, round(seconds)))},
+        extra=getattr(error, "extra", None),
     )
 
 

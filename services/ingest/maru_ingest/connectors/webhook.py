@@ -1,4 +1,9 @@
-"""Posts that somebody sends: `POST /hooks/{source_id}`, signed as Standard Webhooks says."""
+"""Posts that programs send: signed webhooks, or lines of any number with a key.
+
+`POST /hooks/{source_id}` takes a message, signed as Standard Webhooks says; `POST
+/api/v1/sources/{source_id}/posts` takes JSON Lines with a contributor's key. See
+[pushing posts in](../pushing-in.md).
+"""
 
 from maru_contracts.posts import Channel
 from maru_ingest.connector import Capability, ConnectorKind, SourceSettings
@@ -11,7 +16,7 @@ class WebhookSettings(SourceSettings):
 CONNECTOR = ConnectorKind(
     kind="webhook",
     title="Webhooks",
-    summary="Takes signed webhooks with posts as JSON objects",
+    summary="Takes posts as JSON: signed webhooks, or lines of any number",
     settings=WebhookSettings,
     channel=Channel.OTHER,
     open=None,

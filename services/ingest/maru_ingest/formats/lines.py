@@ -15,6 +15,7 @@ WIDE = ("utf-16", "utf-32")
 """Beginnings of the names of encodings whose line breaks are more than one byte."""
 
 _CHUNK = 64 * 1024
+_TOO_LONG = f"a line of more than {MAX_LINE // 1024**2} MB"
 
 
 @dataclass(slots=True)
@@ -47,8 +48,46 @@ def read(stream: BinaryIO, *, offset: int = 0, number: int = 0) -> Iterator[Line
             skipped, ended = _skip(stream)
             offset += skipped
             if skipped:
-                reason, data = f"a line of more than {MAX_LINE // 1024**2} MB", data[:_CHUNK]
+                reason, data = _TOO_LONG, data[:_CHUNK]
         yield Line(number, start, offset, data, reason, ended)
+
+
+class Splitter:
+    """Cuts into lines what comes piece by piece, as `read` does what lies in a file.
+
+    Never holds more than one line of at most MAX_LINE bytes beside the piece that is fed.
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._size = self._start = self._number = 0
+
+    def feed(self, piece: bytes) -> Iterator[Line]:
+        """Yield the lines that end in `piece`."""
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            self._hold(end + b"\n")
+            yield self._line(ended=True)
+        self._hold(rest)
+
+    def end(self) -> Iterator[Line]:
+        """Yield the last line if it has no line break."""
+        if self._size:
+            yield self._line(ended=False)
+
+    def _hold(self, part: bytes) -> None:
+        self._size += len(part)
+        self._held += part[: MAX_LINE - len(self._held)]
+
+    def _line(self, *, ended: bool) -> Line:
+        start, data, is_long = self._start, bytes(self._held), self._size > MAX_LINE
+        self._number += 1
+        self._start += self._size
+        self._held, self._size = bytearray(), 0
+        reason = _TOO_LONG if is_long else ""
+        return Line(
+            self._number, start, self._start, data[:_CHUNK] if is_long else data, reason, ended
+        )
 
 
 def rejoined(head: bytes, stream: BinaryIO) -> BinaryIO:

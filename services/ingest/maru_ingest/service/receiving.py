@@ -142,7 +142,8 @@ class Receiver:
         """Return the source of that id, if anything may be sent to it. Raises NotFound."""
         async with self.publisher.database.reading() as connection:
             source = await sources.source_by_id(connection, source_id, self.vault)
-        if source is None or (source.secret is None and self._hook(source) is None):
+        kind = self.kinds.get(source.kind) if source else None
+        if source is None or kind is None or not (kind.is_sent or kind.hook):
             raise NotFound("There is no webhook at this address.")
         return source
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.connector import Capability, ConnectorKind
-from maru_ingest.store import backfills, grants, sources, subscriptions
+from maru_ingest.store import backfills, contacts, grants, sources, subscriptions
 from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Day, Source
 from maru_ingest.store.subscriptions import Subscription
@@ -89,6 +89,7 @@ class Sources:
                     connection, self.vault, limit=_SEALED_TOGETHER
                 )
                 done += await grants.seal_again(connection, self.vault, limit=_SEALED_TOGETHER)
+                done += await contacts.seal_again(connection, self.vault, limit=_SEALED_TOGETHER)
             if not done:
                 return count
             count += done

@@ -25,6 +25,7 @@ from maru_ingest import domain
 from maru_ingest.domain import Credentials, Origin, State
 from maru_ingest.tables import (
     backfills,
+    contacts,
     deliveries,
     micros,
     moment,
@@ -193,6 +194,7 @@ async def remove_source(connection: AsyncConnection, source_id: str) -> None:
     await connection.execute(delete(deliveries).where(deliveries.c.source_id == source_id))
     await connection.execute(delete(source_days).where(source_days.c.source_id == source_id))
     await connection.execute(delete(backfills).where(backfills.c.source_id == source_id))
+    await connection.execute(delete(contacts).where(contacts.c.source_id == source_id))
     await connection.execute(delete(sources).where(sources.c.id == source_id))
 
 

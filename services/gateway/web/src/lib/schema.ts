@@ -39,6 +39,8 @@ export interface Field {
   minimum: number | undefined;
   maximum: number | undefined;
   maxLength: number | undefined;
+  /** Whether its text has several lines. */
+  multiline: boolean;
 }
 
 /** What is written in each field; a boolean is "true" or "false", a list has a line an element. */
@@ -69,6 +71,7 @@ function fieldOf(name: string, property: Schema, required: boolean, defs: Record
     minimum: schema.minimum,
     maximum: schema.maximum,
     maxLength: schema.maxLength,
+    multiline: schema.format === "multiline",
   };
 }
 

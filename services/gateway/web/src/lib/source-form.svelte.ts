@@ -18,7 +18,7 @@ const COMMON: readonly Field[] = [
 ];
 
 function common(name: string, kind: Field["kind"], more: Partial<Field>): Field {
-  const none = { options: [], minimum: undefined, maximum: undefined, maxLength: undefined };
+  const none = { options: [], minimum: undefined, maximum: undefined, maxLength: undefined, multiline: false };
   return { name, title: name, hint: "", kind, required: false, preset: null, ...none, ...more };
 }
 

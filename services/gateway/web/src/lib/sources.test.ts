@@ -9,7 +9,7 @@ const NOW = Date.parse("2026-03-02T09:30:00Z");
 const day = (date: string, posts: number, requests = 0) => ({ date, posts, requests, rejected: 0 });
 
 const VIDEOS: Connector = {
-  kind: "video", title: "Videos", summary: "", channel: "video", capabilities: [], pushed: false,
+  kind: "video", title: "Videos", summary: "", channel: "video", capabilities: [], pushed: false, form: false,
   settings: { required: ["channel"], properties: { channel: { type: "string" }, most: { type: "integer" } } },
 };
 

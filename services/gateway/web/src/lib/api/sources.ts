@@ -58,6 +58,8 @@ export interface Connector {
   channel: Channel;
   capabilities: readonly string[];
   pushed: boolean;
+  /** Whether people fill its posts in, at /forms/{id}. */
+  form: boolean;
   settings: Schema;
 }
 

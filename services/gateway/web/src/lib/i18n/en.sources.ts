@@ -2,6 +2,7 @@
 
 import type { Health } from "../api/sources";
 import type { Fault } from "../schema";
+import type { Way } from "../ways";
 
 const many = (n: number, one: string, other: string): string =>
   `${n.toLocaleString("en")} ${n === 1 ? one : other}`;
@@ -98,12 +99,21 @@ export const sources = {
     json: "This is not JSON.",
   } as Record<Fault, string>,
   /** By `kind.field`, or by the field alone; what is not here says what its connector says. */
-  fields: {} as Record<string, readonly [title: string, hint: string]>,
+  fields: {
+    "form.asks_email": ["Ask for an e-mail address", "Giving one is up to the reader"],
+    "form.title_ko": ["Title in Korean", "Where it is empty, the title above"],
+    "form.question_ko": ["Question in Korean", "Where it is empty, the question above"],
+    "form.consent_ko": ["Consent in Korean", "Where it is empty, the consent above"],
+    "form.thanks_ko": ["Thanks in Korean", "Where it is empty, the thanks above"],
+    "form.origins": ["Sites that may embed it", "Their origins, such as https://www.example.com"],
+    "kafka.tls": ["TLS", "Whether the brokers are spoken to over TLS"],
+  } as Record<string, readonly [title: string, hint: string]>,
   kinds: {} as Record<string, readonly [title: string, summary: string]>,
   tryIt: "Try it",
   trying: "Looking…",
   follow: "Follow",
   pushedHint: "Its posts are sent to Maru. Follow it to get the address and the secret.",
+  formHint: "People fill it in. Follow it to get its address, and the tag for your site.",
   findFeeds: "Find the feeds of this page",
   noFeeds: "No feed was found at this address.",
   feedsFound: "This page offers feeds. Choose one:",
@@ -121,7 +131,14 @@ export const sources = {
   followed: (name: string) => `“${name}” is followed from now on`,
   secretTitle: "The signing secret",
   secretOnce: "It is shown this once. Keep it where the sender can read it.",
-  hookAddress: "Send to",
+  ways: {
+    form: "Address of the form",
+    tag: "Tag for your site",
+    hook: "Send webhooks to",
+    lines: "Send lines to",
+  } as Record<Way, string>,
+  address: "Address",
+  tagHint: "The tag opens the form in a dialog, on sites that you named as its origins.",
   copy: "Copy",
   copied: "Copied",
   toSources: "All sources",
