@@ -97,7 +97,13 @@ class Tally:
     def plus(self, heard: Heard, *, new_voice: bool, half_life: float) -> "Tally":
         """The counts with one post more. `half_life` is in days."""
         if not self.posts and self.last_seen:
-            return Tally().plus(heard, new_voice=new_voice, half_life=half_life)
+            again = Tally(
+                places=self.places,
+                channels=self.channels,
+                copies=self.copies,
+                reposts=self.reposts,
+            )
+            return again.plus(heard, new_voice=new_voice, half_life=half_life)
         last = max(heard.at, self.last_seen or heard.at)
         cooled = self.heat * _decay(self.last_seen or last, last, half_life)
         return replace(

@@ -54,6 +54,7 @@ def post(
     edited_at: datetime | None = None,
     in_reply_to: str = "",
     reshared_from: str = "",
+    is_repost: bool = False,
     media: Iterable[Attachment | None] = (),
     likes: int | None = None,
     shares: int | None = None,
@@ -78,6 +79,7 @@ def post(
         edited_at=edited_at,
         in_reply_to=bounded_id(in_reply_to),
         reshared_from=bounded_id(reshared_from),
+        is_repost=is_repost and bool(reshared_from),
         media=_distinct(media),
         metrics={name: count for name, count in stated.items() if count is not None},
     )
