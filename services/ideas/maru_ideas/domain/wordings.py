@@ -24,6 +24,8 @@ from maru_ideas.domain.times import micros
 Hashes = npt.NDArray[np.int64]
 Rank = tuple[bool, int, UUID]
 
+COMPARED = 2_000
+"""Characters of a text, the first, that are compared."""
 RUN = 10
 """Letters of a run: no two texts share one of these by chance."""
 SHORTEST = 160
@@ -64,19 +66,20 @@ class Words:
 
     @classmethod
     def of(cls, text: str) -> Self | None:
-        """The runs of a text's first 4,000 characters; None if it is too short to be a copy."""
+        """The runs of a text's first 2,000 characters; None if it is too short to be a copy."""
         if len(text) < SHORTEST // 2:
             return None
-        letters = _letters(text)
+        letters = _letters(text[:COMPARED])
         if _width(letters) < SHORTEST or len(letters) < RUN:
             return None
         runs = _hashes(letters)
         return cls(runs, np.unique(runs))
 
+    @cached_property
     def prints(self) -> frozenset[int]:
         """The hashes by which the text is found: the smallest of its beginning and of the whole."""
         lead = np.unique(self.runs[: LEAD - RUN + 1])[:LEAD_PRINTS]
-        return frozenset(int(it) for it in (*lead, *self.distinct[:PRINTS]))
+        return frozenset(lead.tolist()) | frozenset(self.distinct[:PRINTS].tolist())
 
     def resembles(self, other: "Words") -> bool:
         """Whether two texts are the same but for a few words, a header or a footer."""
@@ -138,7 +141,7 @@ class Wording:
         """Who comes first: posts before reposts, then what was written first."""
         return self.is_repost, self.at, self.post
 
-    @property
+    @cached_property
     def shelf(self) -> int:
         """A number for the workspace and the product, whose posts are compared with one another."""
         return _number(f"{self.workspace}\x1f{self.product}")
@@ -148,14 +151,14 @@ class Wording:
         """The window that the post was written in."""
         return self.at // WINDOW
 
-    @property
+    @cached_property
     def lineage(self) -> int:
         """The print of the work: what reposts of one post have in common."""
         return _number(f"work\x1f{self.work}")
 
     def prints(self) -> frozenset[int]:
         """The hashes by which the post is found."""
-        found = self.words.prints() if self.words else frozenset[int]()
+        found = self.words.prints if self.words else frozenset[int]()
         return found | {self.lineage} if self.is_repost else found
 
     def has_words_of(self, other: "Wording") -> bool:
@@ -182,7 +185,7 @@ class Wording:
 
 
 def _letters(text: str) -> str:
-    return squeezed(_LINK.sub(" ", text))
+    return squeezed(_LINK.sub(" ", text) if "www." in text or "://" in text else text)
 
 
 def _codes(letters: str) -> npt.NDArray[np.uint32]:

@@ -114,17 +114,24 @@ class Copying:
         sketches: dict[int, Sketches] = {}
         compared = [it for it in arrived if self._asks(it.tagged) and self._says_news(it)]
         wordings = [Wording.of(it.tagged.post) for it in compared]
+        near: set[UUID] = set()
         for shelf in dict.fromkeys(it.shelf for it in wordings):
             its = [it for it in wordings if it.shelf == shelf]
-            sketches[shelf] = await self._sketches(connection, its)
+            known = sketches[shelf] = await self._sketches(connection, its)
+            near.update(*(known.near(it) for it in its))
+        said = await copies.wordings(connection, near)
+        edits = sum(it.before is not None for it in compared)
         for arrival, wording in zip(compared, wordings, strict=True):
             known = sketches[wording.shelf]
             edited = arrival.before is not None and self._asks(arrival.before)
-            if edited or known.near(wording) or known.is_crowded(wording):
+            others = (said[it] for it in known.near(wording) if it in said)
+            crowded = known.may_be_crowded(wording, edits)
+            if edited or crowded or any(map(wording.has_words_of, others)):
                 closely.add(wording.post)
-            elif wording.words is not None:
-                alone[wording] = known.prints(wording)
+            elif keys := known.prints(wording):
+                alone[wording] = keys
             known.add(wording, wording.prints())
+            said[wording.post] = wording
         return Looked(closely, alone)
 
     async def remember(
