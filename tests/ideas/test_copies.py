@@ -9,7 +9,7 @@ from itertools import count, pairwise
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -207,6 +207,17 @@ async def test_a_copy_that_is_edited_into_own_words_is_a_voice(parts: Parts) -> 
     assert await counts(parts) == (1, 1, 1, 0)
 
 
+async def test_a_repost_is_still_compared_when_its_original_says_something_else(
+    parts: Parts,
+) -> None:
+    await take(parts, [said("a"), said("b", HEADED, of="a", hours=1)])
+    await take(parts, [said("a", OTHER, revision=1)])
+
+    await take(parts, [said("c", of="x", hours=3)])
+
+    assert await counts(parts) == (1, 1, 0, 2)
+
+
 async def test_an_edit_that_asks_for_nothing_is_spread_no_more(parts: Parts) -> None:
     await take(parts, [said("a"), said("b", hours=1), said("c", hours=2)])
 
@@ -389,7 +400,10 @@ async def _end(parts: Parts, stream: Sequence[TaggedPost], cuts: Sequence[int]) 
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink one takes minutes
 )
 @given(
     events=st.lists(revisions, min_size=1, max_size=14),

@@ -26,14 +26,16 @@ Rank = tuple[bool, int, UUID]
 
 COMPARED = 2_000
 """Characters of a text, the first, that are compared."""
-RUN = 10
-"""Letters of a run: no two texts share one of these by chance."""
+RUN = 5
+"""Letters of a run by which texts are compared: a changed word spoils few of these."""
+RARE = 10
+"""Letters of a run by which texts are found: unlike texts share few of these."""
 SHORTEST = 160
 """Letters, a syllable of Hangul or a character of Han as two, that a text must have to be a copy:
 about 30 words. What is shorter two people may say in the same words, each for themselves."""
 HEADED = 20
 """Letters, counted alike, of a title that says which article it is."""
-RESEMBLANCE = 0.7
+RESEMBLANCE = 0.65
 """The share of their runs that two texts have in common, from which one is a copy."""
 CONTAINMENT = 0.9
 """The share of a summary's runs that the article must begin with."""
@@ -59,38 +61,46 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 @dataclass(frozen=True)
 class Words:
-    """The runs of a text as hashes: in its order, and each once, ascending."""
+    """The letters of a text's beginning, and how long the whole is."""
 
-    runs: Hashes
-    distinct: Hashes
+    letters: str
+    length: int
 
     @classmethod
     def of(cls, text: str) -> Self | None:
-        """The runs of a text's first 2,000 characters; None if it is too short to be a copy."""
+        """What of a text is compared; None if it is too short to be a copy."""
         if len(text) < SHORTEST // 2:
             return None
         letters = _letters(text[:COMPARED])
-        if _width(letters) < SHORTEST or len(letters) < RUN:
-            return None
-        runs = _hashes(letters)
-        return cls(runs, np.unique(runs))
+        return cls(letters, len(text)) if _width(letters) >= SHORTEST else None
 
     @cached_property
     def prints(self) -> frozenset[int]:
         """The hashes by which the text is found: the smallest of its beginning and of the whole."""
-        lead = np.unique(self.runs[: LEAD - RUN + 1])[:LEAD_PRINTS]
-        return frozenset(lead.tolist()) | frozenset(self.distinct[:PRINTS].tolist())
+        runs = _hashes(self.letters, RARE)
+        lead, whole = (np.unique(its) for its in (runs[: LEAD - RARE + 1], runs))
+        return frozenset(lead[:LEAD_PRINTS].tolist()) | frozenset(whole[:PRINTS].tolist())
+
+    @cached_property
+    def runs(self) -> Hashes:
+        """The hashes of the text's runs, each once, ascending."""
+        return self.lead(len(self.letters))
+
+    def lead(self, letters: int) -> Hashes:
+        """The hashes of the runs that the text begins with."""
+        return np.unique(_hashes(self.letters[:letters], RUN))
 
     def resembles(self, other: "Words") -> bool:
         """Whether two texts are the same but for a few words, a header or a footer."""
-        shared = _shared(self.distinct, other.distinct)
-        either = len(self.distinct) + len(other.distinct) - shared
-        return shared >= RESEMBLANCE * either
+        short, long = sorted((self.length, other.length))
+        shared = _shared(self.runs, other.runs)
+        either = len(self.runs) + len(other.runs) - shared
+        return short >= RESEMBLANCE * long and shared >= RESEMBLANCE * either
 
     def begins(self, other: "Words") -> bool:
         """Whether the other text, which is longer, begins with this one, near enough."""
-        lead = np.unique(other.runs[: len(self.runs) + PREAMBLE])
-        return _shared(self.distinct, lead) >= CONTAINMENT * len(self.distinct)
+        lead = other.lead(len(self.letters) + PREAMBLE)
+        return _shared(self.runs, lead) >= CONTAINMENT * len(self.runs)
 
 
 @dataclass(frozen=True)
@@ -171,6 +181,10 @@ class Wording:
             return False
         return self.words.resembles(other.words) or self._summarises(other)
 
+    def repeats(self, other: "Wording") -> bool:
+        """Whether a post is of the same work in the same letters, so that either finds both."""
+        return self.work == other.work and self.words == other.words
+
     def _summarises(self, other: "Wording") -> bool:
         """Whether one is how the other begins, under the same title; a reply quotes what it likes.
 
@@ -197,15 +211,15 @@ def _width(letters: str) -> int:
     return len(codes) + int(np.count_nonzero(codes >= _DENSE))
 
 
-def _hashes(letters: str) -> Hashes:
+def _hashes(letters: str, run: int) -> Hashes:
     """A polynomial of each run's letters modulo 2**64, mixed so that its order says nothing.
 
     The mixing is that of SplitMix64 (Steele, Lea and Flood, 2014).
     """
     codes = _codes(letters).astype(np.uint64)
-    count = len(codes) - RUN + 1
+    count = len(codes) - run + 1
     found = np.zeros(count, np.uint64)
-    for place in range(RUN):
+    for place in range(run):
         found = found * _FACTOR + codes[place : place + count]
     found = (found ^ (found >> np.uint64(30))) * _MIX[0]
     found = (found ^ (found >> np.uint64(27))) * _MIX[1]

@@ -18,7 +18,7 @@ from maru_ideas.domain.arrivals import Arrival
 from maru_ideas.domain.ideas import MATCHER
 from maru_ideas.domain.sketches import Sketches
 from maru_ideas.domain.tally import Place
-from maru_ideas.domain.wordings import Wording
+from maru_ideas.domain.wordings import Wording, Words
 from maru_ideas.service.counting import Counting, Touch, Why
 from maru_ideas.service.removing import Removing
 from maru_ideas.store import copies, posts
@@ -186,15 +186,7 @@ class Copying:
             await self._bring(connection, tagged, former, root)
         for member in standing.later:
             await self._demote(connection, tagged, member, root)
-        wording, first = standing.wording, standing.first
-        is_found = first is None or first.wording.work != wording.work
-        await copies.remember(
-            connection,
-            self._database,
-            wording.shelf,
-            {wording: standing.prints if is_found else ()},
-            newest=wording.month if wording.words else 0,
-        )
+        await self._let_be_found(connection, standing)
 
     async def leave(
         self,
@@ -295,8 +287,22 @@ class Copying:
         await self._counting.carry(
             connection, to.idea_id, {Place.of(post.post): 1}, 1, replace(why, post=post.post.id)
         )
-        if member.wording.work == Wording.of(tagged.post).work:
+        if member.wording.repeats(Wording.of(tagged.post)):
             await copies.forget(connection, member.wording)
+
+    async def _let_be_found(self, connection: AsyncConnection, standing: Standing) -> None:
+        """Write down a post's prints, but of one that only repeats another, which is found."""
+        first = standing.first
+        repeats = first is not None and standing.wording.repeats(first.wording)
+        await self._write(connection, standing.wording, () if repeats else standing.prints)
+
+    async def _write(
+        self, connection: AsyncConnection, wording: Wording, prints: Collection[int]
+    ) -> None:
+        newest = wording.month if wording.words else 0
+        await copies.remember(
+            connection, self._database, wording.shelf, {wording: prints}, newest=newest
+        )
 
     async def _bring(
         self, connection: AsyncConnection, tagged: TaggedPost, former: Former, root: UUID
@@ -334,16 +340,18 @@ class Copying:
         carried = await copies.carried_by(connection, carrier.post_id)
         mine = [it.post for it in carried.values() if it.words_of == why.post]
         wordings = await copies.wordings(connection, mine)
-        heirs: dict[UUID, Copy] = {}
+        heirs: dict[tuple[UUID, Words | None], Copy] = {}
         for wording in sorted(wordings.values(), key=lambda it: it.rank):
             stays = instead is not None and instead.rank < wording.rank
             if instead is not None and stays and instead.has_words_of(wording):
+                if not wording.repeats(instead):
+                    await self._write(connection, wording, wording.prints())
                 continue
             followers = _tree(carried, wording.post)
-            heir = heirs.get(wording.work)
+            heir = heirs.get((wording.work, wording.words))
             if heir is None:
                 heir = await self._heir(connection, why, carrier, wording, followers)
-                heirs[wording.work] = heir
+                heirs[wording.work, wording.words] = heir
             else:
                 to = await self._carrier(connection, heir.original)
                 moved = [wording.post, *followers]
@@ -365,6 +373,7 @@ class Copying:
             to = await self._carrier(connection, first.original)
             await self._hand_over(connection, why, [post, *followers], carrier, to)
             await copies.rewrite(connection, post, first.post)
+            await self._let_be_found(connection, standing)
             return Copy(post, first.post, first.original)
         tagged = (await posts.stored(connection, [post]))[post]
         await copies.remove(connection, post)
