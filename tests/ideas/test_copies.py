@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count, pairwise
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -20,11 +21,12 @@ from maru_contracts.posts import Channel, post_id
 from maru_contracts.tags import TaggedPost
 from maru_ideas.app import SCHEMA, TOPICS, Parts, wired
 from maru_ideas.domain.corrections import Word
+from maru_ideas.domain.sketches import CROWD
 from maru_ideas.domain.voices import voice
 from maru_ideas.domain.wordings import Wording
 from maru_ideas.settings import Settings
 from maru_ideas.store.listing import IdeaFilter
-from maru_ideas.tables import copies, evidence, prints
+from maru_ideas.tables import copies, events, evidence, ideas, prints, voices
 from maru_kit.bus import open_bus
 from maru_kit.database import open_database
 from maru_kit.migrate import migrate
@@ -249,8 +251,8 @@ async def test_workspaces_and_products_know_nothing_of_each_other(parts: Parts) 
         parts, [said("a"), said("b", workspace="other"), said("c", product="else", subject=2)]
     )
 
-    ideas = await the_ideas(parts) + await the_ideas(parts, "other")
-    assert [(it.voices, it.copies) for it in ideas] == [(1, 0)] * 3
+    found = await the_ideas(parts) + await the_ideas(parts, "other")
+    assert [(it.voices, it.copies) for it in found] == [(1, 0)] * 3
 
 
 async def test_a_person_says_that_the_original_asks_for_nothing(parts: Parts) -> None:
@@ -275,14 +277,6 @@ async def test_what_is_two_years_older_than_the_newest_text_is_found_no_more(par
     async with parts.database.reading() as connection:
         found = set(await connection.scalars(select(prints.c.post_id)))
     assert found == {said("b").post.id}
-
-
-async def test_a_crowd_of_copies_is_still_one_voice(parts: Parts) -> None:
-    newest_first = [said(f"s{n}", hours=-n / 10) for n in range(80)]
-    for some in range(0, 80, 16):
-        await take(parts, newest_first[some : some + 16])
-
-    assert await counts(parts) == (1, 1, 79, 0)
 
 
 # What must hold whatever comes: the definition, applied to what is there in the end.
@@ -391,16 +385,26 @@ async def _end(parts: Parts, stream: Sequence[TaggedPost], cuts: Sequence[int]) 
     bounds = [0, *sorted({cut for cut in cuts if cut < len(stream)}), len(stream)]
     for start, end in pairwise(bounds):
         await take(parts, stream[start:end])
-    ideas = await the_ideas(parts, stream[0].post.workspace)
+    found = await the_ideas(parts, stream[0].post.workspace)
     names = ("voices", "evidence_count", "copies", "reposts", "spread")
-    if not ideas:
+    if not found:
         return dict.fromkeys(names, 0)
-    (idea,) = ideas
+    (idea,) = found
     return {name: getattr(idea, name) for name in names}
 
 
+def test_a_crowd_of_copies_is_still_one_voice(running: tuple[asyncio.Runner, Parts]) -> None:
+    runner, parts = running
+    count = CROWD + 4
+    newest_first = [said(f"s{n}", hours=-n / 10, workspace="crowd") for n in range(count)]
+
+    found = runner.run(_end(parts, newest_first, range(0, count, 16)))
+
+    assert (found["voices"], found["copies"]) == (1, count - 1)
+
+
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink one takes minutes
@@ -416,3 +420,39 @@ def test_whatever_comes_in_whatever_order_the_voices_are_those_of_the_definition
     stream = a_stream(events, f"w{next(_numbers)}")
 
     assert runner.run(_end(parts, stream, cuts)) == expected(stream)
+
+
+async def _rows(folder: Path, stream: Sequence[TaggedPost], cuts: Sequence[int]) -> list[object]:
+    await migrate(f"sqlite:///{folder}", SCHEMA, "maru_ideas")
+    async with (
+        open_database(f"sqlite:///{folder}", SCHEMA) as database,
+        open_bus(f"sqlite:///{folder}/log.db") as bus,
+    ):
+        parts = wired(Settings(), database, bus, StreamHealth())
+        await _end(parts, stream, cuts)
+        async with database.reading() as connection:
+            return [
+                sorted(map(str, await connection.execute(select(table))))
+                for table in (ideas, evidence, voices, copies, prints, events)
+            ]
+
+
+@settings(
+    max_examples=5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+@given(
+    said_=st.lists(revisions, min_size=4, max_size=14),
+    cuts=st.lists(st.integers(1, 13), min_size=1, max_size=8),
+)
+def test_any_batches_give_the_same_rows(
+    tmp_path_factory: pytest.TempPathFactory, said_: Sequence[Said], cuts: Sequence[int]
+) -> None:
+    stream = a_stream(said_, "default")
+    whole, cut = (
+        asyncio.run(_rows(tmp_path_factory.mktemp("rows"), stream, some)) for some in ([], cuts)
+    )
+
+    assert cut == whole

@@ -19,6 +19,7 @@ from maru_ideas.domain.space import trained
 from maru_ideas.handlers import Posts
 from maru_ideas.outbox import Outbox, Relay
 from maru_ideas.routes import board, discovered, ideas, posts, topics, watch
+from maru_ideas.service.comparing import Comparing
 from maru_ideas.service.copying import Copying
 from maru_ideas.service.correcting import Correcting
 from maru_ideas.service.counting import Counting
@@ -118,9 +119,8 @@ def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth
     discovering = Discovering(database, rules.space, settings.grain)
     removing = Removing(store=store, outbox=outbox, weights=settings.weights)
     counting = Counting(store=store, outbox=outbox, weights=settings.weights)
-    copying = Copying(
-        database=database, store=store, counting=counting, removing=removing, asks=rules.asks
-    )
+    comparing = Comparing(database=database, store=store, asks=rules.asks)
+    copying = Copying(store=store, comparing=comparing, counting=counting, removing=removing)
     intake = Intake(
         database=database,
         positions=positions,
@@ -128,6 +128,7 @@ def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth
         index=Index(store, rules.space, settings.closeness),
         discovering=discovering,
         counting=counting,
+        comparing=comparing,
         copying=copying,
         removing=removing,
         deleting=Deleting(

@@ -1,12 +1,7 @@
-"""Which posts have another's words: such a post spreads a voice, and is none of its own.
-
-A post that asks for something is a copy exactly if another that does, and comes first (see
-`Wording.rank`), has its words; so which posts are voices does not depend on the order in which they
-came. What this decides is written within the caller's transaction.
-"""
+"""Posts with another's words: such a post spreads a voice, and is none of its own."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -16,58 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from maru_contracts.tags import TaggedPost
 from maru_ideas.domain.arrivals import Arrival
 from maru_ideas.domain.ideas import MATCHER
-from maru_ideas.domain.sketches import Sketches
 from maru_ideas.domain.tally import Place
 from maru_ideas.domain.wordings import Wording, Words
+from maru_ideas.service.comparing import Comparing, Looked, Member, Standing
 from maru_ideas.service.counting import Counting, Touch, Why
 from maru_ideas.service.removing import Removing
 from maru_ideas.store import copies, posts
 from maru_ideas.store.copies import Copy
 from maru_ideas.store.ideas import Evidence, IdeaStore
-from maru_kit.database import Database
 from maru_kit.errors import Conflict
 
 
 class MovedOn(Conflict):
     """Somebody took the original of a copy from behind its idea at the same moment."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """A post that carries a voice (`evidence`) or spreads another's (`copy`), and what it says."""
-
-    wording: Wording
-    copy: Copy | None
-    evidence: Evidence | None
-
-    @property
-    def post(self) -> UUID:
-        """Its id."""
-        return self.wording.post
-
-    @property
-    def original(self) -> UUID:
-        """The post that carries the voice."""
-        return self.copy.original if self.copy else self.post
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a post stands among those with its words.
-
-    `first` has them before it; `later` carry a voice, and come after it; `prints` are those by
-    which it shall be found.
-    """
-
-    wording: Wording
-    first: Member | None
-    later: Sequence[Member]
-    prints: Collection[int]
-
-    @property
-    def behind(self) -> Evidence | None:
-        """What the first that comes after it stood behind until now."""
-        return self.later[0].evidence if self.later else None
 
 
 @dataclass(frozen=True)
@@ -78,86 +34,66 @@ class Former:
     carrier: Evidence
 
 
-@dataclass(frozen=True)
-class Looked:
-    """Which of the posts that came have to be looked at one by one, and the others' prints."""
-
-    closely: Collection[UUID]
-    prints: Mapping[Wording, Collection[int]]
-
-
 class Copying:
-    """Keeps the posts that have another's words. `asks` says whether a post wants something."""
+    """Keeps which posts have another's words, within the caller's transaction."""
 
     def __init__(
-        self,
-        *,
-        database: Database,
-        store: IdeaStore,
-        counting: Counting,
-        removing: Removing,
-        asks: Callable[[TaggedPost], bool],
+        self, *, store: IdeaStore, comparing: Comparing, counting: Counting, removing: Removing
     ) -> None:
-        self._database = database
         self._store = store
+        self._comparing = comparing
         self._counting = counting
         self._removing = removing
-        self._asks = asks
 
-    async def look(self, connection: AsyncConnection, arrived: Sequence[Arrival]) -> Looked:
-        """Tell posts that may be copies, or have some, from those that surely are alone.
+    async def spread(
+        self,
+        connection: AsyncConnection,
+        looked: Looked,
+        arrived: Sequence[Arrival],
+        touches: Sequence[Touch],
+    ) -> list[Touch]:
+        """Note which of some posts have another's words; return what happens to ideas, in order.
 
-        Of the latter, which are nearly all, this is all that is asked.
+        `touches` are those of the other posts. Raises MovedOn.
         """
-        closely: set[UUID] = set()
-        alone: dict[Wording, Collection[int]] = {}
-        sketches: dict[int, Sketches] = {}
-        compared = [it for it in arrived if self._asks(it.tagged) and self._says_news(it)]
-        wordings = [Wording.of(it.tagged.post) for it in compared]
-        near: set[UUID] = set()
-        for shelf in dict.fromkeys(it.shelf for it in wordings):
-            its = [it for it in wordings if it.shelf == shelf]
-            known = sketches[shelf] = await self._sketches(connection, its)
-            near.update(*(known.near(it) for it in its))
-        said = await copies.wordings(connection, near)
-        edits = sum(it.before is not None for it in compared)
-        for arrival, wording in zip(compared, wordings, strict=True):
-            known = sketches[wording.shelf]
-            edited = arrival.before is not None and self._asks(arrival.before)
-            others = (said[it] for it in known.near(wording) if it in said)
-            crowded = known.may_be_crowded(wording, edits)
-            if edited or crowded or any(map(wording.has_words_of, others)):
-                closely.add(wording.post)
-            elif keys := known.prints(wording):
-                alone[wording] = keys
-            known.add(wording, wording.prints())
-            said[wording.post] = wording
-        return Looked(closely, alone)
+        came = [it.tagged for it in arrived if it.tagged.post.id in looked.follows]
+        came = [it for it in came if it.post.id not in looked.closely]
+        if not came:
+            return list(touches)
+        new = await self._follow_all(connection, [looked.follows[it.post.id] for it in came])
+        await copies.add(
+            connection,
+            [(new[it.post.id], it.post.repost_of is not None) for it in came],
+        )
+        ideas = {it.tagged.post.id: it.idea for it in touches}
+        for carrier in await self._carriers(
+            connection, {it.original for it in new.values()} - ideas.keys()
+        ):
+            ideas[carrier.post_id] = carrier.idea_id
+        carried = [Touch(ideas[new[it.post.id].original], it, 0.0, carries=True) for it in came]
+        places = {id(it.tagged): at for at, it in enumerate(arrived)}
+        return sorted([*touches, *carried], key=lambda it: places[id(it.tagged)])
 
-    async def remember(
-        self, connection: AsyncConnection, looked: Looked, came: Iterable[Arrival]
-    ) -> None:
-        """Let posts that are alone be found by others that come."""
-        ids = {it.tagged.post.id for it in came} - set(looked.closely)
-        shelves: defaultdict[int, dict[Wording, Collection[int]]] = defaultdict(dict)
-        for wording, keys in looked.prints.items():
-            if wording.post in ids:
-                shelves[wording.shelf][wording] = keys
-        for shelf, found in shelves.items():
-            newest = max(it.month for it in found)
-            await copies.remember(connection, self._database, shelf, found, newest=newest)
+    async def _follow_all(
+        self, connection: AsyncConnection, noted: Sequence[Copy]
+    ) -> dict[UUID, Copy]:
+        """The copies as they are by now: what they follow may follow another since."""
+        there = await copies.of(connection, {it.words_of for it in noted})
+        new: dict[UUID, Copy] = {}
+        for copy in noted:
+            first = there.get(copy.words_of) or new.get(copy.words_of)
+            original = first.original if first else copy.words_of
+            new[copy.post] = replace(copy, original=original)
+        return new
 
-    async def standing(self, connection: AsyncConnection, tagged: TaggedPost) -> Standing:
-        """Find the posts that have a post's words, before it and after it."""
-        return await self._standing(connection, Wording.of(tagged.post))
-
-    async def follow(self, connection: AsyncConnection, tagged: TaggedPost, first: Member) -> None:
+    async def follow(self, connection: AsyncConnection, tagged: TaggedPost, first: Member) -> Touch:
         """Note that a post has the words of another, and count it there. Raises MovedOn."""
         carrier = await self._carrier(connection, first.original)
         copy = Copy(tagged.post.id, first.post, first.original)
-        await copies.add(connection, copy, is_repost=tagged.post.repost_of is not None)
-        place = {Place.of(tagged.post): 1}
-        await self._counting.carry(connection, carrier.idea_id, place, 1, Why.of(tagged))
+        await copies.add(connection, [(copy, tagged.post.repost_of is not None)])
+        touch = Touch(carrier.idea_id, tagged, 0.0, carries=True)
+        await self._counting.back(connection, [touch])
+        return touch
 
     async def step_up(
         self,
@@ -186,7 +122,7 @@ class Copying:
             await self._bring(connection, tagged, former, root)
         for member in standing.later:
             await self._demote(connection, tagged, member, root)
-        await self._let_be_found(connection, standing)
+        await self._comparing.let_be_found(connection, standing)
 
     async def leave(
         self,
@@ -217,58 +153,20 @@ class Copying:
             await self._counting.carry(connection, carrier.idea_id, place, -1, why)
         return Former(copy, carrier)
 
-    def _says_news(self, arrival: Arrival) -> bool:
-        if arrival.before is None or not self._asks(arrival.before):
-            return True
-        before, after = (Wording.of(it.post) for it in (arrival.before, arrival.tagged))
-        return before != after and any(it.words or it.is_repost for it in (before, after))
-
-    async def _sketches(self, connection: AsyncConnection, wordings: Sequence[Wording]) -> Sketches:
-        shelf = wordings[0].shelf
-        keys = {key for it in wordings for key in (*it.prints(), it.lineage)}
-        found = await copies.found(connection, shelf, keys)
-        return Sketches(found, await copies.month(connection, shelf))
-
-    async def _standing(
-        self, connection: AsyncConnection, wording: Wording, without: UUID | None = None
-    ) -> Standing:
-        sketches = await self._sketches(connection, [wording])
-        near = await self._members(connection, sketches.near(wording))
-        # Of a crowd not all are found, but whose voice they carry is.
-        crowd = {it.original for it in near.values()} - near.keys()
-        same = [
-            it
-            for it in (near | await self._members(connection, crowd)).values()
-            if it.post not in {wording.post, without} and it.wording.has_words_of(wording)
-        ]
-        before = [it for it in same if it.wording.rank < wording.rank]
-        after = [it for it in same if it.wording.rank > wording.rank and it.copy is None]
-        return Standing(
-            wording,
-            min(before, key=lambda it: it.wording.rank, default=None),
-            sorted(after, key=lambda it: it.wording.rank),
-            sketches.prints(wording),
-        )
-
-    async def _members(
-        self, connection: AsyncConnection, ids: Collection[UUID]
-    ) -> dict[UUID, Member]:
-        spread = await copies.of(connection, ids)
-        behind = await self._store.evidence_of(connection, ids)
-        wordings = await copies.wordings(connection, spread.keys() | behind.keys())
-        return {
-            post: Member(wording, spread.get(post), behind.get(post))
-            for post, wording in wordings.items()
-        }
-
     async def _carrier(self, connection: AsyncConnection, original: UUID) -> Evidence:
         """What carries a voice, its idea locked until the transaction ends. Raises MovedOn."""
-        there = await self._store.evidence_of(connection, [original])
+        (carrier,) = await self._carriers(connection, [original])
+        return carrier
+
+    async def _carriers(
+        self, connection: AsyncConnection, originals: Collection[UUID]
+    ) -> Collection[Evidence]:
+        there = await self._store.evidence_of(connection, originals)
         await self._store.states(connection, {it.idea_id for it in there.values()})
-        there = await self._store.evidence_of(connection, [original])
-        if original not in there:
-            raise MovedOn(f"The post {original} has just ceased to be evidence: try again")
-        return there[original]
+        there = await self._store.evidence_of(connection, originals)
+        if len(there) < len(originals):
+            raise MovedOn("An original has just ceased to be evidence: try again")
+        return there.values()
 
     async def _demote(
         self, connection: AsyncConnection, tagged: TaggedPost, member: Member, root: UUID
@@ -282,27 +180,13 @@ class Copying:
         await self._removing.remove(
             connection, post, behind, by=MATCHER, at=tagged.post.collected_at
         )
-        is_repost = member.wording.is_repost
-        await copies.add(connection, Copy(post.post.id, tagged.post.id, root), is_repost=is_repost)
+        copy = Copy(post.post.id, tagged.post.id, root)
+        await copies.add(connection, [(copy, member.wording.is_repost)])
         await self._counting.carry(
             connection, to.idea_id, {Place.of(post.post): 1}, 1, replace(why, post=post.post.id)
         )
         if member.wording.repeats(Wording.of(tagged.post)):
             await copies.forget(connection, member.wording)
-
-    async def _let_be_found(self, connection: AsyncConnection, standing: Standing) -> None:
-        """Write down a post's prints, but of one that only repeats another, which is found."""
-        first = standing.first
-        repeats = first is not None and standing.wording.repeats(first.wording)
-        await self._write(connection, standing.wording, () if repeats else standing.prints)
-
-    async def _write(
-        self, connection: AsyncConnection, wording: Wording, prints: Collection[int]
-    ) -> None:
-        newest = wording.month if wording.words else 0
-        await copies.remember(
-            connection, self._database, wording.shelf, {wording: prints}, newest=newest
-        )
 
     async def _bring(
         self, connection: AsyncConnection, tagged: TaggedPost, former: Former, root: UUID
@@ -345,7 +229,7 @@ class Copying:
             stays = instead is not None and instead.rank < wording.rank
             if instead is not None and stays and instead.has_words_of(wording):
                 if not wording.repeats(instead):
-                    await self._write(connection, wording, wording.prints())
+                    await self._comparing.write(connection, wording, wording.prints())
                 continue
             followers = _tree(carried, wording.post)
             heir = heirs.get((wording.work, wording.words))
@@ -367,13 +251,13 @@ class Copying:
         followers: Collection[UUID],
     ) -> Copy:
         """Let a post that had the words of one that is gone have another's, or its own."""
-        standing = await self._standing(connection, wording, without=why.post)
+        standing = await self._comparing.standing(connection, wording, without=why.post)
         post, first = wording.post, standing.first
         if first is not None:
             to = await self._carrier(connection, first.original)
             await self._hand_over(connection, why, [post, *followers], carrier, to)
             await copies.rewrite(connection, post, first.post)
-            await self._let_be_found(connection, standing)
+            await self._comparing.let_be_found(connection, standing)
             return Copy(post, first.post, first.original)
         tagged = (await posts.stored(connection, [post]))[post]
         await copies.remove(connection, post)

@@ -15,7 +15,7 @@ from maru_ideas.domain import ideas as rules
 from maru_ideas.domain.ideas import Backed, NewVoices
 from maru_ideas.domain.scoring import Weights
 from maru_ideas.domain.summarising import Quote, quote
-from maru_ideas.domain.tally import Heard, Spread, is_public, written_at
+from maru_ideas.domain.tally import Heard, Place, Spread, is_public, written_at
 from maru_ideas.domain.times import micros
 from maru_ideas.domain.voices import voice
 from maru_ideas.outbox import Outbox
@@ -28,7 +28,11 @@ Spoken = tuple[UUID, str, str]
 
 @dataclass(frozen=True)
 class Touch:
-    """Something that happens to an idea because of a post. `before` is None for new evidence."""
+    """Something that happens to an idea because of a post.
+
+    `before` is what an edited one was counted as; `carries` says that the post is no evidence, and
+    spreads the words of some.
+    """
 
     idea: UUID
     tagged: TaggedPost
@@ -36,11 +40,17 @@ class Touch:
     offer: Quote | None = None
     founds: bool = False
     before: Heard | None = None
+    carries: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the post becomes evidence."""
+        return self.before is None and not self.carries
 
     @property
     def kind(self) -> ChangeKind:
         """What the event says."""
-        if self.before is not None:
+        if not self.is_new:
             return "evidence_changed"
         return "created" if self.founds else "evidence_added"
 
@@ -80,7 +90,7 @@ class Counting:
 
         `at` is when that happens: by itself when the post was collected.
         """
-        new = [evidence_of(it) for it in touches if it.before is None]
+        new = [evidence_of(it) for it in touches if it.is_new]
         await self._store.add_evidence(connection, new)
         await self._apply(connection, touches, by=by, at=at)
 
@@ -127,6 +137,9 @@ class Counting:
         await self._outbox.add_changes(connection, changes, quoted)
 
     def _touched(self, state: Backed, touch: Touch, new_voices: set[Spoken]) -> Backed:
+        if touch.carries:
+            why = Why.of(touch.tagged)
+            return rules.carried(state, {Place.of(touch.tagged.post): 1}, 1, public=why.is_public)
         if touch.before is not None:
             return rules.corrected(state, touch.before, touch.tagged, touch.similarity)
         speaker = voice(touch.tagged.post)
@@ -181,7 +194,7 @@ def evidence_of(touch: Touch) -> Evidence:
 
 def _spoken(touches: Sequence[Touch]) -> Iterator[Spoken]:
     for touch in touches:
-        if touch.before is None:
+        if touch.is_new:
             speaker = voice(touch.tagged.post)
             yield touch.idea, "whole", speaker
             if is_public(touch.tagged.post.channel):

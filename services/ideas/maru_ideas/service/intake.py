@@ -26,7 +26,9 @@ from maru_ideas.domain.space import Space, Vectors
 from maru_ideas.domain.summarising import quote
 from maru_ideas.domain.tally import Heard
 from maru_ideas.domain.voices import voice
-from maru_ideas.service.copying import Copying, Looked
+from maru_ideas.domain.wordings import Wording
+from maru_ideas.service.comparing import ALONE, Comparing, Looked
+from maru_ideas.service.copying import Copying
 from maru_ideas.service.counting import Counting, Touch
 from maru_ideas.service.deleting import Deleting
 from maru_ideas.service.discovering import Discovering, Turns
@@ -81,6 +83,7 @@ class Intake:
         index: Index,
         discovering: Discovering,
         counting: Counting,
+        comparing: Comparing,
         copying: Copying,
         removing: Removing,
         deleting: Deleting,
@@ -92,6 +95,7 @@ class Intake:
         self._index = index
         self._discovering = discovering
         self._counting = counting
+        self._comparing = comparing
         self._copying = copying
         self._removing = removing
         self._deleting = deleting
@@ -132,13 +136,13 @@ class Intake:
         arrived = await self._news(connection, messages)
         revised = {it.tagged.post.id for it in arrived if it.before is not None}
         backing = await self._store.evidence_of(connection, revised)
-        looked = await self._copying.look(connection, arrived)
+        looked = await self._comparing.look(connection, arrived)
         touches: list[Touch] = []
         for take, run in groupby(arrived, key=lambda it: self._way(it, backing, looked)):
             if take == self._join:
                 together = list(run)
-                touches += await self._join(connection, held, together)
-                await self._copying.remember(connection, looked, together)
+                touches += await self._join(connection, held, together, looked)
+                await self._comparing.remember(connection, looked, together)
             else:
                 for arrival in run:
                     touches += await take(connection, held, [arrival])
@@ -170,7 +174,7 @@ class Intake:
         if before is not None:
             when = tagged.post.collected_at
             former = await self._copying.leave(connection, before, at=when, instead=tagged)
-        standing = await self._copying.standing(connection, tagged)
+        standing = await self._comparing.standing(connection, Wording.of(tagged.post))
         was_evidence = former is not None and former.copy is None
         if standing.first is not None:
             await self._keep(connection, arrival)
@@ -178,8 +182,7 @@ class Intake:
                 await self._removing.remove(
                     connection, before, former.carrier, by=rules.MATCHER, at=when
                 )
-            touches = []
-            await self._copying.follow(connection, tagged, standing.first)
+            touches = [await self._copying.follow(connection, tagged, standing.first)]
         elif former is not None and not was_evidence:
             await self._keep(connection, arrival)
             touches = [await self._copying.step_up(connection, tagged, former.carrier)]
@@ -192,16 +195,21 @@ class Intake:
         return touches
 
     async def _join(
-        self, connection: AsyncConnection, held: Held, arrived: Sequence[Arrival]
+        self,
+        connection: AsyncConnection,
+        held: Held,
+        arrived: Sequence[Arrival],
+        looked: Looked = ALONE,
     ) -> list[Touch]:
         """Put posts behind ideas, and count those that are there as what they say now."""
         revised = {it.tagged.post.id for it in arrived if it.before is not None}
         backing = await self._store.evidence_of(connection, revised)
-        spread = await copies.of(connection, revised)
+        spread = (await copies.of(connection, revised)).keys() | looked.follows.keys()
         apart = [it for it in arrived if it.tagged.post.id not in spread]
         touches = await self._match(connection, held, apart, backing)
         await posts.add(connection, [it.tagged for it in arrived if it.before is None])
         await posts.replace(connection, _latest(it.tagged for it in arrived if it.before))
+        touches = await self._copying.spread(connection, looked, arrived, touches)
         await self._counting.back(connection, touches)
         return touches
 
@@ -250,7 +258,7 @@ class Intake:
         It shapes no idea that is there: whoever takes batches has their vectors in memory. One
         that has another's words spreads that one's voice.
         """
-        standing = await self._copying.standing(connection, tagged)
+        standing = await self._comparing.standing(connection, Wording.of(tagged.post))
         if standing.first is not None:
             await self._copying.follow(connection, tagged, standing.first)
         elif behind := standing.behind:
@@ -375,6 +383,9 @@ def _latest(tagged: Iterable[TaggedPost]) -> list[TaggedPost]:
 def _measure(outcome: Outcome) -> None:
     now = datetime.now(UTC)
     for touch in outcome.touches:
+        if touch.carries:
+            metrics.POSTS_SPREAD.inc()
+            continue
         if touch.before is not None:
             metrics.EVIDENCE_CHANGED.inc()
             continue

@@ -109,10 +109,18 @@ async def carried_by(connection: AsyncConnection, original: UUID) -> dict[UUID, 
     return await _copies(connection, [copies.c.original == original])
 
 
-async def add(connection: AsyncConnection, copy: Copy, *, is_repost: bool) -> None:
-    """Note that a post has another's words."""
-    row = {"post_id": copy.post, "words_of": copy.words_of, "original": copy.original}
-    await connection.execute(insert(copies).values(row | {"is_repost": is_repost}))
+async def add(connection: AsyncConnection, new: Iterable[tuple[Copy, bool]]) -> None:
+    """Note that posts have another's words, and whether they are reposts."""
+    rows = [
+        {
+            "post_id": copy.post,
+            "words_of": copy.words_of,
+            "original": copy.original,
+            "is_repost": is_repost,
+        }
+        for copy, is_repost in new
+    ]
+    await connection.execute(insert(copies), rows)
 
 
 async def remove(connection: AsyncConnection, post: UUID) -> None:
