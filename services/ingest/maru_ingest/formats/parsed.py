@@ -32,8 +32,8 @@ class ParsedPost:
     `native_id` is empty where the source names none; `line` and `offset` say where a row began
     (0 in a feed). A feed's post may have no words at all. `edited_at` is the source's own time
     of the last edit. `is_repost` says that the words are those of the post that it was reshared
-    from, and nobody added to them. `is_row` says that a row of somebody's own gave the id, which may be a name
-    within that source only.
+    from, and nobody added to them. `is_row` says that a row of somebody's own gave the id, which
+    may be a name within that source only.
     """
 
     native_id: str
