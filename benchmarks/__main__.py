@@ -9,7 +9,7 @@ from benchmarks.material import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-NAMES = ("feeds", "importing", "collecting", "tagging", "matching", "gateway", "latency")
+NAMES = ("feeds", "importing", "collecting", "tagging", "matching", "copying", "gateway", "latency")
 
 
 def main() -> None:

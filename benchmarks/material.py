@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -20,13 +21,13 @@ _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def wishes() -> list[str]:
     """Texts of people who want something (English and French reviews, the labels say so)."""
-    return [row["text"] for row in _rows(_WISHES) if row["suggestion"] == 1]
+    return [row["text"] for row in rows(_WISHES) if row["suggestion"] == 1]
 
 
 def texts(count: int) -> list[str]:
     """English and French reviews and Korean comments in turns."""
-    reviews = [row["text"] for row in _rows(_WISHES)]
-    korean = [row["text"] for row in _rows(_KOREAN)]
+    reviews = [row["text"] for row in rows(_WISHES)]
+    korean = [row["text"] for row in rows(_KOREAN)]
     mixed = [text for pair in zip(reviews, cycle(korean), strict=False) for text in pair]
     return list(islice(cycle(mixed), count))
 
@@ -67,11 +68,12 @@ def import_file(path: Path, count: int) -> Path:
     return path
 
 
-def _rows(names: Iterable[str]) -> list[dict[str, str | int]]:
-    rows = []
+def rows(names: Iterable[str]) -> list[dict[str, Any]]:  # Any: as JSON has it
+    """Read the rows of files of the shared data. Raises SystemExit when one is not there."""
+    found = []
     for name in names:
         path = DATA / f"{name}.jsonl"
         if not path.is_file():
             raise SystemExit(f"The benchmarks read {path}; set MARU_SHARED to the folder `shared`.")
-        rows += [orjson.loads(line) for line in path.read_bytes().splitlines()]
-    return rows
+        found += [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    return found

@@ -44,7 +44,8 @@ platform's stream; a JSON Feed stays a feed, and so do answers in XML (Naver's, 
 - **Ids** are names in the world wherever the platform has one, so that a post that two sources
   bring is one post. An answer to a post names it by the same id.
 - **Passing on** (repost, reblog, forward) is a post of who does it, with the words of the original
-  and its id as `reshared_from`. A quote keeps its own words, and the id of what it quotes.
+  and its id as `reshared_from`; it spreads the original's voice, and [is none](copies.md). A quote
+  keeps its own words, and the id of what it quotes.
 - **Channels** are told where they can be. What not everybody may read (a private account or
   repository, a direct message, a hidden comment) has the channel `other`, which is never quoted on
   the public board.

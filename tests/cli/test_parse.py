@@ -40,6 +40,7 @@ def test_a_feed_is_one_json_object_a_post_in_its_own_order(maru: Maru, tmp_path:
         "edited_at": None,
         "in_reply_to": "",
         "reshared_from": "",
+        "is_repost": False,
         "media": [
             {"kind": "audio", "url": "https://example.com/a.mp3", "alt": "", "transcript": ""}
         ],

@@ -13,7 +13,7 @@ from faults.oracle import Arrived, Counted
 from maru_contracts.ideas import IdeaChanged, event_id
 from maru_contracts.topics import IDEAS_CHANGED, POSTS_COLLECTED, POSTS_TAGGED
 from maru_ideas.settings import Settings
-from maru_ideas.tables import events, evidence, ideas, posts
+from maru_ideas.tables import copies, events, evidence, ideas, posts
 from maru_kit.bus import Bus, Record
 from maru_kit.database import Database
 
@@ -31,7 +31,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The world after a run. `unheard` are posts that ask for something and are no evidence."""
+    """The world after a run. `unheard` ask for something, and are neither evidence nor a copy."""
 
     posts: list[Arrived]
     ideas: list[Shown]
@@ -110,8 +110,9 @@ async def unfinished(bus: Bus, database: Database) -> str:
 async def _posts(database: Database, product: str) -> tuple[list[Arrived], list[str]]:
     gates = Settings()
     query = (
-        select(posts.c.id, posts.c.body, evidence.c.post_id)
+        select(posts.c.id, posts.c.body, evidence.c.post_id, copies.c.original)
         .outerjoin_from(posts, evidence, evidence.c.post_id == posts.c.id)
+        .outerjoin(copies, copies.c.post_id == posts.c.id)
         .where(posts.c.product == product)
     )
     arrived, unheard = [], []
@@ -120,7 +121,7 @@ async def _posts(database: Database, product: str) -> tuple[list[Arrived], list[
             body = json.loads(row.body)
             post = Arrived(row.id, body["post"]["native_id"], body["post"]["text"])
             arrived.append(post)
-            if row.post_id is None and _asks(body, gates):
+            if row.post_id is None and row.original is None and _asks(body, gates):
                 unheard.append(post.native_id)
     return arrived, unheard
 

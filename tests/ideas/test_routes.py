@@ -13,7 +13,7 @@ from maru_contracts.ideas import Idea, IdeaChanged
 from maru_contracts.posts import Channel, Rating
 from maru_contracts.tags import TaggedPost
 from maru_ideas.app import Parts, create_app
-from maru_ideas.routes.idea_pages import Evidence, IdeaPage
+from maru_ideas.routes.idea_pages import Evidence, IdeaPage, Spread
 from maru_ideas.routes.posts import StoredPost
 from maru_ideas.settings import Settings
 from maru_kit.http import Page
@@ -128,6 +128,23 @@ async def test_an_idea_shows_its_posts_and_its_history(service: Service) -> None
     assert [change.idea.version for change in page.items] == [3, 2]
     rest = await service.get(f"/api/v1/ideas/{idea.id}/history", cursor=page.next or "")
     assert [it["kind"] for it in rest.json()["items"]] == ["created"]
+
+
+async def test_what_spreads_an_ideas_posts_is_listed_page_by_page(service: Service) -> None:
+    text = "Please add a dark mode, and let it begin at sunset and end when the sun rises. " * 3
+    first, *others = (
+        a_tagged(str(n), text=text, author=f"p{n}", at=NOON + timedelta(hours=n)) for n in range(4)
+    )
+    await take(service.parts, [first, *others, a_tagged("x", text="Please add a dark mode")])
+    (item,) = (await service.get("/api/v1/ideas")).json()["items"]
+
+    page = (await service.get(f"/api/v1/ideas/{item['id']}/copies", limit=2)).json()
+    rest = (await service.get(f"/api/v1/ideas/{item['id']}/copies", cursor=page["next"])).json()
+
+    told = [Spread.model_validate(it) for it in page["items"] + rest["items"]]
+    assert [it.post_id for it in told] == [it.post.id for it in reversed(others)]
+    assert {(it.original, it.is_repost) for it in told} == {(first.post.id, False)}
+    assert rest["next"] is None
 
 
 async def test_the_public_board_tells_nothing_of_private_channels_and_authors(
@@ -314,6 +331,7 @@ async def test_a_known_answer_is_not_sent_again(service: Service) -> None:
         ("/api/v1/ideas/not-an-id", 422),
         (f"/api/v1/ideas/{NOBODY}", 404),
         (f"/api/v1/ideas/{NOBODY}/evidence", 404),
+        (f"/api/v1/ideas/{NOBODY}/copies", 404),
         (f"/api/v1/ideas/{NOBODY}/history", 404),
         (f"/api/v1/posts/{NOBODY}", 404),
     ],

@@ -56,12 +56,14 @@ def test_a_bare_number_is_a_name_within_its_source_only() -> None:
 def test_what_a_reply_answers_is_named_as_that_post_is_named() -> None:
     asked, reply = ParsedPost("17", "x"), ParsedPost("18", "y", in_reply_to="17")
     shared = ParsedPost("19", "x", reshared_from="17")
-    name = domain.name_post(_ORIGIN, asked).native_id
-    decisions, _ = decide([domain.name_post(_ORIGIN, post) for post in (reply, shared)])
-    answer, passed = (json.loads(domain.wire(_ORIGIN, it, now=_NOW)) for it in decisions)
+    reposted = ParsedPost("20", "x", reshared_from="17", is_repost=True)
+    original = domain.name_post(_ORIGIN, asked)
+    decisions, _ = decide([domain.name_post(_ORIGIN, post) for post in (reply, shared, reposted)])
+    answer, passed, repeated = (json.loads(domain.wire(_ORIGIN, it, now=_NOW)) for it in decisions)
 
-    assert answer["in_reply_to"] == name
-    assert passed["reshared_from"] == name
+    assert answer["in_reply_to"] == original.native_id
+    assert (passed["reshared_from"], passed.get("repost_of")) == (original.native_id, None)
+    assert (repeated["reshared_from"], repeated["repost_of"]) == (original.native_id, original.id)
 
 
 def test_a_new_post_is_published_as_revision_zero() -> None:

@@ -72,6 +72,24 @@ async def test_an_idea_shows_every_post_and_a_score_that_adds_up(visit: Visitor)
     assert seen.errors == []
 
 
+@pytest.mark.parametrize(
+    ("locale", "told"),
+    [("en-GB", "1 voice, spread 3 times"), ("ko-KR", "목소리 1개, 3번 퍼짐")],
+)
+async def test_one_voice_that_was_spread_is_told_as_such(
+    visit: Visitor, board: Board, locale: str, told: str
+) -> None:
+    board.state.ideas[0] |= {"voices": 1, "evidence_count": 1, "copies": 2, "reposts": 0}
+    seen = await visit(locale=locale)
+
+    rows = seen.page.get_by_role("article")
+    await expect(rows.first).to_contain_text(told)
+    await expect(rows.last).not_to_contain_text(told[-4:])
+    await rows.first.get_by_role("link").click()
+    await expect(seen.page.get_by_role("complementary")).to_contain_text(told)
+    assert seen.errors == []
+
+
 async def test_back_returns_to_the_same_place_in_the_list(visit: Visitor) -> None:
     seen = await visit()
     await expect(seen.page.get_by_role("article")).to_have_count(20)

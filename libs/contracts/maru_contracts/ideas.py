@@ -31,11 +31,12 @@ ChangeKind = Literal[
 class Idea(Message):
     """An idea as everyone outside the ideas service sees it.
 
-    `voices` counts distinct people, `evidence_count` posts. `mood` counts the evidence by
-    sentiment. `spread` is the number of distinct (channel, source) pairs it was heard in. `score`
-    is the sum of `terms`, each the contribution of one named reason. `is_public` is true when
-    at least one post behind it came through a public channel (then title and summary are quoted
-    from public posts only).
+    `voices` counts distinct people, `evidence_count` their posts. `copies` are posts elsewhere with
+    the words of one of these, `reposts` those that only pass one on: they carry a voice further and
+    are none of their own. `spread` is the number of distinct (channel, source) pairs that all of
+    them were heard in. `mood` counts the evidence by sentiment. `score` is the sum of `terms`, each
+    the contribution of one named reason. `is_public` is true when at least one post behind it came
+    through a public channel (then title and summary are quoted from public posts only).
     """
 
     id: UUID
@@ -54,6 +55,8 @@ class Idea(Message):
     channels: tuple[Channel, ...]
     languages: tuple[str, ...]
     spread: Annotated[int, Field(ge=0)]
+    copies: Annotated[int, Field(ge=0)] = 0
+    reposts: Annotated[int, Field(ge=0)] = 0
     is_public: bool
     first_seen: Moment
     last_seen: Moment

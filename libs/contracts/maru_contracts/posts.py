@@ -99,6 +99,9 @@ class Post(Message):
     `revision` starts at 0 and grows by one with each edit that Maru has seen. `created_at` is the
     author's time as the source states it (the time of collection where it states none).
 
+    `repost_of` is the id of the post whose words these are, when nobody added a word to them: a
+    repost, a reblog, a forward. A quote has words of its own, and only `reshared_from`.
+
     `deleted` says that the source took the post away at `collected_at`: the post is a tombstone,
     without words and author, and nothing else under its id counts, whenever it comes.
     """
@@ -121,6 +124,7 @@ class Post(Message):
     collected_at: Moment
     in_reply_to: Short | None = None
     reshared_from: Short | None = None
+    repost_of: UUID | None = None
     metrics: Metrics = Metrics()
     rating: Rating | None = None
     deleted: bool = False

@@ -66,7 +66,9 @@ def ideas_show(idea_id: str, limit: Limit = ROWS, as_json: Json = False) -> None
     out.print(f"{idea['title']}\n{idea['summary']}\n", markup=False)
     terms = ", ".join(f"{name} {value:.1f}" for name, value in idea["terms"].items())
     out.print(f"Score {idea['score']:.1f} = {terms}", markup=False)
-    out.print(f"{idea['voices']} voices, {idea['evidence_count']} posts, {idea['status']}\n")
+    spread = f"{idea.get('copies', 0)} copies, {idea.get('reposts', 0)} reposts"
+    counts = f"{idea['voices']} voices, {idea['evidence_count']} posts, {spread}"
+    out.print(f"{counts}, {idea['status']}\n")
     print_table(
         [{**it, "created_at": minute(it["created_at"])} for it in evidence],
         {"created_at": "When", "language": "Language", "sentiment": "Mood", "text": "Text"},

@@ -19,7 +19,10 @@ from maru_ideas.domain.space import trained
 from maru_ideas.handlers import Posts
 from maru_ideas.outbox import Outbox, Relay
 from maru_ideas.routes import board, discovered, ideas, posts, topics, watch
+from maru_ideas.service.comparing import Comparing
+from maru_ideas.service.copying import Copying
 from maru_ideas.service.correcting import Correcting
+from maru_ideas.service.counting import Counting
 from maru_ideas.service.deleting import Deleting
 from maru_ideas.service.desk import Desk
 from maru_ideas.service.discovering import Discovering
@@ -115,19 +118,25 @@ def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth
     )
     discovering = Discovering(database, rules.space, settings.grain)
     removing = Removing(store=store, outbox=outbox, weights=settings.weights)
+    counting = Counting(store=store, outbox=outbox, weights=settings.weights)
+    comparing = Comparing(database=database, store=store, asks=rules.asks)
+    copying = Copying(store=store, comparing=comparing, counting=counting, removing=removing)
     intake = Intake(
         database=database,
         positions=positions,
         store=store,
-        outbox=outbox,
         index=Index(store, rules.space, settings.closeness),
         discovering=discovering,
+        counting=counting,
+        comparing=comparing,
+        copying=copying,
         removing=removing,
         deleting=Deleting(
             database=database,
             store=store,
             outbox=outbox,
             discovering=discovering,
+            copying=copying,
             removing=removing,
             weights=settings.weights,
         ),
@@ -139,7 +148,12 @@ def wired(settings: Settings, database: Database, bus: Bus, health: StreamHealth
         desk=Desk(database, store, outbox, settings.weights),
         finds=Finds(database, outbox),
         correcting=Correcting(
-            database=database, store=store, outbox=outbox, intake=intake, removing=removing
+            database=database,
+            store=store,
+            outbox=outbox,
+            intake=intake,
+            copying=copying,
+            removing=removing,
         ),
         intake=intake,
         relay=Relay(outbox, bus, settings.common.instance),

@@ -7,6 +7,10 @@ EVIDENCE_ADDED = Counter("maru_ideas_evidence_added_total", "Posts put behind an
 EVIDENCE_CHANGED = Counter(
     "maru_ideas_evidence_changed_total", "Posts behind an idea that were edited or tagged anew."
 )
+POSTS_SPREAD = Counter(
+    "maru_ideas_posts_spread_total",
+    "Copies and reposts of posts behind an idea, which are no evidence of their own.",
+)
 SPAM_POSTS = Counter(
     "maru_ideas_spam_posts_total",
     "Posts that were taken for spam: stored, and neither evidence nor counted as mentions.",

@@ -138,6 +138,37 @@ voices = Table(
     Column("voice", String(32), primary_key=True),
 )
 
+copies = Table(
+    "copies",
+    metadata,
+    Column("post_id", Uuid, primary_key=True),
+    Column("words_of", Uuid, nullable=False, comment="the post whose words it has"),
+    Column("original", Uuid, nullable=False, comment="the evidence at the end of these"),
+    Column("is_repost", Boolean, nullable=False),
+    Index("copies_original", "original"),
+)
+"""Posts that have another's words: they spread its voice, and are no evidence."""
+
+prints = Table(
+    "prints",
+    metadata,
+    Column("shelf", BigInteger, primary_key=True, comment="a number for workspace and product"),
+    Column("print", BigInteger, primary_key=True, comment="the hash of some letters of a text"),
+    Column("post_id", Uuid, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""By what posts with the same words are found; those of a product's last two years."""
+
+horizons = Table(
+    "horizons",
+    metadata,
+    Column("shelf", BigInteger, primary_key=True, autoincrement=False),
+    Column("month", Integer, nullable=False, comment="windows of 30 days since 1970"),
+    sqlite_with_rowid=False,
+)
+"""When the newest text of a product was written, from which the age of others is counted."""
+
 offsets = Table(
     "offsets",
     metadata,

@@ -345,7 +345,10 @@ def wire(origin: Origin, decision: Decision, *, now: datetime) -> bytes:
     if post.in_reply_to:
         message["in_reply_to"] = _in_the_world(origin, post.in_reply_to)
     if post.reshared_from:
-        message["reshared_from"] = _in_the_world(origin, post.reshared_from)
+        passed_on = _in_the_world(origin, post.reshared_from)
+        message["reshared_from"] = passed_on
+        if post.is_repost:
+            message["repost_of"] = post_name(origin.workspace, origin.kind, passed_on)
     if post.metrics:
         message["metrics"] = post.metrics
     if post.rating:

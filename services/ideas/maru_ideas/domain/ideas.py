@@ -10,7 +10,7 @@ from maru_contracts.tags import SPAM_FROM, TaggedPost
 from maru_ideas.domain import lifecycle
 from maru_ideas.domain.scoring import Weights, score, terms
 from maru_ideas.domain.summarising import Quote, quote
-from maru_ideas.domain.tally import MOODS, Heard, Span, Tally, is_public, ranked
+from maru_ideas.domain.tally import MOODS, Heard, Span, Spread, Tally, is_public, ranked
 
 _NOTHING = Tally()
 NO_QUOTE = Quote(post=None, title="…", summary="…", worth=-1_000.0)
@@ -82,6 +82,16 @@ def corrected(idea: Backed, before: Heard, tagged: TaggedPost, similarity: float
     if is_public(before.channel):
         public = _corrected(public, before, after, tagged, similarity)
     return replace(idea, version=idea.version + 1, whole=whole, public=public)
+
+
+def carried(idea: Backed, spread: Spread, step: int, *, public: bool) -> Backed:
+    """The idea when copies and reposts of its evidence come (`step` 1) or go (-1)."""
+    whole, shown = (
+        replace(face, tally=face.tally.carried(spread, step)) for face in (idea.whole, idea.public)
+    )
+    return replace(
+        idea, version=idea.version + 1, whole=whole, public=shown if public else idea.public
+    )
 
 
 @dataclass(frozen=True)
@@ -199,6 +209,8 @@ def _face(idea: Backed, tally: Tally, said: Quote, weights: Weights) -> Idea:
         channels=tuple(Channel(name) for name in ranked(tally.channels)),
         languages=ranked(tally.languages),
         spread=len(tally.places),
+        copies=tally.copies,
+        reposts=tally.reposts,
         is_public=idea.is_public,
         first_seen=tally.first_seen,
         last_seen=tally.last_seen,

@@ -1,6 +1,6 @@
 """What is counted of an idea's evidence: a value that grows by one post at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
@@ -48,6 +48,24 @@ def is_public(channel: Channel) -> bool:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a copy or a repost was heard."""
+
+    channel: str
+    source: str
+    is_repost: bool
+
+    @classmethod
+    def of(cls, post: Post) -> Self:
+        """Where a post was heard."""
+        return cls(post.channel.value, post.source_id, post.repost_of is not None)
+
+
+Spread = Mapping[Place, int]
+"""How many copies and reposts were heard where."""
+
+
+@dataclass(frozen=True)
 class Span:
     """When the first and the last of some posts were written."""
 
@@ -57,7 +75,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Tally:
-    """The counts of an idea.
+    """The counts of an idea: of its evidence; `copies` and `reposts` are counted in places, too.
 
     `heat` is the number of posts, each weighted by 2 ** -(age / half-life), its age taken at
     `last_seen`.
@@ -73,11 +91,19 @@ class Tally:
     heat: float = 0.0
     first_seen: datetime | None = None
     last_seen: datetime | None = None
+    copies: int = 0
+    reposts: int = 0
 
     def plus(self, heard: Heard, *, new_voice: bool, half_life: float) -> "Tally":
         """The counts with one post more. `half_life` is in days."""
         if not self.posts and self.last_seen:
-            return Tally().plus(heard, new_voice=new_voice, half_life=half_life)
+            again = Tally(
+                places=self.places,
+                channels=self.channels,
+                copies=self.copies,
+                reposts=self.reposts,
+            )
+            return again.plus(heard, new_voice=new_voice, half_life=half_life)
         last = max(heard.at, self.last_seen or heard.at)
         cooled = self.heat * _decay(self.last_seen or last, last, half_life)
         return replace(
@@ -109,6 +135,21 @@ class Tally:
             first_seen=span.first,
             last_seen=span.last,
         )
+
+    def carried(self, spread: Spread, step: int) -> "Tally":
+        """The counts when copies and reposts of what is counted come (`step` 1) or go (-1)."""
+        counts = self
+        for place, times in spread.items():
+            more = times * step
+            name = f"{place.channel}/{place.source}"
+            counts = replace(
+                counts,
+                places=_stepped(counts.places, (name,), more),
+                channels=_stepped(counts.channels, (place.channel,), more),
+                copies=counts.copies + (0 if place.is_repost else more),
+                reposts=counts.reposts + (more if place.is_repost else 0),
+            )
+        return counts
 
     def changed(self, before: Heard, after: Heard) -> "Tally":
         """The counts when a post that is already counted now says something else."""

@@ -56,6 +56,20 @@ class Evidence(Message):
     correction: Correction | None = None
 
 
+class Spread(Message):
+    """A post that spreads one behind an idea, its `original`, and is no evidence of its own."""
+
+    post_id: UUID
+    original: UUID
+    is_repost: bool
+    url: str | None
+    channel: Channel
+    source_id: str
+    author: Author | None
+    title: str
+    created_at: datetime
+
+
 async def ideas_of(at: Desk, workspace: str, query: IdeaQuery, *, public: bool) -> bytes:
     """A page of ideas: stored JSON, put together."""
     asked = IdeaFilter(
@@ -83,6 +97,21 @@ async def evidence_of(at: Desk, workspace: str, idea: UUID, asked: Paged, *, pub
     following = encode_cursor(last["created_at"], str(last["post_id"])) if last else None
     items = (_shown(row, idea, public=public).model_dump_json() for row in page)
     return json_page(items, next=following)
+
+
+async def copies_of(at: Desk, workspace: str, idea: UUID, asked: Paged) -> bytes:
+    """A page of the posts that spread those behind an idea."""
+    start = after(asked.cursor, int)
+    rows = await at.copies(workspace, idea, after=start, limit=asked.limit + 1)
+    page, last = turned(rows, asked.limit)
+    following = encode_cursor(last["created_at"], str(last["post_id"])) if last else None
+    return json_page((_spread(row).model_dump_json() for row in page), next=following)
+
+
+def _spread(row: RowMapping) -> Spread:
+    post = orjson.loads(row["body"])["post"]
+    told = {"post_id": post["id"], "original": row["original"]}
+    return Spread.model_validate({**post, **told, "is_repost": bool(post.get("repost_of"))})
 
 
 def _shown(row: RowMapping, idea: UUID, *, public: bool) -> Evidence:

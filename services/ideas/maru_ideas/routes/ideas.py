@@ -8,7 +8,15 @@ from pydantic import BaseModel, ConfigDict
 
 from maru_contracts.ideas import Idea, IdeaChanged, Status
 from maru_ideas.routes.answers import Asking, AtDesk, Paged, answer, json_page, turned
-from maru_ideas.routes.idea_pages import Evidence, IdeaPage, IdeaQuery, evidence_of, ideas_of
+from maru_ideas.routes.idea_pages import (
+    Evidence,
+    IdeaPage,
+    IdeaQuery,
+    Spread,
+    copies_of,
+    evidence_of,
+    ideas_of,
+)
 from maru_kit.http import Page, decode_cursor, encode_cursor, requires
 
 router = APIRouter(tags=["ideas"], prefix="/api/v1/ideas")
@@ -42,6 +50,14 @@ async def list_evidence(
 ) -> Response:
     """List the posts behind an idea, the newest first."""
     return answer(request, await evidence_of(at, asking.workspace, idea_id, page, public=False))
+
+
+@router.get("/{idea_id}/copies", response_model=Page[Spread], openapi_extra=requires("reader"))
+async def list_copies(
+    request: Request, asking: Asking, at: AtDesk, idea_id: UUID, page: Annotated[Paged, Query()]
+) -> Response:
+    """List the copies and reposts of the posts behind an idea, the newest first."""
+    return answer(request, await copies_of(at, asking.workspace, idea_id, page))
 
 
 @router.get(

@@ -14,10 +14,11 @@ from maru_ideas.domain.corrections import KeptPost, Word, corrected, told, uncor
 from maru_ideas.domain.mentions import changes
 from maru_ideas.domain.tally import Heard
 from maru_ideas.outbox import Outbox
+from maru_ideas.service.copying import Copying
 from maru_ideas.service.desk import NoSuchPost
 from maru_ideas.service.intake import Intake
 from maru_ideas.service.removing import Removing
-from maru_ideas.store import mentions, posts, topics
+from maru_ideas.store import copies, mentions, posts, topics
 from maru_ideas.store.ideas import IdeaStore
 from maru_kit.database import Database
 from maru_kit.errors import Conflict, NotFound, Unprocessable
@@ -52,12 +53,14 @@ class Correcting:
         store: IdeaStore,
         outbox: Outbox,
         intake: Intake,
+        copying: Copying,
         removing: Removing,
     ) -> None:
         self._database = database
         self._store = store
         self._outbox = outbox
         self._intake = intake
+        self._copying = copying
         self._removing = removing
 
     async def correct(self, workspace: str, post: UUID, word: Word, *, by: str) -> str:
@@ -132,8 +135,11 @@ class Correcting:
     ) -> None:
         await posts.replace(connection, [after])
         behind = (await self._store.evidence_of(connection, [after.post.id])).get(after.post.id)
-        asks = self._intake.asks(after)
-        if behind is None and asks:
+        copy = (await copies.of(connection, [after.post.id])).get(after.post.id)
+        asks = self._intake.rules.asks(after)
+        if not asks:
+            await self._copying.leave(connection, before, at=at)
+        if behind is None and copy is None and asks:
             await self._intake.back(connection, after, by=by, at=at)
         elif behind is not None and asks and Heard.of(after) != Heard.of(before):
             await self._intake.change(connection, before, after, behind, by=by, at=at)

@@ -12,6 +12,7 @@ from maru_ideas.domain.ideas import MATCHER
 from maru_ideas.domain.mentions import losses
 from maru_ideas.domain.scoring import Weights
 from maru_ideas.outbox import Outbox
+from maru_ideas.service.copying import Copying
 from maru_ideas.service.discovering import Discovering
 from maru_ideas.service.index import Held
 from maru_ideas.service.removing import Removing
@@ -30,6 +31,7 @@ class Deleting:
         store: IdeaStore,
         outbox: Outbox,
         discovering: Discovering,
+        copying: Copying,
         removing: Removing,
         weights: Weights,
     ) -> None:
@@ -37,6 +39,7 @@ class Deleting:
         self._store = store
         self._outbox = outbox
         self._discovering = discovering
+        self._copying = copying
         self._removing = removing
         self._weights = weights
 
@@ -53,18 +56,17 @@ class Deleting:
         if not stored:
             return 0
         there = [stored[post] for post in reversed(gone) if post in stored]
-        backing = await self._store.evidence_of(connection, stored.keys())
         for kept in there:
-            await self._end(connection, kept, gone[kept.post.id], backing.get(kept.post.id))
+            await self._end(connection, kept, gone[kept.post.id])
         await deletions.forget(connection, stored.keys())
         await self._discovering.forget(connection, held, there)
         # Last, as other partitions' writers wait for these rows until the transaction ends.
         await mentions.add(connection, self._database, losses(there))
         return len(there)
 
-    async def _end(
-        self, connection: AsyncConnection, kept: KeptPost, end: Post, behind: Evidence | None
-    ) -> None:
+    async def _end(self, connection: AsyncConnection, kept: KeptPost, end: Post) -> None:
+        await self._copying.leave(connection, kept, at=end.collected_at)
+        behind = (await self._store.evidence_of(connection, [end.id])).get(end.id)
         if behind is not None:
             await self._removing.remove(
                 connection, kept, behind, by=MATCHER, at=end.collected_at, wordless=True

@@ -114,6 +114,14 @@ class Desk:
                 connection, workspace, idea, public=public, after=after, limit=limit
             )
 
+    async def copies(
+        self, workspace: str, idea: UUID, *, after: tuple[int, UUID] | None, limit: int
+    ) -> Sequence[RowMapping]:
+        """A page of the posts that spread an idea's posts. Raises NoSuchIdea."""
+        await self.idea(workspace, idea)
+        async with self._database.reading() as connection:
+            return await listing.copies_page(connection, workspace, idea, after=after, limit=limit)
+
     async def history(
         self, workspace: str, idea: UUID, *, before: int | None, limit: int
     ) -> Sequence[RowMapping]:

@@ -47,12 +47,12 @@ class Discovering:
         """Let posts that are stored already join topics, found and change them.
 
         A post that was edited or tagged anew stays where it is, and is counted as what it is now.
-        Spam belongs to no topic, and founds none.
+        Spam and reposts belong to no topic, and found none.
         """
         new: defaultdict[ShelfName, list[TaggedPost]] = defaultdict(list)
         for arrival in arrived:
-            if arrival.before is None and not is_spam(arrival.tagged):
-                post = arrival.tagged.post
+            post = arrival.tagged.post
+            if arrival.before is None and not (is_spam(arrival.tagged) or post.repost_of):
                 new[post.workspace, post.product].append(arrival.tagged)
         known = {name: await self._discovery(connection, held, name) for name in new}
         started = perf_counter()

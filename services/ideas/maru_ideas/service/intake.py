@@ -2,9 +2,8 @@
 
 import asyncio
 from base64 import b64decode
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -14,36 +13,33 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maru_contracts.ideas import ChangeKind, IdeaChanged
 from maru_contracts.tags import TaggedPost
 from maru_ideas import metrics
 from maru_ideas.domain import ideas as rules
 from maru_ideas.domain import terms
 from maru_ideas.domain.arrivals import Arrival, arrivals, news
 from maru_ideas.domain.corrections import still_corrected
-from maru_ideas.domain.ideas import Backed, NewVoices
 from maru_ideas.domain.matching import Shelf, idea_id
 from maru_ideas.domain.mentions import changes
 from maru_ideas.domain.scoring import Weights
 from maru_ideas.domain.space import Space, Vectors
-from maru_ideas.domain.summarising import Quote, quote
-from maru_ideas.domain.tally import Heard, is_public, written_at
-from maru_ideas.domain.times import micros
+from maru_ideas.domain.summarising import quote
+from maru_ideas.domain.tally import Heard
 from maru_ideas.domain.voices import voice
-from maru_ideas.outbox import Outbox
+from maru_ideas.domain.wordings import Wording
+from maru_ideas.service.comparing import ALONE, Comparing, Looked
+from maru_ideas.service.copying import Copying
+from maru_ideas.service.counting import Counting, Touch
 from maru_ideas.service.deleting import Deleting
 from maru_ideas.service.discovering import Discovering, Turns
 from maru_ideas.service.index import Held, Index, ShelfName
 from maru_ideas.service.removing import Removing
-from maru_ideas.store import deletions, mentions, posts
-from maru_ideas.store.ideas import Evidence, IdeaStore, Shape, Shown
+from maru_ideas.store import copies, deletions, mentions, posts
+from maru_ideas.store.ideas import Evidence, IdeaStore, Shape
 from maru_ideas.store.positions import StoredPositions
 from maru_kit.crash import crash_point
 from maru_kit.database import Database
 from maru_kit.stream import Batch
-
-Spoken = tuple[UUID, str, str]
-"""Idea, scope (whole or public) and voice."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +51,9 @@ class Rules:
     min_suggestion: float
     min_problem: float
 
-
-@dataclass(frozen=True)
-class Touch:
-    """Something that happens to an idea because of a post. `before` is None for new evidence."""
-
-    idea: UUID
-    tagged: TaggedPost
-    similarity: float
-    offer: Quote | None = None
-    founds: bool = False
-    before: Heard | None = None
-
-    @property
-    def kind(self) -> ChangeKind:
-        """What the event says."""
-        if self.before is not None:
-            return "evidence_changed"
-        return "created" if self.founds else "evidence_added"
+    def asks(self, tagged: TaggedPost) -> bool:
+        """Whether a post wants something, so that it becomes evidence."""
+        return rules.asks(tagged, suggestion=self.min_suggestion, problem=self.min_problem)
 
 
 @dataclass(frozen=True)
@@ -86,6 +67,10 @@ class Outcome:
     ended: int = 0
 
 
+Take = Callable[[AsyncConnection, Held, Sequence[Arrival]], Awaitable[list[Touch]]]
+"""A way to take posts that arrive."""
+
+
 class Intake:
     """Takes batches of tagged posts. Running a batch twice is running it once."""
 
@@ -95,9 +80,11 @@ class Intake:
         database: Database,
         positions: StoredPositions,
         store: IdeaStore,
-        outbox: Outbox,
         index: Index,
         discovering: Discovering,
+        counting: Counting,
+        comparing: Comparing,
+        copying: Copying,
         removing: Removing,
         deleting: Deleting,
         rules: Rules,
@@ -105,9 +92,11 @@ class Intake:
         self._database = database
         self._positions = positions
         self._store = store
-        self._outbox = outbox
         self._index = index
         self._discovering = discovering
+        self._counting = counting
+        self._comparing = comparing
+        self._copying = copying
         self._removing = removing
         self._deleting = deleting
         self.rules = rules
@@ -147,63 +136,109 @@ class Intake:
         arrived = await self._news(connection, messages)
         revised = {it.tagged.post.id for it in arrived if it.before is not None}
         backing = await self._store.evidence_of(connection, revised)
+        looked = await self._comparing.look(connection, arrived)
         touches: list[Touch] = []
-        for leaves, run in groupby(arrived, key=lambda it: self._leaves(it, backing)):
-            if leaves:
-                for arrival in run:
-                    touches += await self._leave(connection, held, arrival)
+        for take, run in groupby(arrived, key=lambda it: self._way(it, backing, looked)):
+            if take == self._join:
+                together = list(run)
+                touches += await self._join(connection, held, together, looked)
+                await self._comparing.remember(connection, looked, together)
             else:
-                touches += await self._join(connection, held, list(run))
+                for arrival in run:
+                    touches += await take(connection, held, [arrival])
         turns = await self._discovering.absorb(connection, held, arrived)
         # Last, as other partitions' writers wait for these rows until the transaction ends.
         await mentions.add(connection, self._database, changes(arrived))
         return Outcome(len(messages) - len(arrived), arrived, touches, turns)
 
+    def _way(self, arrival: Arrival, backing: Mapping[UUID, Evidence], looked: Looked) -> Take:
+        """How a post is taken: with its neighbours, or by itself."""
+        if arrival.tagged.post.id in looked.closely and self.rules.asks(arrival.tagged):
+            return self._weigh
+        return self._leave if self._leaves(arrival, backing) else self._join
+
     def _leaves(self, arrival: Arrival, backing: Mapping[UUID, Evidence]) -> bool:
         """Whether a post that may be evidence asks for nothing any more, or is somebody else's."""
         before, tagged = arrival.before, arrival.tagged
-        if before is None or not (tagged.post.id in backing or self.asks(before)):
+        if before is None or not (tagged.post.id in backing or self.rules.asks(before)):
             return False
-        return not self.asks(tagged) or voice(tagged.post) != voice(before.post)
+        return not self.rules.asks(tagged) or voice(tagged.post) != voice(before.post)
+
+    async def _weigh(
+        self, connection: AsyncConnection, held: Held, arrived: Sequence[Arrival]
+    ) -> list[Touch]:
+        """Take a post that may have another's words, or others its own."""
+        (arrival,) = arrived
+        before, tagged = arrival.before, arrival.tagged
+        former = None
+        if before is not None:
+            when = tagged.post.collected_at
+            former = await self._copying.leave(connection, before, at=when, instead=tagged)
+        standing = await self._comparing.standing(connection, Wording.of(tagged.post))
+        was_evidence = former is not None and former.copy is None
+        if standing.first is not None:
+            await self._keep(connection, arrival)
+            if before is not None and former is not None and was_evidence:
+                await self._removing.remove(
+                    connection, before, former.carrier, by=rules.MATCHER, at=when
+                )
+            touches = [await self._copying.follow(connection, tagged, standing.first)]
+        elif former is not None and not was_evidence:
+            await self._keep(connection, arrival)
+            touches = [await self._copying.step_up(connection, tagged, former.carrier)]
+        elif former is None and (behind := standing.behind):
+            await self._keep(connection, arrival)
+            touches = [await self._copying.step_up(connection, tagged, behind)]
+        else:
+            touches = await self._leave(connection, held, arrived)
+        await self._copying.lead(connection, tagged, standing, former)
+        return touches
 
     async def _join(
-        self, connection: AsyncConnection, held: Held, arrived: Sequence[Arrival]
+        self,
+        connection: AsyncConnection,
+        held: Held,
+        arrived: Sequence[Arrival],
+        looked: Looked = ALONE,
     ) -> list[Touch]:
         """Put posts behind ideas, and count those that are there as what they say now."""
         revised = {it.tagged.post.id for it in arrived if it.before is not None}
         backing = await self._store.evidence_of(connection, revised)
-        touches = await self._match(connection, held, arrived, backing)
+        spread = (await copies.of(connection, revised)).keys() | looked.follows.keys()
+        apart = [it for it in arrived if it.tagged.post.id not in spread]
+        touches = await self._match(connection, held, apart, backing)
         await posts.add(connection, [it.tagged for it in arrived if it.before is None])
         await posts.replace(connection, _latest(it.tagged for it in arrived if it.before))
-        await self._store.add_evidence(
-            connection, [_evidence(it) for it in touches if not it.before]
-        )
-        await self._apply(connection, touches)
+        touches = await self._copying.spread(connection, looked, arrived, touches)
+        await self._counting.back(connection, touches)
         return touches
 
     async def _leave(
-        self, connection: AsyncConnection, held: Held, arrival: Arrival
+        self, connection: AsyncConnection, held: Held, arrived: Sequence[Arrival]
     ) -> list[Touch]:
         """Take an edited post from behind its idea; one of another voice comes back as its own."""
+        (arrival,) = arrived
         before, tagged = arrival.before, arrival.tagged
+        when = tagged.post.collected_at
+        asks = self.rules.asks(tagged)
+        if before is not None and not asks:
+            await self._copying.leave(connection, before, at=when)
         behind = (await self._store.evidence_of(connection, [tagged.post.id])).get(tagged.post.id)
-        if before is None or behind is None:
-            return await self._join(connection, held, [arrival])
+        if before is None or behind is None or (asks and voice(tagged.post) == voice(before.post)):
+            return await self._join(connection, held, arrived)
         await posts.replace(connection, [tagged])
         await self._removing.remove(
-            connection,
-            before,
-            behind,
-            by=rules.MATCHER,
-            at=tagged.post.collected_at,
-            wordless=True,
+            connection, before, behind, by=rules.MATCHER, at=when, wordless=True
         )
-        if not self.asks(tagged):
+        if not asks:
             return []
-        touch = Touch(behind.idea_id, tagged, behind.similarity)
-        await self._store.add_evidence(connection, [_evidence(touch)])
-        await self._apply(connection, [touch])
-        return [touch]
+        return [await self._copying.step_up(connection, tagged, behind)]
+
+    async def _keep(self, connection: AsyncConnection, arrival: Arrival) -> None:
+        if arrival.before is None:
+            await posts.add(connection, [arrival.tagged])
+        else:
+            await posts.replace(connection, [arrival.tagged])
 
     async def _news(
         self, connection: AsyncConnection, messages: Sequence[TaggedPost]
@@ -215,26 +250,33 @@ class Intake:
         words = {post: kept.correction for post, kept in stored.items()}
         return arrivals([still_corrected(it, words.get(it.post.id)) for it in new], stored)
 
-    def asks(self, tagged: TaggedPost) -> bool:
-        """Whether a post becomes evidence."""
-        by = self.rules
-        return rules.asks(tagged, suggestion=by.min_suggestion, problem=by.min_problem)
-
     async def back(
         self, connection: AsyncConnection, tagged: TaggedPost, *, by: str, at: datetime
     ) -> None:
         """Make a stored post evidence because a person says so, of the nearest idea or a new one.
 
-        It shapes no idea that is there: whoever takes batches has their vectors in memory.
+        It shapes no idea that is there: whoever takes batches has their vectors in memory. One
+        that has another's words spreads that one's voice.
         """
+        standing = await self._comparing.standing(connection, Wording.of(tagged.post))
+        if standing.first is not None:
+            await self._copying.follow(connection, tagged, standing.first)
+        elif behind := standing.behind:
+            await self._copying.step_up(connection, tagged, behind, by=by, at=at)
+        else:
+            await self._found(connection, tagged, by=by, at=at)
+        await self._copying.lead(connection, tagged, standing)
+
+    async def _found(
+        self, connection: AsyncConnection, tagged: TaggedPost, *, by: str, at: datetime
+    ) -> None:
         name = _shelf_name(tagged)
         shelf = await self._index.load(connection, name)
         vector = self._vectors([tagged])[id(tagged)]
         place, touch = await asyncio.to_thread(_placed, self.rules.space, shelf, tagged, vector)
         if touch.founds:
             await self._store.save_shapes(connection, [_shape(shelf, name, place)])
-        await self._store.add_evidence(connection, [_evidence(touch)])
-        await self._apply(connection, [touch], by=by, at=at)
+        await self._counting.back(connection, [touch], by=by, at=at)
 
     async def change(
         self,
@@ -248,7 +290,7 @@ class Intake:
     ) -> None:
         """Count a post that is evidence by what a person says of it."""
         touch = Touch(behind.idea_id, after, behind.similarity, before=Heard.of(before))
-        await self._apply(connection, [touch], by=by, at=at)
+        await self._counting.back(connection, [touch], by=by, at=at)
 
     async def _match(
         self,
@@ -283,7 +325,7 @@ class Intake:
                 idea, similarity = owners[post]
                 before = Heard.of(arrival.before)
                 touches.append(Touch(idea, tagged, similarity, before=before))
-            elif post not in owners and self.asks(tagged):
+            elif post not in owners and self.rules.asks(tagged):
                 name = _shelf_name(tagged)
                 place, touch = _placed(space, shelves[name], tagged, vectors[id(tagged)])
                 owners[post] = (touch.idea, touch.similarity)
@@ -292,7 +334,7 @@ class Intake:
         return touches, [_shape(shelves[name], name, place) for name, place in moved]
 
     def _vectors(self, tagged: Sequence[TaggedPost]) -> dict[int, Vectors]:
-        asking = [one for one in tagged if self.asks(one)]
+        asking = [one for one in tagged if self.rules.asks(one)]
         if not asking:
             return {}
         packed = b"".join(b64decode(one.embedding) for one in asking)
@@ -300,71 +342,6 @@ class Intake:
         texts = [_words(one) for one in asking]
         vectors = self.rules.space.vectors(embeddings, texts)
         return {id(one): vector for one, vector in zip(asking, vectors, strict=True)}
-
-    async def _apply(
-        self,
-        connection: AsyncConnection,
-        touches: Sequence[Touch],
-        *,
-        by: str = rules.MATCHER,
-        at: datetime | None = None,
-    ) -> None:
-        founded = {it.idea for it in touches if it.founds}
-        states = await self._store.states(connection, {it.idea for it in touches} - founded)
-        were_empty = {idea for idea, state in states.items() if not state.whole.tally.posts}
-        were_public = {idea for idea, state in states.items() if state.is_public}
-        new_voices = await self._store.add_voices(connection, _spoken(touches))
-        shown: dict[UUID, Shown] = {}
-        changes: list[IdeaChanged] = []
-        quoted: list[UUID | None] = []
-        for touch in touches:
-            state = self._touched(states.get(touch.idea) or _founded(touch), touch, new_voices)
-            states[touch.idea] = state
-            whole = rules.seen(state, self.rules.weights)
-            shown[touch.idea] = Shown(state, whole, None)
-            post = touch.tagged.post
-            when = at or post.collected_at
-            changes.append(rules.change(whole, touch.kind, at=when, actor=by, post=post.id))
-            quoted.append(rules.words(state).post)
-        final = [self._with_public(one) for one in shown.values()]
-        await self._store.save(connection, final)
-        await self._count(connection, final, founded | were_empty, were_public)
-        await self._outbox.add_changes(connection, changes, quoted)
-
-    def _touched(self, state: Backed, touch: Touch, new_voices: set[Spoken]) -> Backed:
-        if touch.before is not None:
-            return rules.corrected(state, touch.before, touch.tagged, touch.similarity)
-        speaker = voice(touch.tagged.post)
-        first = {scope: (touch.idea, scope, speaker) in new_voices for scope in ("whole", "public")}
-        if is_public(touch.tagged.post.channel):
-            new_voices.discard((touch.idea, "public", speaker))
-        new_voices.discard((touch.idea, "whole", speaker))
-        return rules.heard(
-            state,
-            touch.tagged,
-            touch.offer or quote(touch.tagged, touch.similarity),
-            NewVoices(whole=first["whole"], public=first["public"]),
-            self.rules.weights.half_life,
-        )
-
-    def _with_public(self, one: Shown) -> Shown:
-        return replace(one, public=rules.seen_in_public(one.state, self.rules.weights))
-
-    async def _count(
-        self,
-        connection: AsyncConnection,
-        shown: Sequence[Shown],
-        listed: set[UUID],
-        were_public: set[UUID],
-    ) -> None:
-        added: Counter[ShelfName] = Counter()
-        opened: Counter[ShelfName] = Counter()
-        for one in shown:
-            name = (one.state.workspace, one.state.product)
-            added[name] += one.state.id in listed
-            opened[name] += one.state.is_public and one.state.id not in were_public
-        for name in sorted(name for name in added if added[name] or opened[name]):
-            await self._store.count(connection, name, ideas=added[name], public_ideas=opened[name])
 
 
 def _shelf_name(tagged: TaggedPost) -> ShelfName:
@@ -399,31 +376,6 @@ def _words(tagged: TaggedPost) -> str:
     return f"{tagged.post.title} {tagged.post.text}"
 
 
-def _founded(touch: Touch) -> Backed:
-    post = touch.tagged.post
-    return Backed(id=touch.idea, workspace=post.workspace, product=post.product)
-
-
-def _evidence(touch: Touch) -> Evidence:
-    post = touch.tagged.post
-    return Evidence(
-        post_id=post.id,
-        idea_id=touch.idea,
-        similarity=round(touch.similarity, 4),
-        at=micros(written_at(post)),
-        is_public=is_public(post.channel),
-    )
-
-
-def _spoken(touches: Sequence[Touch]) -> Iterator[Spoken]:
-    for touch in touches:
-        if touch.before is None:
-            speaker = voice(touch.tagged.post)
-            yield touch.idea, "whole", speaker
-            if is_public(touch.tagged.post.channel):
-                yield touch.idea, "public", speaker
-
-
 def _latest(tagged: Iterable[TaggedPost]) -> list[TaggedPost]:
     return list({one.post.id: one for one in tagged}.values())
 
@@ -431,6 +383,9 @@ def _latest(tagged: Iterable[TaggedPost]) -> list[TaggedPost]:
 def _measure(outcome: Outcome) -> None:
     now = datetime.now(UTC)
     for touch in outcome.touches:
+        if touch.carries:
+            metrics.POSTS_SPREAD.inc()
+            continue
         if touch.before is not None:
             metrics.EVIDENCE_CHANGED.inc()
             continue

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_ideas.domain.search import wanted
-from maru_ideas.tables import evidence, ideas, posts, shelves
+from maru_ideas.tables import copies, evidence, ideas, posts, shelves
 
 Sort = Literal["score", "newest", "voices", "last_seen"]
 _COLUMNS: dict[Sort, str] = {
@@ -86,6 +86,30 @@ async def find(
     if public:
         query = query.where(ideas.c.is_public)
     return (await connection.execute(query)).scalar()
+
+
+async def copies_page(
+    connection: AsyncConnection,
+    workspace: str,
+    idea: UUID,
+    *,
+    after: tuple[int, UUID] | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """Up to `limit` copies and reposts of an idea's posts, the newest first, with `original`."""
+    query = (
+        select(copies.c.post_id, posts.c.created_at, posts.c.body, copies.c.original)
+        .join(evidence, evidence.c.post_id == copies.c.original)
+        .join(posts, posts.c.id == copies.c.post_id)
+        .where(evidence.c.idea_id == idea, posts.c.workspace == workspace)
+    )
+    if after is not None:
+        last, post = after
+        moment = posts.c.created_at
+        query = query.where(moment <= last, or_(moment < last, copies.c.post_id < post))
+    query = query.order_by(posts.c.created_at.desc(), copies.c.post_id.desc()).limit(limit)
+    rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
+    return rows
 
 
 async def evidence_page(

@@ -28,7 +28,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "lang": ("lang", "language", "lang_hint", "locale", "언어"),
     "channel": ("channel", "medium"),
     "reply": ("in_reply_to", "in_reply_to_id", "parent_id", "reply_to"),
-    "reshared": ("reshared_from", "retweet_of", "reblog_of"),
+    "reshared": ("reshared_from",),
+    "reposted": ("retweet_of", "reblog_of"),
     "likes": ("likes", "like_count", "favorites", "favorite_count", "upvotes", "thumbs_up",
               "favourites_count", "agreements", "좋아요"),
     "shares": ("shares", "share_count", "retweets", "retweet_count", "reposts", "reblogs_count"),
@@ -198,6 +199,8 @@ def _add_where_and_when(post: ParsedPost, found: Mapping[str, object]) -> None:
         post.in_reply_to = bounded_id(_string(found, "reply"))
     if "reshared" in found:
         post.reshared_from = bounded_id(_string(found, "reshared"))
+    if original := bounded_id(_string(found, "reposted")):
+        post.reshared_from, post.is_repost = original, True
     post.created_at = _moment(found, "created")
     post.edited_at = _moment(found, "edited")
 

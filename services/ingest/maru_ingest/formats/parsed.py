@@ -39,8 +39,9 @@ class ParsedPost:
 
     `native_id` is empty where the source names none; `line` and `offset` say where a row began
     (0 in a feed). A feed's post may have no words at all. `edited_at` is the source's own time
-    of the last edit. `is_row` says that a row of somebody's own gave the id, which may be a name
-    within that source only.
+    of the last edit. `is_repost` says that the words are those of the post that it was reshared
+    from, and nobody added to them. `is_row` says that a row of somebody's own gave the id, which
+    may be a name within that source only.
     """
 
     native_id: str
@@ -56,6 +57,7 @@ class ParsedPost:
     edited_at: datetime | None = None
     in_reply_to: str = ""
     reshared_from: str = ""
+    is_repost: bool = False
     media: tuple[Attachment, ...] = ()
     metrics: dict[str, int] = field(default_factory=dict)
     rating: Rating | None = None

@@ -64,7 +64,7 @@ def test_replies_and_quotes_name_addresses() -> None:
     (other,) = posts(view(record=record(embed=both)))
 
     assert (post.in_reply_to, post.reshared_from) == ("at://a/app.bsky.feed.post/1", "at://b")
-    assert other.reshared_from == "at://c"
+    assert (other.reshared_from, other.is_repost) == ("at://c", False)
 
 
 def test_a_repost_is_of_who_passes_it_on() -> None:
@@ -78,6 +78,7 @@ def test_a_repost_is_of_who_passes_it_on() -> None:
 
     assert first.native_id == f"{URI}#reposted-by-did:plc:x"
     assert second.native_id == "at://did:plc:x/app.bsky.feed.repost/1"
+    assert first.is_repost
     assert (first.author, first.reshared_from, first.text) == (
         "bada.example",
         URI,

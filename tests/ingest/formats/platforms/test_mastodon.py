@@ -95,7 +95,7 @@ def test_a_reblog_says_what_the_original_says_and_names_it() -> None:
     post = one(boost)
 
     assert post.native_id == "https://a.example/111/activity"
-    assert post.reshared_from == "https://b.example/1"
+    assert (post.reshared_from, post.is_repost) == ("https://b.example/1", True)
     assert post.text == "다크 모드 추가해 주세요"
     assert post.lang == "ko"
 
@@ -105,6 +105,7 @@ def test_a_quote_keeps_its_own_words_and_names_what_it_quotes() -> None:
     post = one(status(content="<p>맞아요</p>", quote=quote))
 
     assert (post.text, post.reshared_from) == ("맞아요", "https://b.example/1")
+    assert not post.is_repost
     assert one(status(quote={"quoted_status_id": "5"})).reshared_from == "5"
 
 

@@ -56,6 +56,7 @@ def test_telegrams_replies_forwards_edits_and_links() -> None:
     )
 
     assert (post.in_reply_to, post.reshared_from) == ("-100123/4", "-1009/3")
+    assert post.is_repost
     assert (post.text, post.edited_at) == ("🙂 여기 보세요", DAY)
     poll = {"question": "무엇?", "options": [{"text": "가"}, {"text": "나"}]}
     (asked,) = posts(telegram(text=None, poll=poll))
@@ -159,6 +160,7 @@ def test_discords_forwards_say_what_was_forwarded() -> None:
     )
 
     assert (post.text, post.reshared_from, post.in_reply_to) == ("the original", "9", "")
+    assert post.is_repost
 
 
 def test_discords_gateway_events() -> None:

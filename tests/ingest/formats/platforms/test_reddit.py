@@ -84,7 +84,7 @@ def test_pictures_and_cross_posts() -> None:
 
     assert one.media == (Attachment("image", "https://a.example/1.jpg?a=1&b=2", "설정"),)
     assert two.media == (Attachment("image", "https://a.example/2.jpg"),)
-    assert two.reshared_from == "t3_0"
+    assert (two.reshared_from, two.is_repost) == ("t3_0", True)
     assert two.edited_at == datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
 
 

@@ -72,7 +72,7 @@ def test_a_repost_says_the_whole_of_what_the_original_says() -> None:
     (post,) = posts({"data": [repost], "includes": {"tweets": [whole]}})
     (alone,) = posts({"data": [repost]})
 
-    assert (post.native_id, post.reshared_from) == ("20", "10")
+    assert (post.native_id, post.reshared_from, post.is_repost) == ("20", "10", True)
     assert post.text == "the beginning & the end"
     assert alone.text == "RT @a: the beginning of …"
 
@@ -107,7 +107,7 @@ def test_media_polls_links_and_closed_accounts() -> None:
         Attachment("image", "https://p.example/1", "설정"),
         Attachment("image", "https://p.example/2"),
     )
-    assert (post.reshared_from, post.in_reply_to) == ("5", "6")
+    assert (post.reshared_from, post.in_reply_to, post.is_repost) == ("5", "6", False)
     assert post.channel is Channel.OTHER
 
 
@@ -142,9 +142,9 @@ def test_version_1_1() -> None:
     assert plain.created_at == datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)
     assert (plain.author, plain.author_name, plain.followers) == ("haneul", "하늘", 3)
     assert plain.metrics == {"likes": 2, "shares": 1}
-    assert (repost.text, repost.reshared_from) == ("a <b>", "5")
+    assert (repost.text, repost.reshared_from, repost.is_repost) == ("a <b>", "5", True)
     assert repost.media == (Attachment("image", "https://p.example/p.jpg", "어두운 화면"),)
-    assert (reply.in_reply_to, reply.reshared_from) == ("6", "5")
+    assert (reply.in_reply_to, reply.reshared_from, reply.is_repost) == ("6", "5", False)
     assert len(posts({"statuses": [first()], "search_metadata": {}})) == 1
     assert posts(first(extended_tweet={"full_text": "the whole"}))[0].text == "the whole"
 

@@ -149,6 +149,7 @@ def _reposted(made: ParsedPost, reason: Object) -> ParsedPost:
         channel=made.channel,
         created_at=moment(reason, "indexedAt"),
         reshared_from=made.native_id,
+        is_repost=True,
         media=made.media,
     )
 

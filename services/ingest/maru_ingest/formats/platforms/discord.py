@@ -103,6 +103,7 @@ def _post(message: Object) -> ParsedPost | None:
         edited_at=moment(message, "edited_timestamp"),
         in_reply_to="" if forwarded else identifier(reference, "message_id"),
         reshared_from=identifier(reference, "message_id") if forwarded else "",
+        is_repost=forwarded,
         media=_media(said),
         likes=_reactions(message),
         replies=count(message, "thread", "message_count"),

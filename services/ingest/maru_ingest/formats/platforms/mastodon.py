@@ -127,6 +127,7 @@ def _post(status: Object, names: Mapping[str, str]) -> ParsedPost | None:
         edited_at=moment(said, "edited_at"),
         in_reply_to=names.get(replied, replied),
         reshared_from=_name(reblog or quoted) or identifier(status, "quote", "quoted_status_id"),
+        is_repost=bool(reblog),
         media=map(_media, mappings(said, "media_attachments")),
         likes=count(status, "favourites_count"),
         shares=count(status, "reblogs_count"),

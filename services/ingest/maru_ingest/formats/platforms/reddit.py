@@ -104,6 +104,7 @@ def _post(thing: Object) -> ParsedPost | None:
         edited_at=moment(data, "edited"),  # false, or when
         in_reply_to=string(data, "parent_id"),
         reshared_from=string(data, "crosspost_parent"),
+        is_repost=not written,
         media=[*_media(data), *markdown.pictures(written)],
         likes=count(data, "score"),
         replies=count(data, "num_comments"),

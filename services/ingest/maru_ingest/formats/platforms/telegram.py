@@ -108,6 +108,7 @@ def _post(message: Object) -> ParsedPost | None:
         edited_at=moment(message, "edit_date"),
         in_reply_to=f"{chat_id}/{answered}" if answered else "",
         reshared_from=_forwarded(message),
+        is_repost=True,
     )
 
 

@@ -62,6 +62,9 @@ export interface Idea {
   terms: Record<string, number>;
   voices: number;
   evidence_count: number;
+  /** Posts with the words of one behind the idea, and such that only pass one on. */
+  copies: number;
+  reposts: number;
   mood: Record<Mood, number>;
   topics: string[];
   channels: Channel[];

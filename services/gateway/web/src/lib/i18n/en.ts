@@ -72,6 +72,11 @@ export const en = {
   score: "score",
   voices: (n: number): string => (n === 1 ? "voice" : "voices"),
   posts: (n: number): string => (n === 1 ? "post" : "posts"),
+  spreadHead: "Spread",
+  spread: (voices: number, times: number): string =>
+    `${voices} ${voices === 1 ? "voice" : "voices"}, spread ${times} times`,
+  spreadBy: (copies: number, reposts: number): string =>
+    `${copies} ${copies === 1 ? "copy" : "copies"}, ${reposts} ${reposts === 1 ? "repost" : "reposts"}`,
   mood: "Mood",
   moodSays: (negative: number, neutral: number, positive: number) =>
     `Mood: ${negative} negative, ${neutral} neutral, ${positive} positive`,

@@ -72,6 +72,9 @@ export const ko: Catalogue = {
   score: "점수",
   voices: () => "목소리",
   posts: () => "게시물",
+  spreadHead: "퍼진 횟수",
+  spread: (voices, times) => `목소리 ${voices}개, ${times}번 퍼짐`,
+  spreadBy: (copies, reposts) => `같은 글 ${copies}개, 공유 ${reposts}개`,
   mood: "감정",
   moodSays: (negative, neutral, positive) =>
     `감정: 부정 ${negative}, 중립 ${neutral}, 긍정 ${positive}`,
