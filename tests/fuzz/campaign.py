@@ -1,6 +1,7 @@
 """The long form: a million inputs over all parsers, and the page docs/fuzzing.md.
 
     PYTHONPATH=tests python -m fuzz.campaign                       # all of it, and the page
+    PYTHONPATH=tests python -m fuzz.campaign --go-on               # what one that was cut off lacks
     PYTHONPATH=tests python -m fuzz.campaign --only date --inputs 50000 --dice 7
     PYTHONPATH=tests python -m fuzz.campaign --again date FILE     # one input, by itself
 
@@ -13,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from fuzz.targets import TARGETS, Target
 ROOT = Path(__file__).parents[2]
 INPUTS = 1_000_000
 _KEPT = ROOT / ".cache" / "fuzz"
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
 _ALONE = 120.0
 """Seconds that one input may take by itself before it is called stuck."""
 
@@ -47,42 +48,37 @@ def shares(targets: Sequence[Target], inputs: int) -> Mapping[str, int]:
     return {one.name: ceil(inputs * one.share / whole) for one in targets}
 
 
-def run(target: Target, inputs: int, dice: int) -> tuple[Outcome, list[Fault]]:
-    """Fuzz one target in a process of its own."""
-    _KEPT.mkdir(parents=True, exist_ok=True)
+def run(target: Target, inputs: int, dice: int, *, go_on: bool) -> tuple[Outcome, list[Fault]]:
+    """Fuzz one target in a process of its own, unless that is done and we only go on."""
+    said = ""
     told = _KEPT / f"{_plain(target.name)}.json"
+    if not (go_on and told.is_file()):
+        said = _fuzz(target, inputs, dice, told)
+    if not told.is_file():  # the process died of an input, which libFuzzer has kept
+        print(said[-4000:], file=sys.stderr)  # noqa: T201
+        files = [*sorted(_KEPT.glob(f"{told.name}-*")), told]
+        fault = Fault(target.name, "the process ended", files[0])
+        return Outcome(target.name, 0, 1.0, 0.0, 0.0, 1), [fault]
+    found = json.loads(told.read_bytes())
+    faults = [fault for each in found["faults"] if (fault := _kept(target, each)) is not None]
+    cost = (found["seconds"], found["slowest"], found["largest"])
+    return Outcome(target.name, found["inputs"], *cost, len(faults)), faults
+
+
+def _fuzz(target: Target, inputs: int, dice: int, told: Path) -> str:
+    """Run the process that writes to `told` what came of it; return what else it says."""
+    _KEPT.mkdir(parents=True, exist_ok=True)
     told.unlink(missing_ok=True)
-    begun = time.monotonic()
     command = [sys.executable, "-m", "fuzz.guided", target.name, str(inputs), str(told)]
-    done = subprocess.run(
+    return subprocess.run(
         [*command, "--dice", str(dice)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
+        env=_ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
         check=False,
-    )
-    seconds = time.monotonic() - begun
-    if not told.is_file():  # the process died of an input, which libFuzzer has kept
-        print(done.stdout[-4000:], file=sys.stderr)  # noqa: T201
-        files = sorted(_KEPT.glob(f"{told.name}-*"))
-        what = f"the process ended with {done.returncode}"
-        return Outcome(target.name, 0, seconds, 0.0, 0.0, 1), [
-            Fault(target.name, what, files[-1] if files else told)
-        ]
-    found = json.loads(told.read_bytes())
-    faults = [_kept(target, fault) for fault in found["faults"]]
-    real = [fault for fault in faults if fault is not None]
-    outcome = Outcome(
-        target.name,
-        found["inputs"],
-        seconds,
-        found["slowest"],
-        found["largest"],
-        len(real),
-    )
-    return outcome, real
+    ).stdout
 
 
 def _kept(target: Target, fault: Mapping[str, str]) -> Fault | None:
@@ -103,10 +99,9 @@ def _kept(target: Target, fault: Mapping[str, str]) -> Fault | None:
 def _again(name: str, file: Path) -> bool:
     """Whether an input is at fault in a process of its own, too."""
     command = [sys.executable, "-m", "fuzz.campaign", "--again", name, str(file)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
     try:
         done = subprocess.run(
-            command, env=environment, timeout=_ALONE, check=False, capture_output=True
+            command, env=_ENVIRONMENT, timeout=_ALONE, check=False, capture_output=True
         )
     except subprocess.TimeoutExpired:
         return True
@@ -124,6 +119,7 @@ def main() -> None:
     parser.add_argument("--only", choices=names, action="append", help="fuzz this alone")
     parser.add_argument("--inputs", type=int, default=INPUTS, help="how many in all")
     parser.add_argument("--dice", type=int, default=1, help="another number: other inputs")
+    parser.add_argument("--go-on", action="store_true", help="keep what was done before a break")
     parser.add_argument("--again", nargs=2, metavar=("TARGET", "FILE"), help="try one input")
     asked = parser.parse_args()
     if asked.again:
@@ -137,7 +133,9 @@ def main() -> None:
     outcomes: list[Outcome] = []
     faults: list[Fault] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for outcome, found in pool.map(lambda one: run(one, counts[one.name], asked.dice), targets):
+        for outcome, found in pool.map(
+            lambda one: run(one, counts[one.name], asked.dice, go_on=asked.go_on), targets
+        ):
             print(table([outcome]).splitlines()[-1], flush=True)  # noqa: T201
             outcomes.append(outcome)
             faults += found

@@ -10,6 +10,7 @@ import os
 import resource
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("outcome", type=Path)
     parser.add_argument("--dice", type=int, default=1, help="another number: other inputs")
     asked = parser.parse_args()
+    begun = time.monotonic()
     with atheris.instrument_imports(include=_SEEN):
         from fuzz.bounds import Tried, tried
         from fuzz.corpus import seeds
@@ -61,6 +63,8 @@ def main() -> None:
                 {
                     "target": target.name,
                     "inputs": count,
+                    "dice": asked.dice,
+                    "seconds": time.monotonic() - begun,
                     "slowest": slowest,
                     "largest": largest,
                     "faults": [
