@@ -5,8 +5,8 @@
     PYTHONPATH=tests python -m fuzz.campaign --only date --inputs 50000 --dice 7
     PYTHONPATH=tests python -m fuzz.campaign --again date FILE     # one input, by itself
 
-Every target has a process of its own, as many at once as there are processors. The smallest input
-of each fault is kept below .cache/fuzz. The exit status is 1 when there was one.
+Every target has a process of its own, as many at once as there are processors or `--jobs`. The
+smallest input of each fault is kept below .cache/fuzz. The exit status is 1 when there was one.
 """
 
 import argparse
@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--only", choices=names, action="append", help="fuzz this alone")
     parser.add_argument("--inputs", type=int, default=INPUTS, help="how many in all")
     parser.add_argument("--dice", type=int, default=1, help="another number: other inputs")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     parser.add_argument("--go-on", action="store_true", help="keep what was done before a break")
     parser.add_argument("--again", nargs=2, metavar=("TARGET", "FILE"), help="try one input")
     asked = parser.parse_args()
@@ -132,7 +133,7 @@ def main() -> None:
     counts = shares(targets, asked.inputs)
     outcomes: list[Outcome] = []
     faults: list[Fault] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(asked.jobs) as pool:
         for outcome, found in pool.map(
             lambda one: run(one, counts[one.name], asked.dice, go_on=asked.go_on), targets
         ):
