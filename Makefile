@@ -7,7 +7,7 @@ TORCH := .cache/torch
 DISTRIBUTIONS := libs/contracts libs/kit services/ingest services/sentiment services/ideas services/gateway maru
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run quick test test-torch faults lint format types schemas bench eval learning docs kafka clean
+.PHONY: help setup run quick test test-torch faults fuzz lint format types schemas bench eval learning docs kafka clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ types: $(VENV)/.dev ## check types
 format: $(VENV)/.dev ## put the code into form
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
+
+fuzz: setup $(VENV)/.dev ## give every parser its share of a million odd inputs and write docs/fuzzing.md
+	@cd tests && ../$(BIN)/python -m fuzz.campaign
 
 schemas: $(VENV)/.runtime ## write the messages' JSON Schemas
 	@$(BIN)/python -m maru_contracts.json_schemas

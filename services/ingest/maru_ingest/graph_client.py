@@ -181,7 +181,7 @@ def _now(headers: Mapping[str, str]) -> datetime:
     """Return the host's time, which is that of its posts."""
     try:
         told = parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         return datetime.now(UTC)
     return told if told.tzinfo else told.replace(tzinfo=UTC)
 

@@ -10,6 +10,10 @@ _HARMFUL = {
     "billion laughs": b'<!DOCTYPE l [<!ENTITY a "x"><!ENTITY b "&a;&a;">]><rss>&b;</rss>',
     "quadratic": b'<!DOCTYPE l [<!ENTITY a "%b">]><rss>&a;</rss>' % (b"x" * 100_000),
     "repeated": b'<!DOCTYPE l [<!ENTITY a "%b">]><rss>%b</rss>' % (b"x" * 200, b"&a;" * _MB),
+    "repeated side by side": b"".join(
+        b'<!ENTITY a%d "%b">' % (number, b"x" * 200) + b"&a%d;" % number * 200
+        for number in range(40)
+    ),
     "external": b'<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]><rss>&a;</rss>',
     "parameter": b'<!DOCTYPE l [<!ENTITY % a "x">%a;]><rss></rss>',
     "depth": b"<rss>" + b"<a>" * 200_000,

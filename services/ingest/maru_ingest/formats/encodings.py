@@ -106,7 +106,7 @@ def decode(data: bytes, declared: str = "") -> str:
     if declared:
         try:
             return data.decode(declared)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, ValueError):
             pass  # declarations are often wrong: the bytes decide
     return data.decode(guess(data), "replace")
 

@@ -19,7 +19,7 @@ def absolute(url: str, base: str = "") -> str:
     if url.startswith(("https://", "http://")) and " " not in url and len(url) <= _MAX_URL:
         return url if url.isprintable() and _has_host(url) else ""
     try:
-        joined = urljoin(base, url.replace(" ", "%20")) if url else ""
+        joined = urljoin(base.replace(" ", "%20"), url.replace(" ", "%20")) if url else ""
         parts = urlsplit(joined)
     except ValueError:
         return ""
@@ -38,9 +38,10 @@ def canonical(url: str) -> str:
             for pair in parse_qsl(parts.query, keep_blank_values=True)
             if not pair[0].startswith(_TRACKING)
         ]
+        written = urlencode(query)
     except ValueError:
         return url
-    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path, urlencode(query), ""))
+    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path, written, ""))
 
 
 def related(header: str, relation: str, base: str = "") -> list[str]:

@@ -15,6 +15,8 @@ MAX_FEEDS = 5_000
 
 _MAX_TITLE = 200
 _DECLARED = "<?xml"
+# What listparser may raise over tags that close what never began.
+_SURPRISES = (LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,10 @@ def read(body: bytes) -> Sequence[Outline]:
         written = written[written.find(">") + 1 :]
     document = written.encode("ascii", "xmlcharrefreplace")  # the parser guesses no encoding
     xml_guard.check(document)
-    found = listparser.parse(document)
+    try:
+        found = listparser.parse(document)
+    except _SURPRISES as error:
+        raise Unreadable(f"broken XML: it makes no sense ({error!r:.100})") from error
     if not found.version.startswith("opml") and not found.feeds:
         raise Unreadable("not OPML: there is no list of feeds in it")
     if len(found.feeds) > MAX_FEEDS:

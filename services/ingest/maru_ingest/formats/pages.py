@@ -38,6 +38,10 @@ class _Reader(HTMLParser):
         self._base = url
         self.found: dict[str, Offered] = {}
 
+    def parse_marked_section(self, i: int, report: int = 1) -> int:  # noqa: ARG002 - nor shown
+        """Take `<![` for a comment, as HTML does; the library may end in an AssertionError."""
+        return self.parse_bogus_comment(i)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take `<base>` and `<link>`."""
         given = {name: value or "" for name, value in attrs}

@@ -1,12 +1,13 @@
 """Answers of platforms' public APIs in JSON: whose it is, and the posts that it holds."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
 
 from maru_ingest.formats import encodings, platforms, text, untyped
-from maru_ingest.formats.fields import BadField, post_from
+from maru_ingest.formats.fields import BadField, bounded_id, post_from
 from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Unreadable
 
 _MAX_REASON = 100
@@ -60,7 +61,8 @@ def find(value: object, *, url: str = "", platform: str = "") -> Document | None
             reason = reason or error
         else:
             if found is not None:
-                return found
+                gone = tuple(filter(None, map(bounded_id, found.deleted)))  # as posts are named
+                return replace(found, deleted=gone)
     if reason is not None:
         raise reason
     return None

@@ -6,6 +6,7 @@ and its quadratic form, external entities, depth, sheer number of elements.
 """
 
 import re
+from collections import Counter
 
 from maru_ingest.formats.parsed import Unreadable
 
@@ -20,6 +21,7 @@ _ENTITY = re.compile(
     re.ASCII,
 )
 _REFERENCE = re.compile(rb"[&%](?!#)")
+_NAMED = re.compile(rb"&([^\s%&;>]{1,200});", re.ASCII)
 _NAME = re.compile(rb"</?([A-Za-z_:][^\s/>]*)")
 # Unclosed in sloppy HTML; they never nest, so they do not count as depth.
 _VOID = frozenset({b"br", b"hr", b"img", b"input", b"wbr"})
@@ -34,13 +36,14 @@ def check(document: bytes) -> None:
     Raises Unreadable with the reason otherwise.
     """
     depth = voids = elements = strays = position = 0
+    entities = _Entities(document)
     _check_declaration(document)
     while (position := document.find(b"<", position)) >= 0:
         elements += 1
         if elements > MAX_ELEMENTS or voids > _MAX_VOID:
             raise Unreadable(f"XML with more than {MAX_ELEMENTS} elements")
         if document.startswith((b"<!", b"<?"), position):
-            position = _past_declaration(document, position)
+            position = _past_declaration(document, position, entities)
             continue
         name = _NAME.match(document, position)
         end = _tag_end(document, position) if name else position + 1
@@ -69,29 +72,41 @@ def _check_declaration(document: bytes) -> None:
         raise Unreadable("an XML declaration that does not end")
 
 
-def _past_declaration(document: bytes, start: int) -> int:
+def _past_declaration(document: bytes, start: int, entities: "_Entities") -> int:
     """Return where to go on after a comment, CDATA section, instruction or declaration."""
     for opening, closing in ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"), (b"<?", b"?>")):
         if document.startswith(opening, start):
             end = document.find(closing, start + len(opening))
             return len(document) if end < 0 else end + len(closing)
     if document[start : start + 8].upper() == b"<!ENTITY":
-        _check_entity(document, start)
+        entities.check(start)
     return start + 2
 
 
-def _check_entity(document: bytes, start: int) -> None:
-    entity = _ENTITY.match(document, start)
-    if entity is None:
-        raise Unreadable("XML declares an entity that can't be read")
-    parameter, name, external, double, single = entity.groups()
-    if external:
-        raise Unreadable("XML declares an external entity")
-    value = double if double is not None else single
-    if parameter or _REFERENCE.search(value) or len(value) > _MAX_ENTITY:
-        raise Unreadable("XML declares entities that expand into more (an XML bomb)")
-    if len(value) * document.count(b"&" + name + b";") > _MAX_EXPANDED:
-        raise Unreadable("XML repeats an entity too often (an XML bomb)")
+class _Entities:
+    """What a document's entities expand to, all together; their uses are counted once for all."""
+
+    def __init__(self, document: bytes) -> None:
+        self._document = document
+        self._used: Counter[bytes] | None = None
+        self._expanded = 0
+
+    def check(self, start: int) -> None:
+        """Raise Unreadable when the entity that is declared there, or all so far, may hurt."""
+        entity = _ENTITY.match(self._document, start)
+        if entity is None:
+            raise Unreadable("XML declares an entity that can't be read")
+        parameter, name, external, double, single = entity.groups()
+        if external:
+            raise Unreadable("XML declares an external entity")
+        value = double if double is not None else single
+        if parameter or _REFERENCE.search(value) or len(value) > _MAX_ENTITY:
+            raise Unreadable("XML declares entities that expand into more (an XML bomb)")
+        if self._used is None:
+            self._used = Counter(_NAMED.findall(self._document))
+        self._expanded += len(value) * self._used[name]
+        if self._expanded > _MAX_EXPANDED:
+            raise Unreadable("XML repeats an entity too often (an XML bomb)")
 
 
 def _tag_end(document: bytes, start: int) -> int:
