@@ -1,8 +1,11 @@
 """First inputs of our own: a small one of each kind, so that fuzzing needs no fixtures to begin."""
 
+import io
 import json
 import zlib
 from pathlib import Path
+
+from openpyxl import Workbook
 
 _ANSWERS = Path(__file__).parents[1] / "ingest" / "formats" / "answers.json"
 _EXAMPLES = Path(__file__).parents[2] / "libs" / "contracts" / "maru_contracts" / "examples"
@@ -85,3 +88,42 @@ MARKDOWN = b"""<!-- c -->![a](https://a.example/1.png "t") [b](https://a.example
 PAGE = b"""<base href="/a/">
 <link rel="alternate" type="application/rss+xml" href="f" title="t">"""
 SEARCH = '"dark mode" #다크모드 app\nDARK  mode #App'.encode()
+
+_MAIL = b"""From: =?utf-8?b?6rmA?= <k@a.example>\nTo: h@a.example\nMessage-ID: <1@a.example>
+In-Reply-To: <0@a.example>\nDate: Wed, 25 Nov 2026 08:00:00 +0900\nSubject: =?euc-kr?q?=B4=D9?=
+Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain; charset=euc-kr
+Content-Transfer-Encoding: base64\n\n7J6Q\n--b\nContent-Type: text/html\n\n<p>Dark mode!\n--b--\n
+On Monday Kim wrote:\n> Which?\n-- \nKim\n"""
+_POST = b"From k@a.example Wed Nov 25 08:00:00 2026\n"
+MAILS = (_MAIL, _POST + _MAIL + b"\n" + _POST + _MAIL)
+SUBTITLES = (
+    b"1\n00:00:01,000 --> 00:00:02,500\n<i>Dark</i> mode\n\n2\n00:00:03,500 --> 00:00:04,000\n- No\n",
+    b"WEBVTT\n\nNOTE x\n\na\n00:01.000 --> 00:02.000 align:start\n<v.x Kim>Dark &amp; mode\n",
+    b"Kim: Dark mode!\n\nLee: [laughs]\nWhy?\n",
+)
+ENVELOPES = (
+    b'{"schema": {}, "payload": {"op": "u", "before": null, "after": {"id": 1, "text": "Dark"}}}',
+    b'{"op": "d", "before": {"id": 1, "text": "Dark"}, "after": null}',
+    b'{"specversion": "1.0", "source": "/s", "id": "1", "data_base64": "eyJ0ZXh0IjogImEifQ=="}',
+)
+DISCUSSIONS = (
+    b"""link: <https://api.github.com/x?page=2&per_page=5>; rel="next"\n\n{"data": {"repository":
+{"discussions": {"pageInfo": {"hasNextPage": true, "endCursor": "c"}, "nodes": [{"id": "D", "url":
+"https://github.com/o/n/discussions/1", "updatedAt": "2026-11-25T08:00:00Z", "comments": {
+"pageInfo": {"hasPreviousPage": true, "startCursor": "b"}, "nodes": [{"id": "C", "comments": {}}]}}]}}}}""",
+)
+MAPPED = (
+    b"""$..title\n{"all": [{"id": 1, "text": "a", "at": 1764057600, "stars": "4/5", "title": "t"}],
+"next": "https://example.com/blog/2"}""".replace(b",\n", b", "),
+    b'$.a[?@.b > 1][0,1]\n{"all": [{"id": "x", "text": ["a", "b"]}], "a": [{"b": 2}]}',
+)
+
+
+def workbooks() -> tuple[bytes, ...]:
+    """A workbook of two sheets."""
+    book, whole = Workbook(), io.BytesIO()
+    for sheet in (book.create_sheet("a", 0), book.create_sheet("b", 1)):
+        sheet.append(["id", "text", "date"])
+        sheet.append([1, "Dark mode!", "2026-11-25"])
+    book.save(whole)
+    return (whole.getvalue(),)

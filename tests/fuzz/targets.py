@@ -29,14 +29,20 @@ from maru_ingest.connector import Forged, Tools
 from maru_ingest.connectors import bluesky, facebook, instagram, mastodon, x
 from maru_ingest.domain import Origin
 from maru_ingest.formats import (
+    article,
     dates,
     documents,
     encodings,
+    envelopes,
     feed,
+    github_api,
     ids,
     jetstream,
     json_feed,
+    lines,
     links,
+    mail,
+    mapped,
     markdown,
     opml,
     pages,
@@ -45,6 +51,8 @@ from maru_ingest.formats import (
     text,
     untyped,
 )
+from maru_ingest.formats.json_path import BadPath, Path
+from maru_ingest.formats.paging import Paging, Way
 from maru_ingest.formats.parsed import BadRow, Deletion, Document, ParsedPost, Row, Unreadable
 from maru_ingest.formats.searches import Search
 from maru_ingest.service import pushing, receiving
@@ -171,6 +179,7 @@ def _list(data: bytes) -> None:
 
 
 def _encodings(data: bytes) -> None:
+    encodings.as_declared(data, _chosen(data, ("", "euc-kr", "utf-8")))
     declared, _, body = data.partition(b"\n")
     name = declared[:40].decode("latin-1").strip()
     encodings.mistaken(body, name)
@@ -331,6 +340,51 @@ def _hub(data: bytes) -> None:
     _document(documents.parse(body, url=URL, content_type=_chosen(data, _TYPES)))
 
 
+def _mail(data: bytes) -> None:
+    published(mail.parse(lines.read(io.BytesIO(data))))
+    mail.written(_said(data)).encode()
+
+
+def _envelope(data: bytes) -> None:
+    """A record of somebody's topic: what its envelope holds, as a row."""
+    published(documents.read(io.BytesIO(envelopes.opened(data)), name="posts.ndjson"))
+
+
+def _article(data: bytes) -> None:
+    """A page of a site: the article that it shows."""
+    orjson.dumps(asdict(article.read(data, url=URL, content_type=_chosen(data, _TYPES))))
+
+
+def _discussions(data: bytes) -> None:
+    """What GitHub answers: how it goes on, and whose it is."""
+    head, _, body = data.partition(b"\n\n")
+    github_api.next_part(_headers(head))
+    value = payloads.loads(body)
+    for node in untyped.mappings(value, "data", "repository", "discussions", "nodes"):
+        github_api.stamp(node, "updatedAt")
+        github_api.where(untyped.string(node, "url"))
+        list(github_api.cut_off([node]))
+    found = untyped.mapping(value, "data", "repository", "discussions")
+    (github_api.goes_on(found) + github_api.begins(found)).encode("utf-8", "replace")
+
+
+def _mapping(data: bytes) -> None:
+    """A list of JSON from any site, by a path that somebody wrote: the path, then the list."""
+    written, _, body = data.partition(b"\n")
+    value = payloads.loads(body)
+    path = Path.of(_said(written))
+    fields = {"id": "$.id", "text": "$.text", "created_at": "$.at", "rating": "$.stars"}
+    paths = {name: Path.of(where) for name, where in fields.items()} | {"title": path}
+    site = mapped.Mapped(paths, "example.com", URL)
+    found = mapped.elements(value, mapped.list_path("$.all"))
+    rows = (site.row(one, number) for number, one in enumerate(found))
+    published(row for row in rows if row is not None)
+    for way in ("cursor", "next", "link"):
+        paging = Paging(URL, cast("Way", way), "after", 1, path)
+        link = _said(written)
+        paging.next(None, answer=value, link=link, count=1, secret=("key",))
+
+
 _FEEDS = ("feedparser/**/*.xml", "gofeed/**/*.xml", "simplepie/**/*.xml", "defusedxml/**/*.xml")
 _APIS = (
     "bsky-atproto/**/*.json",
@@ -375,6 +429,14 @@ TARGETS: Sequence[Target] = (
     Target("HTML to text", _html, files=_PAGES, own=(own.HTML,), share=6),
     Target("Markdown to text", _markdown, files=_TEXTS, own=(own.MARKDOWN,), share=14),
     Target("feeds of a page", _page, files=_PAGES, own=(own.PAGE,), share=7),
+    Target("mail", _mail, own=own.MAILS, share=6),
+    Target("workbook", _file("a.xlsx"), own=own.workbooks(), share=3),
+    Target("subtitles", _file("a.srt"), own=own.SUBTITLES, share=8),
+    Target("transcript", _file("a.txt"), own=own.SUBTITLES, share=8),
+    Target("envelope of a log", _envelope, own=own.ENVELOPES, share=20),
+    Target("article of a page", _article, files=_PAGES, own=(own.PAGE, own.HTML), share=3),
+    Target("discussions of GitHub", _discussions, own=own.DISCUSSIONS, share=24),
+    Target("list of JSON", _mapping, (Unreadable, BadPath), own=own.MAPPED, share=8),
     Target("words to look for", _search, own=(own.SEARCH,), share=6),
 )
 """Every parser of what strangers send, once."""

@@ -342,13 +342,7 @@ def wire(origin: Origin, decision: Decision, *, now: datetime) -> bytes:
         message["truncated"] = True
     if post.lang:
         message["lang_hint"] = post.lang
-    if post.in_reply_to:
-        message["in_reply_to"] = _in_the_world(origin, post.in_reply_to)
-    if post.reshared_from:
-        passed_on = _in_the_world(origin, post.reshared_from)
-        message["reshared_from"] = passed_on
-        if post.is_repost:
-            message["repost_of"] = post_name(origin.workspace, origin.kind, passed_on)
+    message |= _of_others(origin, post)
     if post.metrics:
         message["metrics"] = post.metrics
     if post.rating:
@@ -359,6 +353,19 @@ def wire(origin: Origin, decision: Decision, *, now: datetime) -> bytes:
             for one in post.media
         ]
     return orjson.dumps(message, option=orjson.OPT_UTC_Z)
+
+
+def _of_others(origin: Origin, post: ParsedPost) -> dict[str, object]:
+    """Return the fields that name other posts: what this one answers, and what it passes on."""
+    message: dict[str, object] = {}
+    if post.in_reply_to:
+        message["in_reply_to"] = _in_the_world(origin, post.in_reply_to)
+    if post.reshared_from:
+        passed_on = _in_the_world(origin, post.reshared_from)
+        message["reshared_from"] = passed_on
+        if post.is_repost:
+            message["repost_of"] = post_name(origin.workspace, origin.kind, passed_on)
+    return message
 
 
 def tombstone(origin: Origin, product: str, removal: Removal, *, now: datetime) -> bytes:
