@@ -97,7 +97,7 @@ On Monday Kim wrote:\n> Which?\n-- \nKim\n"""
 _POST = b"From k@a.example Wed Nov 25 08:00:00 2026\n"
 MAILS = (_MAIL, _POST + _MAIL + b"\n" + _POST + _MAIL)
 SUBTITLES = (
-    b"1\n00:00:01,000 --> 00:00:02,500\n<i>Dark</i> mode\n\n2\n00:00:03,500 --> 00:00:04,000\n- No\n",
+    b"1\n00:00:01,000 --> 00:00:02,500\n<i>Dark</i>\n\n2\n00:00:03,500 --> 00:00:04,000\n- No\n",
     b"WEBVTT\n\nNOTE x\n\na\n00:01.000 --> 00:02.000 align:start\n<v.x Kim>Dark &amp; mode\n",
     b"Kim: Dark mode!\n\nLee: [laughs]\nWhy?\n",
 )
@@ -110,7 +110,8 @@ DISCUSSIONS = (
     b"""link: <https://api.github.com/x?page=2&per_page=5>; rel="next"\n\n{"data": {"repository":
 {"discussions": {"pageInfo": {"hasNextPage": true, "endCursor": "c"}, "nodes": [{"id": "D", "url":
 "https://github.com/o/n/discussions/1", "updatedAt": "2026-11-25T08:00:00Z", "comments": {
-"pageInfo": {"hasPreviousPage": true, "startCursor": "b"}, "nodes": [{"id": "C", "comments": {}}]}}]}}}}""",
+"pageInfo": {"hasPreviousPage": true, "startCursor": "b"},
+"nodes": [{"id": "C", "comments": {}}]}}]}}}}""",
 )
 MAPPED = (
     b"""$..title\n{"all": [{"id": 1, "text": "a", "at": 1764057600, "stars": "4/5", "title": "t"}],

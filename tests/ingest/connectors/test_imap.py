@@ -1,7 +1,9 @@
 """What is special about mailboxes: they stay as they are, are renumbered, and hold anything."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -179,6 +181,46 @@ async def test_servers_that_talk_nonsense_are_told_of(
             )
             with pytest.raises(error, match=reason):
                 _ = [page async for page in following.pages({})]
+
+
+@pytest.mark.parametrize("security", ["none", "tls", "starttls"])
+async def test_servers_that_never_come_to_an_end_keep_no_other_work_waiting(
+    security: str,
+) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greeting = {"tls": b"\x16", "none": b"* OK hi\r\n", "starttls": b"* OK hi\r\n"}[security]
+        said = {"tls": b"\x03", "none": b"* X y\r\n", "starttls": b"* X y\r\n"}[security]
+        with suppress(ConnectionError):
+            writer.write(greeting)
+            while not reader.at_eof():
+                writer.write(said)
+                await writer.drain()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(100), 0.05)
+        writer.close()
+
+    def left() -> list[str]:
+        return [one.name for one in threading.enumerate() if one.name.startswith("imap")]
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as listening:
+        host, port = listening.sockets[0].getsockname()
+        wanted = {"host": host, "port": port, "security": security, "username": "u"}
+        asked = ImapSettings.model_validate({**wanted, "password": "p"})
+        async with open_outbound(allow=[f"{host}:{port}"]) as outbound:
+            tools = Tools(outbound, deadline=0.5)
+
+            async def look() -> None:
+                with pytest.raises(SourceBroken, match=r"127\.0\.0\.1"):
+                    _ = [page async for page in ImapConnector(asked, tools).pages({})]
+
+            looks = [asyncio.create_task(look()) for _ in range(40)]
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 20) == "done"
+            await asyncio.gather(*looks)
+    for _ in range(300):
+        if not left():
+            break
+        await asyncio.sleep(0.1)
+    assert left() == []
 
 
 def test_a_host_is_a_name_and_no_address_of_the_web() -> None:
