@@ -1,7 +1,6 @@
 """Measures the models on the labelled data and writes docs/evaluation.md: `make eval`."""
 
 import csv
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maru_cli import clusters
+from maru_cli.labelled_data import labelled_data
 from maru_kit.errors import ConfigError
 from maru_sentiment.dataset import rows
 from maru_sentiment.evaluation import (
@@ -22,7 +22,6 @@ from maru_sentiment.evaluation import (
 )
 
 _ROOT = Path(__file__).parents[2]
-_DATA = Path(os.environ.get("MARU_SHARED", _ROOT.parent / "shared")) / "data"
 _CLUSTERS = "cluster-enfr-minibar-huawei"
 _PAIRS = ("dup-ko-questionpair-val", "dup-ko-questionpair-test")
 _STREAMS = ("topics-en-banking77-test", "topics-en-clinc150-val", _CLUSTERS)
@@ -33,7 +32,7 @@ _OWN_CASES: dict[str, Kind | None] = {"aspects": None, "questions": "question", 
 
 def main() -> None:
     """Measure everything and write the page."""
-    data = Path(sys.argv[1]) if sys.argv[1:] else _DATA
+    data = Path(sys.argv[1]) if sys.argv[1:] else labelled_data()
     page = "\n".join(
         [
             *_model_lines(report(data)),
