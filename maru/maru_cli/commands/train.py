@@ -1,7 +1,7 @@
 """`maru train …`: what is typed, and what is printed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,11 +20,20 @@ def train_heads(
         "services/sentiment/maru_sentiment/weights"
     ),
     seed: int = 0,
+    only: Annotated[
+        Literal["spam", "toxicity"] | None,
+        typer.Option(help="Train that one anew upon the network in `--to`; others stay."),
+    ] = None,
 ) -> None:
     """Train the network for mood, intent, emotions, spam and toxicity (about ten minutes)."""
     from maru_sentiment.training import train
+    from maru_sentiment.training.alone import train_alone
 
-    print_json(train(data or labelled_data(), to, seed=seed))
+    folder = data or labelled_data()
+    if only:
+        print_json(train_alone(folder, to, to, only, seed=seed))
+    else:
+        print_json(train(folder, to, seed=seed))
 
 
 @app.command("encoder")
