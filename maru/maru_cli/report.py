@@ -153,6 +153,7 @@ def _moderation_lines() -> list[str]:
         "spam-contact-held": ("spam", "spam"),
         "toxicity-held": ("toxicity", "toxic"),
         "toxicity-beside-held": ("toxicity", "toxic"),
+        "toxicity-ko-held": ("toxicity", "toxic"),
     }
     found = {
         (file, yes): evaluate(kind, _TESTS / f"{file}.tsv") for file, (kind, yes) in files.items()
@@ -201,9 +202,11 @@ _MODERATION = (
     "`maru eval spam tests/sentiment/spam-held.tsv` and its neighbours: cases that we wrote apart "
     "from those that are learnt from, in other words and about other things, half of them only "
     "looking like it; in `spam-contact-held` all give a number or an address, half of them to be "
-    "called back; in the last file insults stand beside complaints, and complaints without "
-    "insults beside those. By the same hands, so expect less of others' posts. How spam is taught "
-    "alone (`maru train heads --only spam`) was chosen among some twenty ways on the spam files.\n"
+    "called back; in `toxicity-beside-held` insults stand beside complaints, and complaints "
+    "without insults beside those; `toxicity-ko-held` has Korean insults in initials and in "
+    "spellings that hide them, beside complaints, too. By the same hands, so expect less of "
+    "others' posts. How spam is taught alone (`maru train heads --only spam`) was chosen among "
+    "some twenty ways on the spam files.\n"
 )
 
 

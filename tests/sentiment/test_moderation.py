@@ -225,6 +225,7 @@ def test_a_label_that_the_head_does_not_know_is_explained(tmp_path: Path, kind: 
         ("spam-contact-held", "spam", "spam", 0.95, 0.8),
         ("toxicity-held", "toxicity", "toxic", 0.92, 0.55),
         ("toxicity-beside-held", "toxicity", "toxic", 0.85, 0.45),
+        ("toxicity-ko-held", "toxicity", "toxic", 0.92, 0.6),
     ],
 )
 def test_unseen_cases_are_found_and_few_are_blamed_wrongly(
@@ -253,11 +254,11 @@ def test_no_case_that_is_held_out_is_learnt() -> None:
     learnt = {example.text for example in synthetic.moderated()}
     held = [
         line.split("\t")[0]
-        for name in ("spam", "spam-contact", "toxicity", "toxicity-beside")
+        for name in ("spam", "spam-contact", "toxicity", "toxicity-beside", "toxicity-ko")
         for line in (HELD / f"{name}-held.tsv").read_text("utf-8").splitlines()[1:]
     ]
 
-    assert len(held) == 340
+    assert len(held) == 380
     assert learnt.isdisjoint(held)
 
 
