@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -52,7 +52,8 @@ def as_object(post: ParsedPost) -> dict[str, Any]:
     """Return a post under the names of its fields, for JSON; what is not known is there, empty."""
     plain = {name: getattr(post, name) for name in _FIELDS}
     media = [{name: getattr(one, name) for name in _MEDIA} for one in post.media]
-    return {**plain, "media": media}
+    rating = post.rating and asdict(post.rating)
+    return {**plain, "media": media, "rating": rating}
 
 
 @contextmanager
@@ -67,7 +68,8 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 def _show(post: ParsedPost) -> None:
     when = f"{post.created_at:%Y-%m-%d %H:%M}" if post.created_at else ""
     who = post.author_name or post.author
-    facts = (who, when, post.lang, post.url)
+    given = f"{post.rating.value:g}/{post.rating.best:g}" if post.rating else ""
+    facts = (who, when, given, post.lang, post.url)
     out.print(shown(post.title) or "(no title)", style="bold", markup=False)
     out.print(" · ".join(shown(fact) for fact in facts if fact), style="dim", markup=False)
     if post.text:

@@ -51,7 +51,9 @@ platform's stream; a JSON Feed stays a feed, and so do answers in XML (Naver's, 
 - **Deleted** posts, and events that delete, end the post that came under the same id; see
   [edits and deletions](edits-and-deletions.md). A Mastodon server's own event names a post by that
   server's number, which ends nothing.
-- **A company's own answer** below a review is no post. Stars are not kept.
+- **A company's own answer** below a review is no post.
+- **Stars** are kept as a `rating`: a `value` of at most `best`, 4 of 5. Rows of one's own name it
+  `rating`, `stars` or 별점 (`4`, `4.5`, `4/5`, `★★★★☆`), of five unless `best_rating` says more.
 - **Errors** of an API, and objects that hold no posts (an account, a playlist, a list of ids), are
   refused as a whole, with the platform's own reason or the name of what it is. One object that
   can't be read among others is a bad row with its number and reason, and the others go on.

@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from maru_gateway.door import PASSED_ON_TO_HOOKS
 from maru_ingest import connectors
 from maru_ingest.connector import Capability, SourceSettings, Tools
 from maru_ingest.formats import platforms
@@ -46,6 +47,17 @@ def test_what_a_connector_can_do_it_does(name: str) -> None:
     assert hasattr(connector, "history") == (Capability.BACKFILL in kind.capabilities)
     is_live = kind.stream or kind.hook is not None
     assert is_live == (Capability.LIVE in kind.capabilities)
+
+
+@pytest.mark.parametrize("name", [name for name, it in connectors.kinds().items() if it.hook])
+def test_the_gateway_passes_on_what_a_platform_signs_its_messages_with(name: str) -> None:
+    played = import_module(f"upstreams.{name}").UPSTREAM()
+    answer = played.write("Yes!", parent=played.write("dark mode").native_id)
+
+    headers, _ = played.pushed(answer, "written")
+
+    assert headers
+    assert all(one.lower().encode().startswith(PASSED_ON_TO_HOOKS) for one in headers)
 
 
 def test_no_connector_comes_from_elsewhere() -> None:

@@ -1,5 +1,8 @@
 import csv
 import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,54 @@ def test_sources_are_added_paused_resumed_and_removed(maru: Maru) -> None:
     assert (paused["state"], resumed["state"]) == ("paused", "active")
     assert [source["name"] for source in listed] == ["Blog"]
     assert maru.json("sources", "list") == []
+
+
+def test_the_list_of_sources_says_whose_credentials_end_soon(maru: Maru) -> None:
+    soon = datetime.now(UTC) + timedelta(days=3)
+    names = {"Desk": soon, "Shop": soon + timedelta(days=30), "Fair": None}
+    for name, ends in names.items():
+        added = maru.json("sources", "add", "webhook", name)
+        credentials_end(maru, added["id"], ends)
+
+    listed = maru.run("sources", "list").stdout.decode()
+    rows = {name: next(it for it in listed.splitlines() if name in it) for name in names}
+
+    assert f"credentials end {soon:%Y-%m-%d %H:%M}" in rows["Desk"]
+    assert "expiring" in rows["Desk"]
+    assert "credentials" not in rows["Shop"] + rows["Fair"]
+    shop = next(it for it in maru.json("sources", "list") if it["name"] == "Shop")
+    assert (
+        f"credentials end {soon + timedelta(days=30):%Y-%m-%d}"
+        in maru.run("sources", "show", shop["id"]).stdout.decode()
+    )
+
+
+def credentials_end(maru: Maru, source_id: str, at: datetime | None) -> None:
+    """Note what a platform would have said."""
+    with closing(sqlite3.connect(maru.home / "ingest.db")) as database, database:
+        database.execute(
+            "UPDATE sources SET credentials_expire_at = ? WHERE id = ?",
+            (None if at is None else int(at.timestamp() * 1_000_000), source_id),
+        )
+
+
+def test_trying_a_source_out_shows_what_is_known_of_each_post(tmp_path: Path) -> None:
+    rows = [
+        {"id": "r-1", "title": "Slow", "text": "It takes ages", "stars": 2, "likes": 3,
+         "parent_id": "q-9", "lang": "en", "updated_at": "2026-11-20T09:00:00Z"},
+        {"text": "Dark mode?"},
+        {"id": "r-3"},
+    ]  # fmt: skip
+    (tmp_path / "rows.ndjson").write_text("".join(f"{json.dumps(it)}\n" for it in rows), "utf-8")
+    maru = Maru(tmp_path / "home", {"MARU_INGEST_FILES_ROOT": str(tmp_path)})
+
+    done = maru.run("sources", "test", "file", "--path", "rows.ndjson")
+
+    printed = done.stdout.decode()
+    assert "Slow\nIt takes ages\n" in printed
+    assert "id r-1 · edited 2026-11-20T09:00:00Z · rating 2/5 · likes 3 · answers q-9" in printed
+    assert "no id" in printed
+    assert b"line 3: no text" in done.stderr
 
 
 def test_a_topic_is_defined_and_removed(maru: Maru) -> None:

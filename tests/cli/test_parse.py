@@ -44,6 +44,7 @@ def test_a_feed_is_one_json_object_a_post_in_its_own_order(maru: Maru, tmp_path:
             {"kind": "audio", "url": "https://example.com/a.mp3", "alt": "", "transcript": ""}
         ],
         "metrics": {},
+        "rating": None,
         "truncated": False,
         "line": 0,
     }

@@ -6,11 +6,12 @@ import pytest
 
 from e2e.house import House, open_house
 from upstreams.facebook import VERIFY, FacebookUpstream
+from upstreams.slack import SlackUpstream
 
 _PRODUCTION = pytest.param("production", marks=[pytest.mark.kafka, pytest.mark.postgres])
 
 
-@pytest.fixture(params=["embedded", _PRODUCTION])
+@pytest.fixture(scope="module", params=["embedded", _PRODUCTION])
 def house(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
@@ -37,3 +38,18 @@ def test_what_meta_pushes_through_the_gateway_becomes_an_idea_though_no_poll_suc
     assert forged.status_code == 401
     assert (taken.status_code, taken.json()["accepted"]) == (200, 1)
     house.becomes_ideas("page", 1)
+
+
+def test_slack_asks_by_a_message_and_then_sends(house: House) -> None:
+    slack = SlackUpstream()
+    source = house.add("slack", "talk", slack.settings())
+    hook = f"/hooks/{source['id']}"
+    asked = slack.signed({"type": "url_verification", "challenge": "3eZbrw1aBm2rZg"})
+    said = slack.pushed(slack.write("Please add an offline mode"), "written")
+
+    greeted = house.client.post(hook, content=asked[1], headers=asked[0])
+    taken = house.client.post(hook, content=said[1], headers=said[0])
+
+    assert (greeted.status_code, greeted.text) == (200, "3eZbrw1aBm2rZg")
+    assert greeted.headers["content-type"].startswith("text/plain")
+    assert (taken.status_code, taken.json()["accepted"]) == (200, 1)

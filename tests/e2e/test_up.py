@@ -33,10 +33,15 @@ def test_a_post_that_is_on_the_log_when_it_stops_is_an_idea_after_the_next_start
     tmp_path: Path,
 ) -> None:
     maru = Maru(tmp_path / "home")
-    maru.run("import", "-", "--source", "x", stdin=b'{"id":"1","text":"Please add a widget"}\n')
+    row = b'{"id":"1","text":"Please add a widget","rating":"2/5"}\n'
+    maru.run("import", "-", "--source", "x", stdin=row)
 
     with maru.up() as client:
         until(lambda: client.get("/api/v1/ideas").json()["total"] == 1, seconds=60)
+        (idea,) = client.get("/api/v1/ideas").json()["items"]
+        (behind,) = client.get(f"/api/v1/ideas/{idea['id']}/evidence").json()["items"]
+
+    assert behind["rating"] == {"value": 2.0, "best": 5.0}
 
 
 def test_personal_data_is_on_the_raw_log_alone(tmp_path: Path) -> None:

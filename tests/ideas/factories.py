@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 
-from maru_contracts.posts import Author, Channel, Post, post_id
+from maru_contracts.posts import Author, Channel, Post, Rating, post_id
 from maru_contracts.tags import (
     Entity,
     Intent,
@@ -55,6 +55,7 @@ def a_tagged(
     toxic: Sequence[str] = (),
     models: str = "1",
     at: datetime = NOON,
+    rating: Rating | None = None,
 ) -> TaggedPost:
     """A tagged post; posts of one `subject` belong to one idea.
 
@@ -77,6 +78,7 @@ def a_tagged(
             text=_text(text, subject),
             created_at=at,
             collected_at=at,
+            rating=rating,
         ),
         language=language,
         sentiment=Sentiment(

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from ideas.conftest import take
 from ideas.factories import NOON, a_tagged
 from maru_contracts.ideas import Idea, IdeaChanged
-from maru_contracts.posts import Channel
+from maru_contracts.posts import Channel, Rating
 from maru_contracts.tags import TaggedPost
 from maru_ideas.app import Parts, create_app
 from maru_ideas.routes.idea_pages import Evidence, IdeaPage
@@ -137,7 +137,14 @@ async def test_the_public_board_tells_nothing_of_private_channels_and_authors(
         service.parts,
         [
             a_tagged("1", subject=1, channel=Channel.MAIL, author="secret", text="Hidden wish"),
-            a_tagged("2", subject=1, channel=Channel.REVIEW, author="open", text="Public wish"),
+            a_tagged(
+                "2",
+                subject=1,
+                channel=Channel.REVIEW,
+                author="open",
+                text="Public wish",
+                rating=Rating(value=2),
+            ),
             a_tagged("3", subject=2, channel=Channel.CALL, author="caller", text="Only by phone"),
         ],
     )
@@ -148,7 +155,8 @@ async def test_the_public_board_tells_nothing_of_private_channels_and_authors(
     behind = await service.get(f"/board/ideas/{idea.id}/evidence")
 
     assert (idea.evidence_count, idea.voices, idea.channels) == (1, 1, (Channel.REVIEW,))
-    assert [it["post_id"] for it in behind.json()["items"]] == [str(a_tagged("2").post.id)]
+    (shown,) = behind.json()["items"]
+    assert (shown["post_id"], shown["rating"]["value"]) == (str(a_tagged("2").post.id), 2)
     told = (whole.text + behind.text + (await service.get("/board/ideas")).text).lower()
     for private in ("secret", "hidden", "mail", "call", "phone", '"open"', "the open"):
         assert private not in told

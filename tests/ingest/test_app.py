@@ -20,6 +20,7 @@ from maru_kit.database import Database, open_database
 from maru_kit.errors import Unavailable
 from maru_kit.migrate import migrate
 from maru_kit.settings import Common
+from upstreams.slack import SlackUpstream
 
 Read = Callable[[], Awaitable[list[Post]]]
 _BY = {"X-Maru-Workspace": "w", "X-Maru-Actor": "key", "X-Maru-Role": "owner"}
@@ -228,6 +229,25 @@ async def test_a_platform_that_asks_whether_it_may_push_is_answered_in_plain_tex
     assert await collected() == []
 
 
+async def test_a_platform_that_asks_by_a_message_is_answered_in_plain_text_too(
+    client: httpx.AsyncClient, collected: Read
+) -> None:
+    slack = SlackUpstream()
+    source = await add(client, kind="slack", name="talk", settings=slack.settings())
+    url = f"/hooks/{source['id']}"
+    headers, body = slack.signed({"type": "url_verification", "challenge": "3eZbrw1aBm2rZg"})
+
+    answer = await client.post(url, content=body, headers=headers)
+    forged = await client.post(url, content=body, headers={**headers, "X-Slack-Signature": "v0=1"})
+    asked = await client.get(url, params={"challenge": "3eZbrw1aBm2rZg"})
+
+    assert (answer.status_code, answer.text) == (200, "3eZbrw1aBm2rZg")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert (forged.status_code, asked.status_code) == (401, 401)
+    assert "3eZbrw1aBm2rZg" not in forged.text + asked.text
+    assert await collected() == []
+
+
 async def test_what_a_platform_signed_and_is_no_post_is_kept_in_the_dead_letters(
     client: httpx.AsyncClient,
 ) -> None:
@@ -340,7 +360,7 @@ async def test_a_source_is_tried_out_before_it_is_added(
         connectors.kinds(),
         Tools(client.app.state.discovery.outbound, tmp_path),  # type: ignore[attr-defined]
     )
-    rows = '{"id":"1","text":"dark mode","author":"kim","likes":3}\n[]\n'
+    rows = '{"id":"1","text":"dark mode","author":"kim","likes":3,"stars":4}\n[]\n'
     (tmp_path / "rows.ndjson").write_text(rows, "utf-8")
 
     wanted = {"settings": {"path": "rows.ndjson"}}
@@ -351,6 +371,7 @@ async def test_a_source_is_tried_out_before_it_is_added(
     tried = answer.json()
     assert (tried["posts"], tried["waiting"]) == (1, False)
     assert (tried["sample"][0]["text"], tried["sample"][0]["author"]) == ("dark mode", "kim")
+    assert tried["sample"][0]["rating"] == {"value": 4.0, "best": 5.0}
     assert [row["line"] for row in tried["rejected"]] == [2]
     assert listed.json()["items"] == []
 

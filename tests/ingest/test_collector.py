@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -267,6 +268,32 @@ async def test_a_file_is_followed_as_it_grows(
 
     assert [post.text for post in await collected()] == ["a", "b"]
     assert found.state == "active"
+
+
+async def test_a_file_of_records_is_read_once_it_has_settled_and_anew_when_it_changes(
+    tmp_path: Path, publisher: Publisher, sources: Sources, collected: Read
+) -> None:
+    path = tmp_path / "call.vtt"
+
+    def write(*said: str) -> None:
+        cues = (f"00:0{n}.000 --> 00:0{n}.500\n<v P{n}>{words}\n\n" for n, words in enumerate(said))
+        path.write_text(f"WEBVTT {'-' * 1024}\n\n" + "".join(cues), "utf-8")
+        os.utime(path, (1_700_000_000 + len(said),) * 2)
+
+    write("a", "b")
+    settings = {"path": path.name, "interval_seconds": 0.1}
+    source = await sources.add(NewSource("w", "p", "calls", "file", None, settings))
+    stop = asyncio.Event()
+    async with open_outbound() as outbound, asyncio.TaskGroup() as group:
+        tools = Tools(outbound, tmp_path)
+        collector = Collector(publisher, connectors.kinds(), tools, VAULT, "i1", tick_seconds=0.02)
+        group.create_task(collector.run(stop))
+        await until(sources, source, lambda one: one.posts == 2)
+        write("a", "b", "c")
+        await until(sources, source, lambda one: one.posts == 3)
+        stop.set()
+
+    assert [post.text for post in await collected()] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

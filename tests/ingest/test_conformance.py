@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import cast
@@ -15,9 +15,17 @@ from typing import cast
 import pytest
 
 from maru_contracts.posts import Post
-from maru_ingest import collector, connectors, domain
+from maru_ingest import collector, connector, connectors, domain
 from maru_ingest.collector import Collector
-from maru_ingest.connector import Backfilling, Capability, Connector, Page, Tools
+from maru_ingest.connector import (
+    Backfilling,
+    Capability,
+    Connector,
+    ConnectorKind,
+    Page,
+    SourceSettings,
+    Tools,
+)
 from maru_ingest.formats.parsed import ParsedPost
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.receiving import Receiver
@@ -34,7 +42,20 @@ from upstreams.upstream import RETRY_SECONDS, Mode, Upstream, Written
 
 VAULT = Vault([new_key()])
 Read = Callable[[], Awaitable[list[Post]]]
-KINDS = {name: kind for name, kind in connectors.kinds().items() if kind.open is not None}
+
+
+class Eager(ConnectorKind):
+    """A kind whose sources are polled again at once, so that no test waits for a second look."""
+
+    def interval(self, settings: SourceSettings) -> timedelta:
+        return super().interval(settings) / 20
+
+
+KINDS: dict[str, ConnectorKind] = {
+    name: Eager(**{each.name: getattr(kind, each.name) for each in fields(kind)})
+    for name, kind in connectors.kinds().items()
+    if kind.open is not None
+}
 PLAYED: dict[str, type[Upstream]] = {
     name: import_module(f"upstreams.{name}").UPSTREAM for name in KINDS
 }
@@ -108,6 +129,11 @@ class Stage:
         taken = await Receiver(self.publisher, VAULT, KINDS).receive(source.id, low, body)
         return taken.counts
 
+    async def look(self, source: Source) -> None:
+        """Have what is polled be polled soon; what streams is left alone."""
+        if not KINDS[self.name].stream:
+            await self.make_due(source)
+
     async def make_due(self, source: Source) -> None:
         async with self.publisher.database.transaction() as connection:
             await stored_sources.set_state(
@@ -116,7 +142,10 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(name: str, publisher: Publisher, collected: Read) -> AsyncIterator[Stage]:
+async def stage(
+    name: str, publisher: Publisher, collected: Read, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    monkeypatch.setattr(connector, "_BATCH_SECONDS", 0.1)
     async with (
         PLAYED[name]().serving() as upstream,
         open_outbound(allow=[upstream.host]) as outbound,
@@ -141,6 +170,7 @@ async def test_what_is_there_and_what_comes_arrives_once_and_in_order(stage: Sta
     async with stage.collecting():
         await stage.until_posts(source, 3)
         written += [stage.upstream.write(f"오프라인에서도 되면 좋겠어요 😀 {n}") for n in range(2)]
+        await stage.look(source)
         found = await stage.until_posts(source, 5)
 
     posts = await stage.collected()
@@ -202,6 +232,7 @@ async def test_a_platform_that_misbehaves_is_told_of_and_loses_nothing(
         await stage.until_posts(source, 1)
         stage.upstream.mode = mode
         stage.upstream.hang_up()
+        await stage.look(source)
         broken = await stage.until(source, lambda one: one.state != "active")
         stage.upstream.write("meanwhile")
         stage.upstream.mode = "ok"
@@ -210,6 +241,7 @@ async def test_a_platform_that_misbehaves_is_told_of_and_loses_nothing(
         await stage.make_due(source)
         await stage.until_posts(source, 2)
         stage.upstream.write("after")
+        await stage.look(source)
         await stage.until_posts(source, 3)
         mended = await stage.until(source, lambda one: one.state == "active")
 
@@ -229,6 +261,7 @@ async def test_who_asks_for_silence_is_left_alone(stage: Stage) -> None:
         await stage.until_posts(source, 1)
         stage.upstream.mode = "throttled"
         stage.upstream.hang_up()
+        await stage.look(source)
         await stage.until(source, lambda one: one.state != "active")
         asked = list(stage.upstream.asked)
         await stage.make_due(source)
@@ -244,8 +277,7 @@ async def test_credentials_that_are_refused_are_not_tried_again_at_once(stage: S
     async with stage.collecting():
         broken = await stage.until(source, lambda one: one.state == "broken")
 
-    assert "401" in broken.reason
-    assert "The access token is invalid" in broken.reason
+    assert all(words in broken.reason for words in stage.upstream.refusal)
     assert broken.next_poll_at is not None
     assert broken.next_poll_at - datetime.now(UTC) > timedelta(minutes=10)
 
@@ -264,7 +296,7 @@ async def test_what_is_streamed_comes_without_a_poll(stage: Stage) -> None:
         stage.upstream.write("now")
         await stage.until_posts(source, 2, seconds=3)
 
-        assert stage.upstream.asked == asked
+        assert stage.upstream.asks_again or stage.upstream.asked == asked
 
 
 @pytest.mark.parametrize("name", [name for name in able(Capability.LIVE) if KINDS[name].stream])
@@ -333,8 +365,9 @@ async def test_what_is_pushed_and_not_signed_is_refused_and_not_stored(stage: St
     for odd in ({}, {name: f"{value[:-1]}-" for name, value in headers.items()}):
         with pytest.raises(Unauthorized):
             await stage.receive(source, odd, body)
-    with pytest.raises(Unauthorized):
-        await stage.receive(source, headers, body + b" ")
+    if stage.upstream.signs:
+        with pytest.raises(Unauthorized):
+            await stage.receive(source, headers, body + b" ")
 
     assert await stage.collected() == []
 

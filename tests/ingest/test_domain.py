@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from maru_contracts.posts import MAX_TEXT, Author, Channel, Media, Metrics, Post, post_id
+from maru_contracts.posts import Rating as Stars
 from maru_ingest import domain
 from maru_ingest.domain import Decision, Named, Origin, Seen
-from maru_ingest.formats.parsed import Attachment, BadRow, ParsedPost
+from maru_ingest.formats.parsed import Attachment, BadRow, ParsedPost, Rating
 
 _NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _ORIGIN = Origin("s1", "blog", "feed", "w", "p", Channel.BLOG)
@@ -85,6 +86,13 @@ def test_an_edit_is_the_next_revision() -> None:
     (decision,), _ = decide([named("dark mode, please")], seen(named()))
 
     assert decision.seen.revision == 1
+
+
+def test_other_stars_are_an_edit_even_with_the_same_words() -> None:
+    rated = named(rating=Rating(2, 5))
+
+    assert decide([named(rating=Rating(2, 5))], seen(rated)) == ([], 1)
+    assert decide([named(rating=Rating(4, 5))], seen(rated))[0][0].seen.revision == 1
 
 
 def test_what_was_announced_and_never_acknowledged_keeps_its_revision() -> None:
@@ -172,6 +180,7 @@ def test_the_wire_says_everything_in_the_words_of_the_contract() -> None:
             reshared_from="s",
             media=(Attachment("image", "https://example.com/i.png", "alt"),),
             metrics={"likes": 1},
+            rating=Rating(4, 5),
             truncated=True,
         )
     )
@@ -195,6 +204,7 @@ def test_the_wire_says_everything_in_the_words_of_the_contract() -> None:
         in_reply_to="r",
         reshared_from="s",
         metrics=Metrics(likes=1),
+        rating=Stars(value=4, best=5),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 
 from maru_contracts.posts import Post
 from maru_ingest.formats.parsed import BadRow, Unreadable
@@ -139,6 +140,37 @@ async def test_every_format_comes_from_a_file_or_a_stream(
     assert summary.counts.published == len(await collected()) > 10
     assert summary.counts.rejected == 0
     assert streamed.counts.published == 0
+
+
+@pytest.mark.parametrize("name", ["survey.xlsx", "inbox.mbox", "call.vtt", "call.txt"])
+async def test_what_is_read_from_its_beginning_comes_once(
+    name: str, tmp_path: Path, run_import: Import, collected: Read
+) -> None:
+    path = tmp_path / name
+    written = {
+        "inbox.mbox": b"From k@x.kr Mon Nov 23 09:30:00 2026\nFrom: k@x.kr\nTo: h@x.kr\n\n"
+        b"Add maps\n\n"
+        b"From l@x.kr Mon Nov 23 09:31:00 2026\nFrom: l@x.kr\nTo: h@x.kr\n\nAdd maps\n",
+        "call.vtt": b"WEBVTT\n\n00:01.000 --> 00:02.000\n<v A>Add maps\n\n"
+        b"00:02.000 --> 00:03.000\n<v B>Add maps\n",
+        "call.txt": b"A: Add maps\nB: Add maps\n",
+    }
+    if name == "survey.xlsx":
+        workbook = Workbook()
+        for row in (["text", "author"], ["Add maps", "A"], ["Add maps", "B"]):
+            workbook.active.append(row)  # type: ignore[union-attr]
+        workbook.save(path)
+    else:
+        path.write_bytes(written[name])
+
+    first, again = await run_import(path), await run_import(path)
+
+    assert first.counts == Counts(published=2)
+    assert again.counts == Counts(duplicates=2)
+    if path.suffix != ".txt":  # a stream has no name to tell plain words by
+        streamed = await run_import(io.BytesIO(path.read_bytes()))
+        assert streamed.counts == Counts(duplicates=2)
+    assert [post.text for post in await collected()] == ["Add maps", "Add maps"]
 
 
 async def test_progress_is_reported(tmp_path: Path, run_import: Import) -> None:

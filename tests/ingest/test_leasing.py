@@ -18,6 +18,7 @@ from maru_kit.vault import Vault, new_key
 VAULT = Vault([new_key()])
 KINDS = ("feed",)
 _HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -102,6 +103,34 @@ async def test_polls_that_end_at_once_are_all_written_down(
     async with database.reading() as connection:
         days = await sources.days(connection, ["s3", "s7"], since=domain.day_of(now))
     assert {name: [day.requests for day in some] for name, some in days.items()} == {"s3": [2]}
+
+
+async def test_what_a_poll_learnt_of_credentials_is_written_down_and_counted(
+    database: Database, a_source: Callable[..., Source]
+) -> None:
+    await add(database, a_source, "soon", "later", "never", "paused")
+    held = of(database, "i1")
+    now = domain.utc_now()
+    ends = {"soon": now + 6 * _DAY, "later": now + 8 * _DAY, "paused": now + _DAY}
+    for one in await held.take(KINDS, busy_with=(), limit=4):
+        told = domain.Credentials(ends.get(one.id), now)
+        await held.give_back(Polled(one, now, now, credentials=told))
+    async with database.transaction() as connection:
+        await sources.set_state(connection, "paused", "paused", next_poll_at=None)
+
+    before = now + domain.EXPIRING
+    async with database.transaction() as connection:
+        counted = [await sources.expiring(connection, KINDS, before=before)]
+        stream = await sources.source_by_id(connection, "later", VAULT)
+        assert stream is not None
+        told = domain.Credentials(now + 5 * _DAY, now)
+        await leases.stream_works(connection, stream, told, lasts=True, now=now)
+        counted.append(await sources.expiring(connection, KINDS, before=before))
+
+    assert counted == [1, 2]
+    assert (await found(database, "soon")).credentials().checked_at == now
+    assert (await found(database, "never")).credentials_expire_at is None
+    assert (await found(database, "later")).credentials_expire_at == now + 5 * _DAY
 
 
 async def test_whoever_is_cancelled_while_it_writes_for_others_loses_nothing_of_theirs(

@@ -362,6 +362,24 @@ def test_a_source_is_late_when_it_has_waited_for_half_its_interval(
     assert domain.health(state, overdue=timedelta(seconds=overdue), interval=interval) == expected
 
 
+@pytest.mark.parametrize(
+    ("state", "overdue", "left", "expected"),
+    [
+        ("active", 0, timedelta(days=8), "healthy"),
+        ("active", 0, timedelta(days=7), "expiring"),
+        ("active", 0, -timedelta(days=1), "expiring"),
+        ("active", 451, timedelta(days=1), "late"),
+        ("broken", 0, -timedelta(days=1), "broken"),
+    ],
+)
+def test_a_source_that_works_is_warned_of_a_week_before_its_credentials_end(
+    state: domain.State, overdue: int, left: timedelta, expected: domain.Health
+) -> None:
+    waited, interval = timedelta(seconds=overdue), timedelta(minutes=15)
+
+    assert domain.health(state, overdue=waited, interval=interval, left=left) == expected
+
+
 def test_a_source_that_is_being_polled_is_not_overdue() -> None:
     now = domain.utc_now()
     hour = timedelta(hours=1)

@@ -250,6 +250,15 @@ async def test_addresses_may_be_written_in_any_language(
     assert lines[0] == lines[2] == "GET /%EA%B3%B5%EC%A7%80 HTTP/1.1"
 
 
+@pytest.mark.parametrize("path", ["/1;2?a=3;4", "/a;b/c;d", "/;", "/?", "/a#b"])
+async def test_a_host_is_asked_for_the_whole_path(
+    hostile: Hostile, outbound: Outbound, path: str
+) -> None:
+    await outbound.get(hostile.url(path))
+
+    assert hostile.seen[0].split()[1] == path.partition("#")[0].rstrip("?")
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [

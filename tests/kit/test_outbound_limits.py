@@ -178,12 +178,13 @@ async def test_requests_are_sent_again_after_the_reset(
     assert (await outbound.get(hostile.url("/"))).body == b"ok"
 
 
+@pytest.mark.parametrize("status", [403, 429])
 @pytest.mark.parametrize("says_when", [True, False])
 async def test_the_limit_of_one_token_silences_no_other(
-    hostile: Hostile, outbound: Outbound, *, says_when: bool
+    hostile: Hostile, outbound: Outbound, *, status: int, says_when: bool
 ) -> None:
     headers = exhausted_until(60)[3] if says_when else ("Retry-After: 60",)
-    hostile.say("/busy", 429, *headers)
+    hostile.say("/busy", status, *headers)
     await outbound.get(hostile.url("/busy"), headers={"Authorization": "Bearer one"})
 
     with pytest.raises(AskedToWait):

@@ -213,6 +213,28 @@ async def test_streams_take_no_place_of_short_requests() -> None:
         assert outbound._streams.connections == []
 
 
+async def test_questions_that_are_held_open_take_no_place_of_short_requests() -> None:
+    may_answer = asyncio.Event()
+
+    async def answer(call: Call) -> None:
+        if "/held" in call.head:
+            await may_answer.wait()
+        await call.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    async with asking(answer) as (server, outbound), asyncio.TaskGroup() as group:
+        held = [
+            group.create_task(
+                outbound.request("GET", server.url("/held"), deadline=60, is_held=True)
+            )
+            for _ in range(101)
+        ]  # more than short requests may be
+        assert (await outbound.get(server.url("/short"), deadline=30)).body == b"ok"
+        assert not any(task.done() for task in held)
+        may_answer.set()
+
+    assert {task.result().body for task in held} == {b"ok"}
+
+
 async def test_who_stops_listening_leaves_no_connection() -> None:
     async def answer(call: Call) -> None:
         await call.say(STREAM + b"\r\n", b"first\nsecond")

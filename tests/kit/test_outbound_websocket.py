@@ -405,6 +405,21 @@ async def test_who_takes_nothing_does_not_hold_us() -> None:
             await socket.send(os.urandom(100 * MB))
 
 
+@pytest.mark.parametrize(("asked", "code"), [({}, 1_000), ({"goodbye": 4_000}, 4_000)])
+async def test_we_close_with_the_code_that_was_asked_for(asked: dict[str, int], code: int) -> None:
+    closed: asyncio.Queue[int | None] = asyncio.Queue()
+
+    async def listen(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        closed.put_nowait(connection.close_code)
+
+    async with good(listen) as host, open_outbound(allow=[host]) as outbound:
+        async with outbound.websocket(f"ws://{host}/", **asked):
+            pass
+        async with asyncio.timeout(30):
+            assert await closed.get() == code
+
+
 async def test_who_does_not_answer_a_goodbye_is_not_waited_for_long() -> None:
     async with bad(framing()) as (server, outbound):
         async with outbound.websocket(server.url(scheme="ws")):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maru_contracts.posts import Author, Channel, Media, Post, post_id
+from maru_contracts.posts import Author, Channel, Media, Post, Rating, post_id
 from maru_sentiment.evaluation import evaluate_pii
 from maru_sentiment.pii import find, redact
 from maru_sentiment.redaction import redacted
@@ -119,6 +119,7 @@ def test_every_field_of_a_post_is_redacted() -> None:
         title="From kim@example.com",
         text="Call 010-1234-5678, please",
         media=(Media(kind="image", url="https://example.com/1", alt="010-1234-5678"),),
+        rating=Rating(value=4),
         created_at=NOW,
         collected_at=NOW,
     )
@@ -128,6 +129,7 @@ def test_every_field_of_a_post_is_redacted() -> None:
     written = clean.model_dump_json()
     assert "kim@" not in written
     assert "1234" not in written
+    assert clean.rating == post.rating
     assert Post.model_validate_json(written) == clean
     assert [(it.field, it.kind) for it in pii] == [("title", "email"), ("text", "phone")]
     assert redacted(post) == (clean, pii)

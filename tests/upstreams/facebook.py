@@ -19,6 +19,7 @@ from upstreams.upstream import Happened, Upstream, Written
 PAGE = "100000000000001"
 TOKEN = "EAAB-s3cret-of-a-page"
 SECRET = "s3cret-of-the-app"
+APP = "138483919580948"
 VERIFY = "words-of-ours"
 
 
@@ -26,7 +27,8 @@ class FacebookUpstream(Upstream):
     """A page. What has a parent is a comment, or an answer to one.
 
     `error` (status, body of `error`) and `answer` are what everything is answered with, `usage` the
-    headers of limits; `most` is how many posts one answer may be asked for.
+    headers of limits; `most` is how many posts one answer may be asked for, `ends` what is
+    said of the token's end (None: nobody is told)
     """
 
     edits = True
@@ -40,12 +42,14 @@ class FacebookUpstream(Upstream):
         self.error: tuple[int, Mapping[str, Any]] | None = None
         self.usage: dict[str, str] = {}
         self.most = 100
+        self.token = TOKEN
+        self.ends: dict[str, Any] | None = {"expires_at": 0, "data_access_expires_at": 0}
         self.answer: Any = None
 
     def settings(self) -> dict[str, Any]:
         return {
             "page": PAGE,
-            "access_token": TOKEN,
+            "access_token": self.token,
             "app_secret": SECRET,
             "verify_token": VERIFY,
             "interval_seconds": 1,
@@ -56,6 +60,8 @@ class FacebookUpstream(Upstream):
         return [
             web.get(f"/v24.0/{self.account}/{self.edge}", self._posts),
             web.get("/v24.0/{id}/comments", self._comments),
+            web.get("/v24.0/debug_token", self._token),
+            web.get("/v24.0/app", self._app),
         ]
 
     def name(self, number: int) -> str:
@@ -84,6 +90,18 @@ class FacebookUpstream(Upstream):
         body = json.dumps({"object": self.object, "entry": [told]}).encode()
         signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         return {"X-Hub-Signature-256": f"sha256={signature}"}, body
+
+    async def _app(self, request: web.Request) -> web.Response:
+        return self.refused(request) or self.json({"id": APP})
+
+    async def _token(self, request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == f"Bearer {APP}|{SECRET}"
+        assert request.query["input_token"] == self.token
+        if self.ends is None:
+            told = {"message": "You must be a developer of the app", "code": 100}
+            return error(400, told)
+        held = {"app_id": APP, "type": "PAGE", "is_valid": True, **self.ends}
+        return self.json({"data": held})
 
     async def _posts(self, request: web.Request) -> web.Response:
         if refused := self.refused(request):
@@ -123,10 +141,10 @@ class FacebookUpstream(Upstream):
 
     def refused(self, request: web.Request) -> web.Response | None:
         """Return the error for who is not let in, or what a test has everything answered with."""
-        proof = hmac.new(SECRET.encode(), TOKEN.encode(), hashlib.sha256).hexdigest()
+        proof = hmac.new(SECRET.encode(), self.token.encode(), hashlib.sha256).hexdigest()
         is_proven = request.query.get("appsecret_proof") == proof
-        is_known = request.headers.get("Authorization") == f"Bearer {TOKEN}"
-        if not is_proven or not is_known or TOKEN in request.path_qs:
+        is_known = request.headers.get("Authorization") == f"Bearer {self.token}"
+        if not is_proven or not is_known or self.token in request.path_qs:
             told = {"message": "Invalid OAuth access token.", "type": "OAuthException", "code": 190}
             return error(401, told)
         if self.error is not None:

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 
-from upstreams.upstream import Upstream
+from upstreams.upstream import Upstream, Written
 
 _THREADING = "http://purl.org/syndication/thread/1.0"  # RFC 4685
 
@@ -172,6 +172,8 @@ class FeedUpstream(Upstream):
     edits = True
     head = ""
     """What else the feed says of itself, as XML."""
+    is_tagged = True
+    """Whether answers have a validator."""
 
     def settings(self) -> dict[str, Any]:
         return {"url": f"{self.url}/feed.xml", "interval_seconds": 1}
@@ -185,22 +187,25 @@ class FeedUpstream(Upstream):
     async def _feed(self, request: web.Request) -> web.Response:
         body = self.document()
         tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        headers = {"ETag": tag} if self.is_tagged else {}
         if request.headers.get("If-None-Match") == tag:
-            return web.Response(status=304, headers={"ETag": tag})
-        return web.Response(body=body, content_type="application/rss+xml", headers={"ETag": tag})
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=body, content_type="application/rss+xml", headers=headers)
 
     def document(self) -> bytes:
         """The feed as it is."""
-        items = "".join(
-            f'<item><guid isPermaLink="false">{one.native_id}</guid>'
+        items = "".join(f"<item>{self.item(one)}</item>" for one in reversed(self.shown()))
+        opening = f'<rss version="2.0" xmlns:thr="{_THREADING}"><channel><title>t</title>'
+        return f"{opening}{self.head}{items}</channel></rss>".encode()
+
+    def item(self, one: Written) -> str:
+        """What the feed says of a post, as XML."""
+        return (
+            f'<guid isPermaLink="false">{one.native_id}</guid>'
             f"<description>{escape(one.text)}</description>"
             f"<pubDate>{format_datetime(one.at)}</pubDate>"
             + (f'<thr:in-reply-to ref="{one.parent}"/>' if one.parent else "")
-            + "</item>"
-            for one in reversed(self.shown())
         )
-        opening = f'<rss version="2.0" xmlns:thr="{_THREADING}"><channel><title>t</title>'
-        return f"{opening}{self.head}{items}</channel></rss>".encode()
 
 
 UPSTREAM = FeedUpstream

@@ -9,14 +9,20 @@ from typing import Any
 
 from aiohttp import web
 
-from upstreams.facebook import SECRET, TOKEN, VERIFY, FacebookUpstream, error, stamp
+from upstreams.facebook import SECRET, VERIFY, FacebookUpstream, error, stamp
 from upstreams.upstream import Happened, Written
 
+OWN = "IGAA-s3cret-of-an-account"
 ACCOUNT = "17841400000000001"
 
 
 class InstagramUpstream(FacebookUpstream):
-    """An account. What has a parent is a comment, or a reply to one."""
+    """An account. What has a parent is a comment, or a reply to one.
+
+    `too_young` is a token that can't be renewed as yet.
+    """
+
+    too_young = False
 
     edge = "media"
     account = ACCOUNT
@@ -26,7 +32,7 @@ class InstagramUpstream(FacebookUpstream):
     def settings(self) -> dict[str, Any]:
         return {
             "account": ACCOUNT,
-            "access_token": TOKEN,
+            "access_token": self.token,
             "app_secret": SECRET,
             "verify_token": VERIFY,
             "interval_seconds": 1,
@@ -34,7 +40,11 @@ class InstagramUpstream(FacebookUpstream):
         }
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return [*super().routes(), web.get("/v24.0/{id}/replies", self._replies)]
+        return [
+            *super().routes(),
+            web.get("/v24.0/{id}/replies", self._replies),
+            web.get("/refresh_access_token", self._renewed),
+        ]
 
     def name(self, number: int) -> str:
         return str(17900000000000000 + number)
@@ -49,6 +59,15 @@ class InstagramUpstream(FacebookUpstream):
             **({"parent_id": written.parent} if not self._is_top(written) else {}),
         }
         return self.signed([{"field": "comments", "value": value}])
+
+    async def _renewed(self, request: web.Request) -> web.Response:
+        """Renew a token of Instagram's own login, if it is a day old."""
+        assert request.query["grant_type"] == "ig_refresh_token"
+        if self.too_young or request.query["access_token"] != self.token:
+            return error(400, {"message": "Cannot be refreshed", "code": 10})
+        self.token = f"{OWN}-{len(self.requests)}"
+        told = {"access_token": self.token, "token_type": "bearer", "expires_in": 5_184_000}
+        return self.json(told)
 
     async def _replies(self, request: web.Request) -> web.Response:
         if refused := self.refused(request):

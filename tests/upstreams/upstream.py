@@ -43,7 +43,9 @@ class Upstream(ABC):
     `misbehaves` are the modes that make sense for it; `page` is how many posts one answer holds,
     `reach` how far back it is looked at (no further than it shows its history).
     What it can do beside follows from its connector's capabilities. `secret` is what its settings
-    keep secret, empty where nothing is; `tells` is what its webhooks are about, if it sends any.
+    keep secret, empty where nothing is, and `refusal` is told when it is wrong. `tells` is what its
+    webhooks are about, if it sends any, and `signs` whether they vouch for every byte. Who listens
+    to it `asks_again` after each word where there is no stream but a question that is held open.
     """
 
     misbehaves: frozenset[Mode] = frozenset({"throttled", "down", "refused", "hang", "half", "cut"})
@@ -52,6 +54,9 @@ class Upstream(ABC):
     edits = False
     deletes = False
     secret = ""
+    refusal: tuple[str, ...] = ("401", "The access token is invalid")
+    signs = True
+    asks_again = False
     tells: frozenset[Happened] = frozenset({"written", "edited", "deleted"})
 
     def __init__(self) -> None:
@@ -94,10 +99,18 @@ class Upstream(ABC):
     def write(self, text: str, *, at: datetime | None = None, parent: str = "") -> Written:
         """Have somebody write a post; return it."""
         number = len(self.posts) + 1
-        written = Written(self.name(number), text, at or datetime.now(UTC), parent)
+        written = Written(self.name(number), text, at or self._now(), parent)
         self.posts.append(written)
         self._tell(written)
         return written
+
+    def _now(self) -> datetime:
+        """Return a moment that no other post has: clocks may stand still between two of them."""
+        now = datetime.now(UTC)
+        newest = max(
+            (one.at for one in self.posts if one.at - now < timedelta(seconds=1)), default=now
+        )
+        return max(now, newest + timedelta(microseconds=1))
 
     def edit(self, written: Written, text: str) -> None:
         """Have its author change a post."""

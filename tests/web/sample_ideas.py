@@ -68,6 +68,7 @@ def a_post(text: str, **other: Any) -> Json:
         "sentiment": "neutral",
         "intent": "suggestion",
         "topics": ["design"],
+        "rating": {"value": 4.0, "best": 5.0} if other.get("channel") == "review" else None,
         "created_at": "2026-11-20T09:30:00Z",
         "similarity": 0.83,
     } | other

@@ -61,6 +61,8 @@ async def test_an_idea_shows_every_post_and_a_score_that_adds_up(visit: Visitor)
 
     await expect(seen.page.get_by_role("heading", level=1)).to_have_text(DARK_MODE["title"])
     await expect(seen.page.get_by_role("article")).to_have_count(5)
+    await expect(seen.page.get_by_text("Rated 4 of 5").first).to_be_attached()
+    await expect(seen.page.get_by_text("★★★★☆").first).to_be_visible()
     original = seen.page.get_by_role("link", name="Original on").first
     await expect(original).to_have_attribute("rel", "noopener noreferrer nofollow ugc")
     points = await seen.page.get_by_role("cell").all_inner_texts()

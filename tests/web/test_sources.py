@@ -2,7 +2,10 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -27,11 +30,17 @@ Opened = Callable[..., Awaitable[Visit]]
 
 
 @pytest.fixture(scope="module")
-def house(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the running Maru."""
+    return tmp_path_factory.mktemp("house") / "home"
+
+
+@pytest.fixture(scope="module")
+def house(built: Path, home: Path) -> Iterator[httpx.Client]:
     """A running Maru that may read from loopback; the client has an administrator's key."""
     assert built.is_dir()
     settings = {"MARU_INGEST_ALLOW_HOSTS": json.dumps(["127.0.0.1", "localhost"])}
-    with Maru(tmp_path_factory.mktemp("house") / "home", settings).up() as client:
+    with Maru(home, settings).up() as client:
         yield client
 
 
@@ -138,6 +147,24 @@ async def test_a_feed_is_tried_followed_paused_resumed_and_removed(
     assert seen.errors == []
 
 
+async def test_a_source_whose_credentials_end_soon_says_so(
+    opened: Opened, house: httpx.Client, home: Path, name: str
+) -> None:
+    source = add(house, name, "webhook")
+    soon = datetime.now(UTC) + timedelta(days=3)
+    with closing(sqlite3.connect(home / "ingest.db")) as database, database:
+        database.execute(
+            "UPDATE sources SET credentials_expire_at = ? WHERE id = ?",
+            (int(soon.timestamp() * 1_000_000), source["id"]),
+        )
+
+    seen = await opened("/sources")
+    mine = row(seen.page, name)
+
+    await expect(mine).to_contain_text("Credentials end soon")
+    await expect(mine).to_contain_text("Its credentials end on")
+
+
 async def test_what_is_wrong_is_said_at_its_field(
     opened: Opened, house: httpx.Client, name: str
 ) -> None:
@@ -193,6 +220,34 @@ async def test_a_page_s_address_leads_to_its_feed(opened: Opened) -> None:
         )
         await expect(page.get_by_label("URL")).to_have_value(feed.url())
         await expect(page.get_by_role("textbox", name="Name")).to_have_value("News")
+
+
+async def test_any_list_of_json_is_followed_by_paths_and_its_stars_are_seen(opened: Opened) -> None:
+    with feed_server_beside() as shop:
+        review = {"no": 7, "words": "너무 느려요", "when": "2026-11-20T09:00:00Z", "stars": 2}
+        shop.mode, shop.body = "raw", json.dumps({"reviews": [review]}).encode()
+        page = (await opened("/sources/new")).page
+        await page.get_by_role("radio", name="JSON over HTTP").check()
+        fields = {
+            "Address": shop.url("/reviews"),
+            "Items": "$.reviews[*]",
+            "Post ID": "$.no",
+            "Post text": "$.words",
+            "Post created at": "$.when",
+            "Post rating": "$.star",
+        }
+        for label, written in fields.items():
+            await page.get_by_role("textbox", name=re.compile(f"^{label}")).first.fill(written)
+        tried = page.get_by_role("region", name="The first posts")
+
+        await page.get_by_role("button", name="Try it").click()
+        await expect(tried).to_contain_text("너무 느려요", timeout=SLOW)
+        await expect(tried).not_to_contain_text("Rated")
+
+        await page.get_by_role("textbox", name=re.compile("^Post rating")).fill("$.stars")
+        await page.get_by_role("button", name="Try it").click()
+        await expect(tried).to_contain_text("Rated 2 of 5", timeout=SLOW)
+        await expect(tried).to_contain_text("★★☆☆☆")
 
 
 async def test_a_webhook_s_secret_is_shown_once(

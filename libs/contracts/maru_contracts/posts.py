@@ -2,10 +2,10 @@
 
 from enum import StrEnum
 from hashlib import sha1
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from maru_contracts.message import Message, Moment
 
@@ -13,6 +13,9 @@ _POSTS = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750001")
 
 MAX_TEXT = 100_000
 """Characters of a post's text that are kept; a longer one is cut and marked `truncated`."""
+
+MAX_BEST = 1_000
+"""The longest scale that a rating is given on."""
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Short = Annotated[str, Field(max_length=2_000)]
@@ -76,6 +79,19 @@ class Metrics(Message):
     views: Annotated[int, Field(ge=0)] | None = None
 
 
+class Rating(Message):
+    """What its author gives what a post is about: `value` of at most `best`, such as stars."""
+
+    value: Annotated[float, Field(ge=0)]
+    best: Annotated[float, Field(gt=0, le=MAX_BEST)] = 5.0
+
+    @model_validator(mode="after")
+    def _is_on_its_scale(self) -> Self:
+        if self.value > self.best:
+            raise ValueError("a rating is at most the best of its scale")
+        return self
+
+
 class Post(Message):
     """One thing that one person wrote, said or filmed.
 
@@ -106,6 +122,7 @@ class Post(Message):
     in_reply_to: Short | None = None
     reshared_from: Short | None = None
     metrics: Metrics = Metrics()
+    rating: Rating | None = None
     deleted: bool = False
 
 

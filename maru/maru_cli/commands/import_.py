@@ -13,7 +13,10 @@ app = typer.Typer()
 
 @app.command(name="import")
 def import_(
-    file: Annotated[str, typer.Argument(help="NDJSON, CSV, JSON Feed, RSS or Atom; - for stdin")],
+    file: Annotated[
+        str,
+        typer.Argument(help="NDJSON, CSV, XLSX, mail, subtitles, transcript or feed; - for stdin"),
+    ],
     source: Annotated[str, typer.Option(help="Its name. Default: the file's name.")] = "",
     channel: Annotated[Channel, typer.Option(help="The medium its posts came through.")] = (
         Channel.OTHER

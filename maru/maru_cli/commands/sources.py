@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from maru_cli.asking import Json, ask, change, done, show
-from maru_cli.output import err, out, print_json, shown
+from maru_cli.output import err, minute, out, print_json, shown
 from maru_contracts.posts import Channel
 from maru_kit.errors import ConfigError, MaruError
 
@@ -27,6 +27,8 @@ _FIRST = 200
 def sources_list(as_json: Json = False) -> None:
     """List the sources, with their health."""
     rows = ask(lambda client: client.items("/api/v1/sources", most=10_000))
+    if not as_json:
+        rows = [{**row, "reason": row["reason"] or _warning(row)} for row in rows]
     show(
         rows,
         {
@@ -91,7 +93,10 @@ def sources_test(
     for post in told["sample"]:
         facts = (post["author_name"] or post["author"], post["created_at"] or "", post["url"])
         out.print(shown(post["title"] or post["text"][:_FIRST]), style="bold", markup=False)
-        out.print(" · ".join(shown(fact) for fact in facts if fact), style="dim", markup=False)
+        if post["title"] and post["text"]:
+            out.print(shown(post["text"][:_FIRST]), markup=False)
+        for line in (facts, _stated(post)):
+            out.print(" · ".join(shown(fact) for fact in line if fact), style="dim", markup=False)
     for row in told["rejected"]:
         err.print(f"line {row['line']}: {row['reason']}", markup=False)
     listening = " It is a stream; nothing more came while it was listened to."
@@ -116,6 +121,28 @@ def sources_kinds(as_json: Json = False) -> None:
         "settings": "Settings",
     }
     show(kinds, columns, "There are none.", as_json=as_json)
+
+
+def _warning(source: dict[str, Any]) -> str:
+    return _end_of_credentials(source) if source["health"] == "expiring" else ""
+
+
+def _end_of_credentials(source: dict[str, Any]) -> str:
+    return f"credentials end {minute(source['credentials_expire_at'])}"
+
+
+def _stated(post: dict[str, Any]) -> list[str]:
+    """Say what a source states of a post beside its words, so that a wrong mapping shows."""
+    rating, parent = post["rating"], post["in_reply_to"]
+    return [
+        f"id {post['native_id']}" if post["native_id"] else "no id",
+        f"edited {post['edited_at']}" if post["edited_at"] else "",
+        f"rating {rating['value']:g}/{rating['best']:g}" if rating else "",
+        *(f"{name} {count:,}" for name, count in post["metrics"].items()),
+        f"answers {parent}" if parent else "",
+        post["lang"],
+        *(f"{one['kind']} {one['url']}" for one in post["media"]),
+    ]
 
 
 def _settings(url: str | None, path: str | None, pairs: list[str] | None) -> dict[str, Any]:
@@ -269,6 +296,8 @@ def sources_show(source_id: str, as_json: Json = False) -> None:
     out.print(shown(source["name"]), style="bold", markup=False)
     facts = [f"{source['kind']}, {source['channel']}", source["health"], source["reason"]]
     out.print(" · ".join(shown(fact) for fact in facts if fact), markup=False)
+    if source["credentials_expire_at"]:
+        out.print(_end_of_credentials(source), markup=False)
     out.print(f"next run {source['next_poll_at'] or 'never'}", markup=False)
     for name, value in source["settings"].items():
         out.print(f"{name} = {shown(str(value))}", style="dim", markup=False)

@@ -33,7 +33,17 @@ OWN = "gateway"
 _PASSED_ON = frozenset(
     {b"content-type", b"accept", b"accept-language", b"idempotency-key", b"if-match"}
 )
-_PASSED_ON_TO_HOOKS = (b"webhook-", b"svix-", b"x-hub-")
+PASSED_ON_TO_HOOKS = (
+    b"webhook-",
+    b"svix-",
+    b"x-discourse-",
+    b"x-github-",
+    b"x-hub-",
+    b"x-slack-",
+    b"x-telegram-",
+)
+"""How the headers begin by which a platform says that a message is its own, and of what kind."""
+
 _PROBES = ("/healthz", "/readyz")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STATUS_OK = 200
@@ -244,7 +254,7 @@ def _headers_for(scope: Scope, caller: Caller) -> Headers:
     kept = [
         (name, value)
         for name, value in scope["headers"]
-        if name in _PASSED_ON or (own and name.startswith(_PASSED_ON_TO_HOOKS))
+        if name in _PASSED_ON or (own and name.startswith(PASSED_ON_TO_HOOKS))
     ]
     request_id = structlog.contextvars.get_contextvars().get("request_id", "")
     return [

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from maru_contracts.posts import Channel
+from maru_contracts.posts import Channel, Rating
 from maru_ingest.connector import Capability, ConnectorKind
 from maru_ingest.domain import Health, State, health, overdue, utc_now
 from maru_ingest.formats.parsed import ParsedPost
@@ -116,7 +116,9 @@ class Source(BaseModel):
     channel: Channel
     settings: dict[str, Any] = Field(description="Secrets are hidden")
     state: State
-    health: Health = Field(description="Its state, and whether it is late")
+    health: Health = Field(
+        description="Its state, whether it is late, and whether its credentials end in seven days"
+    )
     reason: str = Field(description="Why it is broken or throttled, in words")
     lag_seconds: float = Field(description="How long it has waited for its poll beyond its time")
     posts: int = Field(description="Posts published, each revision counted")
@@ -127,6 +129,9 @@ class Source(BaseModel):
     last_success_at: datetime | None
     last_post_at: datetime | None
     next_poll_at: datetime | None
+    credentials_expire_at: datetime | None = Field(
+        description="When its credentials end by themselves; null if they do not, or nobody says"
+    )
     daily_requests: int | None = Field(description="Requests a day (UTC) at most; null for any")
     days: list[SourceDay] = Field(description="The last seven days, oldest first")
     backfill: Backfill | None = Field(description="The last look back")
@@ -230,10 +235,12 @@ class SamplePost(BaseModel):
     lang: str
     channel: Channel | None = Field(description="Null for that of the source")
     created_at: datetime | None
+    edited_at: datetime | None
     in_reply_to: str
     reshared_from: str
     media: list[SampleMedia]
     metrics: dict[str, int]
+    rating: Rating | None
 
 
 class RejectedRow(BaseModel):
@@ -448,9 +455,11 @@ async def try_connector(
 
 
 def _sample(post: ParsedPost) -> SamplePost:
-    fields = {name: getattr(post, name) for name in SamplePost.model_fields if name != "media"}
+    plain = SamplePost.model_fields.keys() - {"media", "rating"}
+    fields = {name: getattr(post, name) for name in plain}
+    rating = post.rating and Rating(value=post.rating.value, best=post.rating.best)
     media = [SampleMedia(kind=one.kind, url=one.url, alt=one.alt) for one in post.media]
-    return SamplePost(media=media, **fields)
+    return SamplePost(media=media, rating=rating, **fields)
 
 
 async def _one(source: Stored, use: Sources) -> Source:
@@ -469,13 +478,15 @@ def _described(
 ) -> Source:
     late = overdue(source.next_poll_at, source.leased_until, now=now)
     interval = kind.interval(kind.settings.model_validate(source.settings)) if kind else timedelta()
+    ends = source.credentials_expire_at
+    left = ends - now if ends else None
     look = standing.backfills.get(source.id)
     pushed = standing.subscriptions.get(source.id)
     days = standing.days.get(source.id, ())
     stored = {name: getattr(source, name) for name in Source.model_fields.keys() - _ADDED}
     return Source(
         settings=shown_settings(kind, source.settings),
-        health=health(source.state, overdue=late, interval=interval),
+        health=health(source.state, overdue=late, interval=interval, left=left),
         lag_seconds=late.total_seconds(),
         days=[SourceDay(**asdict(day)) for day in days],
         backfill=Backfill.model_validate(look, from_attributes=True) if look else None,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from fastapi import FastAPI
 
@@ -10,7 +11,9 @@ from maru_contracts.topics import TOPICS
 from maru_ingest import api, connectors, inbound
 from maru_ingest.collector import Collector
 from maru_ingest.connector import ConnectorKind, Tools
+from maru_ingest.extraction import open_extraction
 from maru_ingest.service.discovery import Discovery
+from maru_ingest.service.granting import Granting
 from maru_ingest.service.lists import Lists
 from maru_ingest.service.publishing import DEAD, Publisher
 from maru_ingest.service.pushing import Pushing
@@ -54,8 +57,14 @@ def create_app(settings: Settings, *, work: bool = True) -> FastAPI:
                 outbound, settings.max_body_bytes, settings.page_delay_seconds
             )
             app.state.receiver = Receiver(publisher, vault, kinds)
-            tools = Tools(outbound, settings.files_root, settings.max_body_bytes)
-            app.state.trying = Trying(kinds, tools)
+            tools = Tools(
+                outbound,
+                settings.files_root,
+                settings.max_body_bytes,
+                extraction=await stack.enter_async_context(open_extraction()),
+                page_delay=settings.page_delay_seconds,
+            )
+            app.state.trying = Trying(kinds, replace(tools, grants=Granting(database, vault)))
             app.state.pushing = Pushing(publisher, outbound, vault, settings.public_url)
             if work:
                 await stack.enter_async_context(

@@ -24,6 +24,7 @@ from maru_ingest.connector import (
     Tools,
 )
 from maru_ingest.metrics import (
+    EXPIRING,
     OLDEST_SUCCESS,
     OVERDUE,
     OVERDUE_SECONDS,
@@ -31,6 +32,7 @@ from maru_ingest.metrics import (
     POLLS,
     SOURCES,
 )
+from maru_ingest.service.granting import Granting
 from maru_ingest.service.leasing import Leases
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.pushing import Pushing
@@ -55,6 +57,14 @@ _MAX_LOOKS = 10
 _TAKEN_FOR_A_SLOT = 2
 """Sources that are taken for each that can be polled at once, so that none waits for a look."""
 _LATE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What one poll counts, and learns of the credentials that it asks with."""
+
+    budget: Budget
+    credentials: domain.Credentials
 
 
 @dataclass(slots=True)
@@ -97,6 +107,7 @@ class Collector:
         self._leases = Leases(
             self.publisher.database, self.vault, self.instance, self.lease_seconds
         )
+        self._granting = Granting(self.publisher.database, self.vault)
         self._polling = 0
         self._wants_more = False
         self._has_room = asyncio.Event()
@@ -198,24 +209,24 @@ class Collector:
 
     async def _poll(self, source: Source, kind: ConnectorKind, seconds: float | None) -> None:
         begun, life = time.monotonic(), _Life()
-        budget = await self._budget(source)
+        use = await self._use(source)
         try:
             async with asyncio.timeout(seconds):
-                hint = await self._take_pages(source, kind, budget, life)
+                hint = await self._take_pages(source, kind, use, life)
         except (SourceBusy, SourceBroken) as error:
-            await self._note_failure(source, error, budget, lasted=life.lasts)
+            await self._note_failure(source, error, use, lasted=life.lasts)
         except Unavailable:
             raise
         except TimeoutError:
             late = SourceBroken(f"The poll took longer than {seconds:g} s.")
-            await self._note_failure(source, late, budget)
+            await self._note_failure(source, late, use)
         except Exception as error:
             # The edge of a plug-in: whatever is wrong in it stays with its source.
             log.exception("poll.broke", source_id=source.id, kind=source.kind)
             bug = SourceBroken(f"An error in the connector: {error!r}")
-            await self._note_failure(source, bug, budget, lasted=life.lasts)
+            await self._note_failure(source, bug, use, lasted=life.lasts)
         else:
-            await self._note_success(source, kind, hint, budget)
+            await self._note_success(source, kind, hint, use)
         POLL_SECONDS.labels(source.kind).observe(time.monotonic() - begun)
 
     def _leased(self, now: datetime) -> datetime:
@@ -242,6 +253,9 @@ class Collector:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
 
+    async def _use(self, source: Source) -> _Use:
+        return _Use(await self._budget(source), source.credentials())
+
     async def _budget(self, source: Source) -> Budget:
         if source.daily_requests is None:
             return Budget()
@@ -250,18 +264,24 @@ class Collector:
             days = await sources.days(connection, [source.id], since=today)
         return Budget(source.daily_requests - sum(day.requests for day in days.get(source.id, ())))
 
-    def _open(self, source: Source, kind: ConnectorKind, budget: Budget) -> Connector:
+    def _open(self, source: Source, kind: ConnectorKind, use: _Use) -> Connector:
         assert kind.open is not None  # noqa: S101 - `_followed` holds no others
         settings = kind.settings.model_validate(source.settings)
-        return kind.open(settings, replace(self.tools, budget=budget))
+        tools = replace(
+            self.tools,
+            budget=use.budget,
+            grants=self._granting.of(source),
+            credentials=use.credentials,
+        )
+        return kind.open(settings, tools)
 
     async def _take_pages(
-        self, source: Source, kind: ConnectorKind, budget: Budget, life: _Life
+        self, source: Source, kind: ConnectorKind, use: _Use, life: _Life
     ) -> timedelta | None:
         """Publish page by page; return how long the source asks to be left alone."""
         origin = source.origin()
         hint, saved = None, source.cursor
-        async with aclosing(self._open(source, kind, budget).pages(source.cursor)) as pages:
+        async with aclosing(self._open(source, kind, use).pages(source.cursor)) as pages:
             async for page in pages:
                 hint = page.next_due
                 known = await self.publisher.known(origin, page.deleted_if_known)
@@ -275,10 +295,10 @@ class Collector:
                 if self.pushing is not None and page.push is not None:
                     await self.pushing.offered(source, page.push)
                 if kind.stream:
-                    await self._note_life(source, life)
+                    await self._note_life(source, use, life)
         return hint
 
-    async def _note_life(self, source: Source, life: _Life) -> None:
+    async def _note_life(self, source: Source, use: _Use, life: _Life) -> None:
         """Note once a minute that a stream works, since its poll goes on and never ends well."""
         now = time.monotonic()
         if life.noted is None or now >= life.noted + _LIFE_SECONDS:
@@ -286,11 +306,11 @@ class Collector:
             life.noted = now
             async with self.publisher.database.transaction() as connection:
                 await leases.stream_works(
-                    connection, source, lasts=life.lasts, now=domain.utc_now()
+                    connection, source, use.credentials, lasts=life.lasts, now=domain.utc_now()
                 )
 
     async def _note_success(
-        self, source: Source, kind: ConnectorKind, hint: timedelta | None, budget: Budget
+        self, source: Source, kind: ConnectorKind, hint: timedelta | None, use: _Use
     ) -> None:
         interval = kind.interval(kind.settings.model_validate(source.settings))
         now = domain.utc_now()
@@ -298,14 +318,15 @@ class Collector:
             if await subscriptions.is_alive(connection, source.id, now=now):
                 interval = domain.safe_interval(interval)
         due = now + domain.next_due(interval, hint, dice=self.dice)
-        await self._leases.give_back(Polled(source, now, due, requests=budget.used))
+        polled = Polled(source, now, due, requests=use.budget.used, credentials=use.credentials)
+        await self._leases.give_back(polled)
         POLLS.labels(source.kind, "ok").inc()
 
     async def _note_failure(
         self,
         source: Source,
         error: SourceBusy | SourceBroken,
-        budget: Budget,
+        use: _Use,
         *,
         lasted: bool = False,
     ) -> None:
@@ -314,7 +335,15 @@ class Collector:
         wait = self._wait(failures + 1, error)
         state: domain.State = "throttled" if _asks_for_silence(error) else "broken"
         await self._leases.give_back(
-            Polled(source, now, now + wait, state, reason=str(error), requests=budget.used)
+            Polled(
+                source,
+                now,
+                now + wait,
+                state,
+                reason=str(error),
+                requests=use.budget.used,
+                credentials=use.credentials,
+            )
         )
         POLLS.labels(source.kind, "failed").inc()
         log.warning("poll.failed", source_id=source.id, kind=source.kind, wait=wait.total_seconds())
@@ -340,11 +369,11 @@ class Collector:
         if source is None or not await self._lease_look(look):
             return
         kind = self._followed[source.kind]
-        budget = await self._budget(source)
+        use = await self._use(source)
         failed: SourceBusy | SourceBroken | None = None
         try:
             async with self._kept(partial(self._lease_look, look)):
-                is_done = await self._turn_pages(source, kind, look, budget)
+                is_done = await self._turn_pages(source, kind, look, use)
         except (SourceBusy, SourceBroken) as error:
             is_done, failed = False, error
         except Unavailable:
@@ -354,7 +383,7 @@ class Collector:
             is_done, failed = False, SourceBroken(f"An error in the connector: {error!r}")
         now = domain.utc_now()
         async with database.transaction() as connection:
-            asked = {source.id: {"requests": budget.used}} if budget.used else {}
+            asked = {source.id: {"requests": use.budget.used}} if use.budget.used else {}
             await sources.add_to_day(connection, asked, now=now)
             if is_done:
                 await backfills.end(connection, look)
@@ -371,12 +400,12 @@ class Collector:
             )
 
     async def _turn_pages(
-        self, source: Source, kind: ConnectorKind, look: Backfill, budget: Budget
+        self, source: Source, kind: ConnectorKind, look: Backfill, use: _Use
     ) -> bool:
         """Publish page by page; return whether the look back has come to its end."""
         origin = source.origin()
         ends = time.monotonic() + self.poll_seconds
-        connector = cast("Backfilling", self._open(source, kind, budget))
+        connector = cast("Backfilling", self._open(source, kind, use))
         async with aclosing(connector.history(look.since, look.until, look.cursor)) as pages:
             async for page in pages:
                 counts = await self.publisher.publish(origin, page.rows, deleted=page.deleted)
@@ -393,9 +422,11 @@ class Collector:
         async with self.publisher.database.reading() as connection:
             states, oldest = await sources.health(connection, kinds)
             late, longest = await leases.overdue(connection, kinds, now=now, by=_LATE)
+            ending = await sources.expiring(connection, kinds, before=now + domain.EXPIRING)
         for state in get_args(domain.State):
             SOURCES.labels(state).set(states.get(state, 0))
         OLDEST_SUCCESS.set((now - oldest).total_seconds() if oldest else 0.0)
+        EXPIRING.set(ending)
         OVERDUE.set(late)
         OVERDUE_SECONDS.set(longest.total_seconds())
 

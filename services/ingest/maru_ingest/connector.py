@@ -7,22 +7,23 @@ in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, get_origin
+from typing import Annotated, Any, Protocol, TypeVar, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest import domain
+from maru_ingest.extraction import Extraction
 from maru_ingest.formats import payloads
-from maru_ingest.formats.parsed import Document, Row, Unreadable
+from maru_ingest.formats.parsed import Document, ParsedPost, Row, Unreadable
 from maru_kit.errors import MaruError, Unavailable
 from maru_kit.outbound import AskedToWait, Fetched, Outbound, OutboundError
 
@@ -108,6 +109,17 @@ class Page:
     deleted_if_known: Sequence[str] = ()
 
 
+Interval = Annotated[float, Field(ge=1, description="How often to look, in seconds")]
+ApiAddress = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^\s?#]+$",
+        max_length=1_000,
+        description="Address of the API, where a proxy stands before it",
+    ),
+]
+
+
 class SourceSettings(BaseModel):
     """What every kind's settings inherit; secrets are SecretStr fields, and in no error."""
 
@@ -138,13 +150,28 @@ class Budget:
         self.used += 1
 
 
+class Grants(Protocol):
+    """Where tokens of OAuth are kept between polls, sealed; `oauth.Session` uses it."""
+
+    async def kept(self, name: str) -> str:
+        """Return what is kept under that name, empty for nothing."""
+
+    async def keep(self, name: str, token: str) -> None:
+        """Keep a token in place of the former one."""
+
+    def renewing(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Keep all others from renewing that token while the block runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What connectors may use of the world.
 
     `files_root` is the folder below which files may be read, None when none may; `max_bytes`
     bounds what may be fetched at once (decoded), `deadline` how long that may take in all, in
-    seconds. `budget` counts the requests of one source.
+    seconds. `budget` counts the requests of one source, `grants` keeps its tokens, and
+    `credentials` is told when these end. `extraction` finds articles in pages, of which two of one
+    host are fetched `page_delay` seconds apart.
     """
 
     outbound: Outbound
@@ -152,6 +179,10 @@ class Tools:
     max_bytes: int = 5 * 1024 * 1024
     deadline: float = 20.0
     budget: "Budget | None" = None
+    grants: Grants | None = None
+    credentials: domain.Credentials | None = None
+    extraction: Extraction | None = None
+    page_delay: float = 0.5
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Fetched:
         """Ask a source, and return an answer of its that is good (200 to 299, or 304).
@@ -217,11 +248,14 @@ class Hook:
     whether it may send there. `read` returns the posts of a message, by its headers (names in
     lower case) and its body, and what it says is gone. Both raise Forged for what does not come
     from the platform, also where a source's settings hold nothing to tell that by; `read` raises
-    Unreadable for what does and holds no posts.
+    Unreadable for what does and holds no posts. `reply` is for a platform that asks by a message
+    in place of a GET: it returns the text that answers one, empty for a message that is to be read,
+    and raises as `read` does.
     """
 
     greet: Callable[[Any, Mapping[str, str]], str]
     read: Callable[[Any, Mapping[str, str], bytes], Document]
+    reply: Callable[[Any, Mapping[str, str], bytes], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +322,61 @@ def _phrase(status: int) -> str:
         return f" ({HTTPStatus(status).phrase})"
     except ValueError:
         return ""
+
+
+@dataclass(slots=True)
+class Mark:
+    """How far a list is known whose newest posts come first.
+
+    `known` is the time of the newest post that is known, None at the first look, which takes one
+    page. What is up to `again` older is read again, for edits and for what is shown late.
+    """
+
+    known: datetime | None
+    again: timedelta
+    _newest: datetime | None = None
+    _began: datetime = field(default_factory=domain.utc_now)
+
+    @classmethod
+    def of(cls, stored: object, again: timedelta) -> "Mark":
+        """Return the one that `moved` gave, or the beginning for None."""
+        return cls(datetime.fromisoformat(stored) if isinstance(stored, str) else None, again)
+
+    @property
+    def back_to(self) -> datetime | None:
+        """Where reading back may end."""
+        return self.known and self.known - self.again
+
+    def meets(self, times: Iterable[datetime]) -> bool:
+        """Note the times of a page, and say whether it goes back to what is known."""
+        found = list(times)
+        self._newest = max([*found, *filter(None, [self._newest])], default=None)
+        return self.back_to is None or min(found, default=self.back_to) < self.back_to
+
+    def moved(self) -> str:
+        """Return the mark once all pages back to the known are read.
+
+        Never a time to come, since a wrong clock would hide what is new; of a list without posts
+        the time of the look: all that comes is new.
+        """
+        newest = max(filter(None, (self.known, self._newest)), default=self._began)
+        return min(newest, self._began).isoformat()
+
+
+def times(rows: Iterable[Row]) -> list[datetime]:
+    """Return when the posts among `rows` were written, as far as they say."""
+    posts = (row for row in rows if isinstance(row, ParsedPost))
+    return [post.created_at for post in posts if post.created_at is not None]
+
+
+def within(rows: Iterable[Row], since: datetime, until: datetime) -> list[Row]:
+    """Return the posts that were written from `since` (inclusive) to `until`, and all bad rows."""
+    return [
+        row
+        for row in rows
+        if not isinstance(row, ParsedPost)
+        or (row.created_at is not None and since <= row.created_at < until)
+    ]
 
 
 async def batched(waiting: asyncio.Queue[T | None], *, silence: float) -> list[T | None]:

@@ -22,7 +22,8 @@ from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, ParsedPost, Row
 
 State = Literal["active", "throttled", "broken", "paused"]
 """`throttled` is a source that asked to be left alone for a while, `broken` one that fails."""
-Health = Literal["healthy", "late", "throttled", "broken", "paused"]
+Health = Literal["healthy", "expiring", "late", "throttled", "broken", "paused"]
+"""`expiring` is a source that works, and whose credentials end soon, or have ended."""
 
 _SOURCES = UUID("8f0c6c0e-6a52-5c0b-9d55-6d6172750003")
 _SEPARATOR = "\x1f"
@@ -37,6 +38,9 @@ MAX_BACKOFF = timedelta(hours=1)
 """A broken source is tried again at least this often."""
 _DOUBLINGS = 16
 _LATE = timedelta(minutes=2)
+EXPIRING = timedelta(days=7)
+"""How long before their end a source's credentials are warned of."""
+_CHECKED = timedelta(days=1)
 _PUSHED_PACE = 4
 _SAFE = timedelta(days=1)
 ASKED_LEASE = timedelta(days=10)
@@ -66,6 +70,26 @@ class Origin:
     channel: Channel
     pushed: bool = False
     generation: int = 0
+
+
+@dataclass(slots=True)
+class Credentials:
+    """When a source's credentials end by themselves, and when that was asked of its platform.
+
+    `expire_at` is None where they do not end, or nobody says when. A connector that learns it says
+    so by `end`.
+    """
+
+    expire_at: datetime | None = None
+    checked_at: datetime | None = None
+
+    def are_unchecked(self, now: datetime) -> bool:
+        """Whether to ask the platform again, as connectors do that have to ask: once a day."""
+        return self.checked_at is None or now - self.checked_at >= _CHECKED
+
+    def end(self, at: datetime | None, *, now: datetime) -> None:
+        """Note what the platform says."""
+        self.expire_at, self.checked_at = at, now
 
 
 class Named(NamedTuple):
@@ -190,10 +214,11 @@ def as_row(post: ParsedPost) -> Row:
 def fingerprint(post: ParsedPost) -> str:
     """Return 16 bytes in hex that change when the words, the author or the attachments change.
 
-    Counts and dates are left out: a like is no edit.
+    So they do when the rating changes; counts and dates are left out: a like is no edit.
     """
     attached = _SEPARATOR.join(media.url for media in post.media)
-    said = _SEPARATOR.join((post.title, post.text, post.author, attached))
+    rated = () if post.rating is None else (f"{post.rating.value:g}/{post.rating.best:g}",)
+    said = _SEPARATOR.join((post.title, post.text, post.author, attached, *rated))
     return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
@@ -323,6 +348,8 @@ def wire(origin: Origin, decision: Decision, *, now: datetime) -> bytes:
         message["reshared_from"] = _in_the_world(origin, post.reshared_from)
     if post.metrics:
         message["metrics"] = post.metrics
+    if post.rating:
+        message["rating"] = {"value": post.rating.value, "best": post.rating.best}
     if post.media:
         message["media"] = [
             {"kind": one.kind, "url": one.url, "alt": one.alt, "transcript": one.transcript}
@@ -406,11 +433,18 @@ def renewal(lease: timedelta, *, dice: random.Random) -> timedelta:
     return lease * dice.uniform(0.65, 0.75)
 
 
-def health(state: State, *, overdue: timedelta, interval: timedelta) -> Health:
-    """How a source fares; it is late when it is overdue by half its interval and two minutes."""
-    if state == "active":
-        return "late" if overdue > max(_LATE, interval / 2) else "healthy"
-    return state
+def health(
+    state: State, *, overdue: timedelta, interval: timedelta, left: timedelta | None = None
+) -> Health:
+    """How a source fares; it is late when it is overdue by half its interval and two minutes.
+
+    `left` is how long its credentials last, None where they do not end, or nobody says when.
+    """
+    if state != "active":
+        return state
+    if overdue > max(_LATE, interval / 2):
+        return "late"
+    return "expiring" if left is not None and left <= EXPIRING else "healthy"
 
 
 def overdue(due: datetime | None, leased_until: datetime | None, *, now: datetime) -> timedelta:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from maru_ingest import graph_tokens
 from maru_ingest.connector import (
     CredentialsRefused,
     Cursor,
@@ -74,6 +75,7 @@ class GraphConnector:
         Without a mark: the newest posts, with the newest comments of each.
         """
         api = self._api()
+        await graph_tokens.check(api)
         mark = _stored(cursor.get("mark"))
         look: Mapping[str, Any] = cursor.get("look") or {}
         known = mark - _OVERLAP if mark else None
@@ -109,6 +111,7 @@ class GraphConnector:
     ) -> AsyncGenerator[Page, None]:
         """Yield what was written in a range: posts, and comments below posts of the days before."""
         api = self._api()
+        await graph_tokens.check(api)
         asked = {
             "since": str(int((since - timedelta(days=self.settings.days)).timestamp())),
             "until": str(int(until.timestamp()) + 1),

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
@@ -17,7 +17,9 @@ from urllib.parse import urlencode
 from pydantic import Field, SecretStr, field_validator
 
 from maru_ingest.connector import (
+    ApiAddress,
     CredentialsRefused,
+    Interval,
     SourceBroken,
     SourceBusy,
     SourceGone,
@@ -73,18 +75,11 @@ class GraphSettings(SourceSettings):
     days: int = Field(
         default=14, ge=1, le=90, description="For how many days a post is looked at for comments"
     )
-    interval_seconds: float = Field(
-        default=900.0, ge=1, description="How often to look, in seconds"
-    )
+    interval_seconds: Interval = 900.0
     version: str = Field(
         default="v24.0", pattern=r"^v\d{1,3}\.\d{1,2}$", description="Version of the Graph API"
     )
-    address: str = Field(
-        default="https://graph.facebook.com",
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    address: ApiAddress = "https://graph.facebook.com"
 
     @field_validator("access_token")
     @classmethod
@@ -110,37 +105,49 @@ class TooMuch(SourceBusy):
 
 @dataclass(slots=True)
 class Api:
-    """Asks. `pause` is for how many seconds it does not any more, since little is left."""
+    """Asks with `token`, that of the settings unless there is a newer one.
+
+    `pause` is for how many seconds it does not any more, since little is left; `now` is the time of
+    its last answer, by the host's clock.
+    """
 
     settings: GraphSettings
     tools: Tools
     title: str
+    token: str = field(default="", repr=False)
     pause: float = 0.0
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self.token = self.token or self.settings.access_token.get_secret_value()
 
     async def nodes(self, path: str, asked: Mapping[str, str]) -> Nodes:
         """Return a part of an edge. Raises what the answer's error means."""
+        value = await self.ask(f"{self.settings.version}/{path}", asked)
+        if not isinstance(value, dict) or not isinstance(value.get("data"), list):
+            raise SourceBroken(f"{self.title} answers with what is no list of posts.")
+        return Nodes(value["data"], goes_on(value), self.now)
+
+    async def ask(self, path: str, asked: Mapping[str, str], token: str = "") -> object:
+        """Return an answer that is no error; `token` is for asking with another than its own."""
         if self.pause:
             raise SourceBusy(
                 f"Most of what {self.title} lets us ask is used up.", retry_after=self.pause
             )
         if self.tools.budget is not None:
             self.tools.budget.spend()
-        token = self.settings.access_token.get_secret_value()
+        token = token or self.token
         secret = in_clear(self.settings.app_secret)
         proof = {"appsecret_proof": sign(secret, token.encode())} if secret else {}
         with translated():
             fetched = await self.tools.outbound.get(
-                f"{self.settings.address}/{self.settings.version}/{path}"
-                f"?{urlencode({**asked, **proof})}",
+                f"{self.settings.address}/{path}?{urlencode({**asked, **proof})}",
                 headers={"Authorization": f"Bearer {token}"},
                 max_bytes=self.tools.max_bytes,
                 deadline=self.tools.deadline,
             )
-        self.pause = _pause(fetched.headers)
-        value = await self._value(fetched)
-        if not isinstance(value, dict) or not isinstance(value.get("data"), list):
-            raise SourceBroken(f"{self.title} answers with what is no list of posts.")
-        return Nodes(value["data"], goes_on(value), _now(fetched.headers))
+        self.pause, self.now = _pause(fetched.headers), _now(fetched.headers)
+        return await self._value(fetched)
 
     async def _value(self, fetched: Fetched) -> object:
         try:

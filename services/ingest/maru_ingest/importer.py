@@ -23,7 +23,7 @@ from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.domain import Gone, Named, Origin
 from maru_ingest.formats import csv, documents, lines, ndjson
-from maru_ingest.formats.detect import HEAD, WHOLE, Format, detect
+from maru_ingest.formats.detect import HEAD, RECORDS, WHOLE, Format, detect
 from maru_ingest.formats.ids import content_hash
 from maru_ingest.formats.lines import Line
 from maru_ingest.formats.parsed import BadRow, Deletion, ParsedPost, Row, Unreadable
@@ -85,7 +85,7 @@ async def import_file(
     on_progress: OnProgress | None = None,
     on_reject: OnReject | None = None,
 ) -> Summary:
-    """Publish every post of a file or stream (NDJSON, CSV, feeds, answers of APIs).
+    """Publish every post of a file or stream of any format (see `formats.detect`).
 
     Bad rows go to `on_reject`, or to the dead letters without one, and the rest goes on. Raises
     Unreadable when the whole is none of the formats, OSError when the file can't be read,
@@ -195,7 +195,7 @@ class _Reading:
     resumed_at: int = 0
     resumed_after: int = 0
     hash: Any = field(default_factory=hashlib.sha256)  # hashlib's objects have no public type
-    nameless: bool = False
+    is_resumable: bool = True
 
     @classmethod
     def open(cls, source: Path | BinaryIO, origin: Origin, cursor: Mapping[str, Any]) -> "_Reading":
@@ -231,6 +231,7 @@ class _Reading:
         if self.format in WHOLE:
             yield from self._document()
             return
+        self.is_resumable = self.format not in RECORDS
         again: Counter[str] = Counter()
         posts: list[Named] = []
         bad: list[BadRow] = []
@@ -253,12 +254,16 @@ class _Reading:
         """Name a post; equal rows without an id of their own are told apart by their number."""
         if post.native_id:
             return domain.name_post(self.origin, post)
-        self.nameless = True
+        self.is_resumable = False
         content = content_hash(post)
         again[content] += 1
         return domain.name_post(self.origin, post, occurrence=again[content] - 1)
 
     def _rows(self) -> Iterator[tuple[Row | None, Line]]:
+        if self.format in RECORDS:
+            for row in documents.records(self.stream, self.format, self.head):
+                yield row, Line(row.line, 0, self.stream.tell() if self.owned else 0, b"")
+            return
         plain = self.stream
         if self.place == 0:
             plain = lines.in_utf8(self.stream, self.head)
@@ -290,7 +295,7 @@ class _Reading:
 
     def _batch(self, posts: list[Named], bad: list[BadRow], gone: list[Gone]) -> _Parsed:
         cursor: dict[str, Any] = {}
-        if not self.nameless:
+        if self.is_resumable:
             cursor = {"offset": self.place, "line": self.line, "sha256": self.hash.hexdigest()}
         return _Parsed(posts, bad, cursor, self.place, gone)
 

@@ -61,21 +61,29 @@ async def greet(
     return await receiver.greet(source_id, dict(request.query_params))
 
 
-@router.post("/hooks/{source_id}", status_code=202, openapi_extra=requires("public"))
+@router.post(
+    "/hooks/{source_id}",
+    status_code=202,
+    response_model=Received,
+    openapi_extra=requires("public"),
+)
 async def receive(
     source_id: str,
     request: Request,
     response: Response,
     receiver: Annotated[Receiver, Depends(receiver)],
-) -> Received:
+) -> Received | PlainTextResponse:
     """Take one signed message (https://www.standardwebhooks.com): a post or an array of posts.
 
     An object with an id whose `deleted` is true ends the post of that id. To a source whose
     platform pushes in its own way, that platform sends what it does, signed as it does,
-    and is answered with 200 in place of 202.
+    and is answered with 200 in place of 202; where it asks something first, as Slack does, with
+    what it asks for.
     202 means that the log has acknowledged them; 503 asks to send the message again.
     """
     taken = await receiver.receive(source_id, dict(request.headers), await request.body())
+    if taken.answer:
+        return PlainTextResponse(taken.answer)
     if taken.by_platform:
         response.status_code = HTTPStatus.OK  # Meta takes nothing else for an answer
     return _received(taken.counts)

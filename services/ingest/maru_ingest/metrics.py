@@ -26,6 +26,11 @@ OLDEST_SUCCESS = Gauge(
     "maru_ingest_oldest_success_seconds",
     "Age of the last good poll of the source that has waited longest, paused ones left out.",
 )
+EXPIRING = Gauge(
+    "maru_ingest_expiring_sources",
+    "Sources whose credentials end within seven days, or have ended, paused ones left out. All "
+    "replicas say the same.",
+)
 OVERDUE = Gauge(
     "maru_ingest_overdue_sources",
     "Sources whose poll has been due for more than a minute and that nobody polls. All replicas "
@@ -45,5 +50,11 @@ PUSHES = Counter(
     "maru_ingest_pushes_total",
     "What hubs of feeds sent, by what became of it: published, forged (no good signature), "
     "unreadable.",
+    ["outcome"],
+)
+ARTICLES = Counter(
+    "maru_ingest_articles_total",
+    "Pages that were fetched for the whole text of a feed's posts, by what became of them: read, "
+    "empty (no text that says more than the feed, or only for payers), failed.",
     ["outcome"],
 )

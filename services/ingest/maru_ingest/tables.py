@@ -48,6 +48,9 @@ sources = Table(
     Column("leased_until", BigInteger),
     Column("daily_requests", Integer),
     Column("generation", Integer, nullable=False, server_default="0"),
+    Column("grant_name", String(64)),
+    Column("credentials_expire_at", BigInteger),
+    Column("credentials_checked_at", BigInteger),
     UniqueConstraint("workspace", "kind", "name", name="uq_sources_name"),
     Index("ix_sources_due", "state", "next_poll_at"),
 )
@@ -112,6 +115,18 @@ subscriptions = Table(
 )
 """What hubs were asked to push (WebSub). A source has one that it wants; those that it leaves stay
 until the hub has confirmed that, even when the source itself is gone."""
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("kept_at", BigInteger, nullable=False),
+    Column("holder", String(32)),
+    Column("held_until", BigInteger),
+)
+"""Tokens of OAuth that are kept between polls, and who renews one. Sources with the same secrets
+use the same one: `sources.grant_name`."""
 
 seen = Table(
     "seen",

@@ -53,7 +53,7 @@ async def upstream() -> AsyncIterator[BlueskyUpstream]:
 @pytest.fixture
 async def tools(upstream: BlueskyUpstream) -> AsyncIterator[Tools]:
     async with open_outbound(allow=[upstream.host]) as outbound:
-        yield Tools(outbound, deadline=2.0, budget=Budget())
+        yield Tools(outbound, deadline=30.0, budget=Budget())
 
 
 @pytest.fixture

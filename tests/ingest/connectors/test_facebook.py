@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from maru_ingest.connector import (
     Tools,
 )
 from maru_ingest.connectors.facebook import CONNECTOR, FacebookSettings
+from maru_ingest.domain import Credentials
 from maru_ingest.formats.parsed import BadRow, ParsedPost, Unreadable
 from maru_ingest.graph import GraphConnector
 from maru_kit.outbound import Manners, open_outbound
@@ -51,7 +53,7 @@ async def upstream() -> AsyncIterator[FacebookUpstream]:
 @pytest.fixture
 async def tools(upstream: FacebookUpstream) -> AsyncIterator[Tools]:
     async with open_outbound(allow=[upstream.host], manners=Manners(patience=10_000)) as outbound:
-        yield Tools(outbound, deadline=2.0)
+        yield Tools(outbound, deadline=30.0)
 
 
 def following(upstream: FacebookUpstream, tools: Tools, **changes: Any) -> GraphConnector:
@@ -403,3 +405,50 @@ def test_settings_that_follow_nothing_are_refused(changes: dict[str, Any]) -> No
         FacebookSettings.model_validate(values)
 
     assert TOKEN not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "days"),
+    [
+        ({"expires_at": 0, "data_access_expires_at": 0}, None),
+        ({"expires_at": 0, "data_access_expires_at": 6}, 6),
+        ({"expires_at": 4, "data_access_expires_at": 6}, 4),
+        ({"expires_at": "soon"}, None),
+        ({"expires_at": 10**15}, None),
+    ],
+)
+async def test_when_the_token_ends_is_asked_once_a_day(
+    upstream: FacebookUpstream, tools: Tools, told: dict[str, Any], days: int | None
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    upstream.ends = {
+        name: int((now + timedelta(days=value)).timestamp()) if value in (4, 6) else value
+        for name, value in told.items()
+    }
+    credentials = Credentials()
+    follow = following(upstream, replace(tools, credentials=credentials))
+
+    _, page = await looked(follow)
+    await looked(follow, page.cursor)
+
+    asked = [one for one in upstream.requests if one.path.endswith("/debug_token")]
+    assert len(asked) == 1
+    assert SECRET not in asked[0].path_qs
+    assert credentials.expire_at == (None if days is None else now + timedelta(days=days))
+    assert not credentials.are_unchecked(now)
+    assert credentials.are_unchecked(now + timedelta(hours=25))
+
+
+async def test_a_token_that_may_not_be_asked_about_is_followed_all_the_same(
+    upstream: FacebookUpstream, tools: Tools
+) -> None:
+    upstream.write("dark mode")
+    upstream.ends = None
+    soon = datetime.now(UTC) + timedelta(days=3)
+    credentials = Credentials(expire_at=soon)
+    follow = following(upstream, replace(tools, credentials=credentials))
+
+    posts, _ = await looked(follow)
+
+    assert [post.text for post in posts] == ["dark mode"]
+    assert credentials.expire_at == soon

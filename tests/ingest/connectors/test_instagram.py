@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,12 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from maru_ingest import domain
 from maru_ingest.connector import Budget, SourceBroken, SourceBusy, Tools
 from maru_ingest.connectors.instagram import CONNECTOR, InstagramSettings
 from maru_ingest.formats.parsed import BadRow, ParsedPost
 from maru_ingest.graph import GraphConnector
+from maru_ingest.service.granting import Granting
+from maru_kit.database import Database
 from maru_kit.outbound import Manners, open_outbound
-from upstreams.instagram import InstagramUpstream
+from maru_kit.vault import Vault, new_key
+from upstreams.instagram import OWN, InstagramUpstream
 
 _NAMES = [
     "data", "id", "caption", "text", "media_type", "timestamp", "comments", "replies", "paging",
@@ -38,7 +43,7 @@ async def upstream() -> AsyncIterator[InstagramUpstream]:
 @pytest.fixture
 async def tools(upstream: InstagramUpstream) -> AsyncIterator[Tools]:
     async with open_outbound(allow=[upstream.host], manners=Manners(patience=10_000)) as outbound:
-        yield Tools(outbound, deadline=2.0)
+        yield Tools(outbound, deadline=30.0)
 
 
 def following(upstream: InstagramUpstream, tools: Tools) -> GraphConnector:
@@ -124,3 +129,48 @@ async def test_no_answer_breaks_the_connector(
     with suppress(SourceBroken, SourceBusy):
         async for page in follow.pages({"mark": "2026-01-01T00:00:00+00:00"}):
             assert all(isinstance(row, ParsedPost | BadRow) for row in page.rows)
+
+
+async def test_a_token_of_instagrams_own_login_is_renewed_once_a_day_and_kept(
+    upstream: InstagramUpstream, tools: Tools, ingest_database: Database
+) -> None:
+    upstream.token = OWN
+    given = upstream.settings()
+    upstream.write("dark mode")
+    grants = Granting(ingest_database, Vault([new_key()]))
+
+    async def look(credentials: domain.Credentials) -> list[str]:
+        used = replace(tools, grants=grants, credentials=credentials)
+        assert CONNECTOR.open is not None
+        follow = CONNECTOR.open(InstagramSettings.model_validate(given), used)
+        pages = [page async for page in follow.pages({})]
+        return [row.text for page in pages for row in page.rows if isinstance(row, ParsedPost)]
+
+    credentials = domain.Credentials()
+    first = [await look(credentials) for _ in range(2)]
+    renewed, ends = upstream.token, credentials.expire_at
+    later = await look(domain.Credentials())
+
+    assert [*first, later] == [["dark mode"]] * 3
+    assert OWN not in {renewed, upstream.token}
+    assert renewed != upstream.token
+    assert ends is not None
+    assert timedelta(days=59) < ends - datetime.now(UTC) < timedelta(days=61)
+    asked = [one for one in upstream.requests if one.path == "/refresh_access_token"]
+    assert [one.query["access_token"] for one in asked] == [OWN, renewed]
+
+
+async def test_a_token_that_is_too_young_to_be_renewed_is_used_as_it_is(
+    upstream: InstagramUpstream, tools: Tools, ingest_database: Database
+) -> None:
+    upstream.token, upstream.too_young = OWN, True
+    upstream.write("dark mode")
+    grants = Granting(ingest_database, Vault([new_key()]))
+    credentials = domain.Credentials()
+
+    follow = following(upstream, replace(tools, grants=grants, credentials=credentials))
+    pages = [page async for page in follow.pages({})]
+
+    assert [row.text for row in pages[0].rows if isinstance(row, ParsedPost)] == ["dark mode"]
+    assert credentials.expire_at is None
+    assert not credentials.are_unchecked(datetime.now(UTC))

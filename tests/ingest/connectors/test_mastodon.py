@@ -48,7 +48,7 @@ async def upstream() -> AsyncIterator[MastodonUpstream]:
 @pytest.fixture
 async def tools(upstream: MastodonUpstream) -> AsyncIterator[Tools]:
     async with open_outbound(allow=[upstream.host, "127.0.0.1"]) as outbound:
-        yield Tools(outbound, deadline=2.0)
+        yield Tools(outbound, deadline=30.0)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ async def upstream() -> AsyncIterator[XUpstream]:
 @pytest.fixture
 async def tools(upstream: XUpstream) -> AsyncIterator[Tools]:
     async with open_outbound(allow=[upstream.host]) as outbound:
-        yield Tools(outbound, deadline=2.0)
+        yield Tools(outbound, deadline=30.0)
 
 
 @pytest.fixture
@@ -353,7 +353,7 @@ async def test_every_request_counts(upstream: XUpstream, tools: Tools) -> None:
     budget = Budget(left=4)
     upstream.write("new")
     settings = XSettings.model_validate(upstream.settings())
-    counted = Tools(tools.outbound, deadline=2.0, budget=budget)
+    counted = Tools(tools.outbound, deadline=30.0, budget=budget)
 
     await listened(XConnector(settings, counted), {}, 1)
 

@@ -64,7 +64,7 @@ async def upstream() -> AsyncIterator[YouTubeUpstream]:
 @pytest.fixture
 async def tools(upstream: YouTubeUpstream) -> AsyncIterator[Tools]:
     async with open_outbound(allow=[upstream.host], manners=Manners(patience=10_000)) as outbound:
-        yield Tools(outbound, deadline=2.0)
+        yield Tools(outbound, deadline=30.0)
 
 
 def connector(upstream: YouTubeUpstream, tools: Tools, **changes: Any) -> YouTubeConnector:

@@ -7,8 +7,8 @@ an end have no total deadline, but one between two bytes.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from http import HTTPStatus
@@ -76,6 +76,7 @@ class _Question:
     delay: float = 0.0
     hops: int = _MAX_HOPS
     is_page: bool = False
+    is_held: bool = False
     cut: bool = False
 
 
@@ -135,15 +136,20 @@ class Outbound:
         max_bytes: int = MAX_BYTES,
         deadline: float = _DEADLINE,
         delay: float = 0.0,
+        is_held: bool = False,
     ) -> Fetched:
         """Ask for at most `max_bytes` after decoding, within `deadline` seconds in all.
 
-        At least `delay` seconds lie between this request and the one before to the same host.
-        Only GET follows redirects; to anything else a redirect is the answer. Raises an
-        OutboundError: Blocked, TooLarge, TimedOut, Unreachable or AskedToWait.
+        At least `delay` seconds lie between this request and the one before to the same host. One
+        that `is_held` by the host until there is something to say (long polling) takes none of the
+        places of short requests there. Only GET follows redirects; to anything else a redirect is
+        the answer. Raises an OutboundError: Blocked, TooLarge, TimedOut, Unreachable or
+        AskedToWait.
         """
         async with _within(deadline, url) as timeout:
-            question = _Question(timeout, headers or {}, method, body, max_bytes, delay)
+            question = _Question(
+                timeout, headers or {}, method, body, max_bytes, delay, is_held=is_held
+            )
             return await self._follow(urls.uri(url), question)
 
     def is_own(self, url: str) -> bool:
@@ -154,6 +160,15 @@ class Outbound:
         """
         there = urls.parts(urls.uri(url))
         return self._guard.allows(there.host, there.port)
+
+    async def addresses(self, host: str, port: int, *, ports: Collection[int]) -> Sequence[str]:
+        """Return where a library may connect that speaks another protocol than HTTP itself.
+
+        It must connect to one of these and look up nothing. `ports` are those of the protocol; a
+        host of the own network that may be asked can have any. Raises Blocked or Unreachable.
+        """
+        with _named(host):
+            return await self._guard.addresses(host, port, set(ports))
 
     async def page(
         self,
@@ -206,10 +221,12 @@ class Outbound:
         idle_seconds: float = IDLE_SECONDS,
         max_message: int = MAX_MESSAGE,
         subprotocols: Sequence[str] = (),
+        goodbye: int = websocket.GOODBYE,
     ) -> AsyncIterator[WebSocket]:
         """Open a WebSocket at a ws:// or wss:// address; `max_message` counts after unpacking.
 
-        Raises Refused when the host answers with another status (401, 429, a redirect …).
+        `goodbye` is the code (RFC 6455 section 7.4) with which we close, where it matters to the
+        host. Raises Refused when the host answers with another status (401, 429, a redirect …).
         """
         async with _within(_DEADLINE, url) as timeout:
             socket = await self._connect(
@@ -218,6 +235,7 @@ class Outbound:
                 idle_seconds=idle_seconds,
                 max_message=max_message,
                 subprotocols=subprotocols,
+                goodbye=goodbye,
             )
         try:
             yield socket
@@ -270,9 +288,11 @@ class Outbound:
             await self._robots.check(url, self._robots_reader(question))
         asker = Asker.of(there.server, question.headers)
         self._manners.check(asker)
-        async with self._manners.turn(host, question.delay):
+        pool = self._streams if question.is_held else self._pool
+        turn = self._manners.turn(host, question.delay)
+        async with nullcontext() if question.is_held else turn:
             with self._manners.visit(asker, question.deadline) as visit, _named(host):
-                response = await self._pool.handle_async_request(_written(url, question))
+                response = await pool.handle_async_request(_written(url, question))
                 try:
                     headers = _headers(response)
                     wait = self._manners.heard(visit, response.status, headers)
@@ -307,6 +327,7 @@ class Outbound:
         idle_seconds: float,
         max_message: int,
         subprotocols: Sequence[str],
+        goodbye: int,
     ) -> WebSocket:
         there = urls.parts(url, urls.SOCKETS)
         asker = Asker.of(there.server, question.headers)
@@ -319,6 +340,7 @@ class Outbound:
                 idle_seconds=idle_seconds,
                 max_message=max_message,
                 subprotocols=subprotocols,
+                goodbye=goodbye,
             )
             wait = self._manners.heard(visit, answer.status, answer.headers)
         if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
@@ -425,8 +447,10 @@ def _written(url: str, question: _Question) -> httpcore.Request:
     given = {k: v for k, v in question.headers.items() if k.lower() not in _FRAMING}
     named = {name.lower() for name in given}
     headers = {**ours, **{k: v for k, v in usual.items() if k.lower() not in named}, **given}
+    address = httpcore.URL(url)
+    address.target = urls.target(url).encode()  # it leaves out what follows a semicolon
     return httpcore.Request(
-        question.method, url, headers=list(headers.items()), content=question.body
+        question.method, address, headers=list(headers.items()), content=question.body
     )
 
 

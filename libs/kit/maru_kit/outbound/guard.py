@@ -6,7 +6,7 @@ address that was checked: a name that changes its address between check and use 
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 import httpcore
 from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
@@ -43,6 +43,16 @@ class Guard(AsyncNetworkBackend):
         """Whether this host of the own network was expressly allowed."""
         return host in self._allow or f"{host}:{port}" in self._allow
 
+    async def addresses(self, host: str, port: int, ports: Collection[int]) -> Sequence[str]:
+        """Return the addresses of a host that may be connected to at one of `ports`.
+
+        Raises Blocked, or httpcore.ConnectError when it has none.
+        """
+        if not self.allows(host, port) and port not in ports:
+            named = " and ".join(map(str, sorted(ports)))
+            raise Blocked(f"Port {port} of {host} is not asked: only {named} are")
+        return await self._checked(host, port)
+
     async def connect_tcp(
         self,
         host: str,
@@ -52,9 +62,7 @@ class Guard(AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
         """Connect to the first address that answers. Raises Blocked before any packet leaves."""
-        if not self.allows(host, port) and port not in PORTS:
-            raise Blocked(f"Port {port} of {host} is not asked: only 80 and 443 are")
-        addresses = await self._checked(host, port)
+        addresses = await self.addresses(host, port, PORTS)
         for address in addresses[:-1]:
             try:
                 return await self._network.connect_tcp(

@@ -27,6 +27,7 @@ _PER_HOST = 2
 _REMEMBERED = 10_000
 _FIRST_REST = 30.0
 _MOST_DOUBLINGS = 7
+_TOO_MANY = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +138,15 @@ class Manners:
     def heard(self, visit: Visit, status: int, headers: Mapping[str, str]) -> float | None:
         """Note what an answer says of the host; return how long it wants no further request.
 
-        An exhausted allowance and a 429 concern the credential, a 503 everybody.
+        An exhausted allowance, a 429 and a 403 that asks to wait (GitHub's, of its secondary
+        limits) concern the credential, a 503 everybody.
         """
         now = datetime.now(UTC)
         visit.failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         asked = limits.retry_after(headers, now)
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             self._keep_silent(Asker(visit.asker.server), asked)
-        elif status == HTTPStatus.TOO_MANY_REQUESTS:
+        elif status in _TOO_MANY:
             self._keep_silent(visit.asker, asked)
         left = limits.allowance(headers, now)
         if left is not None and left.exhausted and left.reset > 0:

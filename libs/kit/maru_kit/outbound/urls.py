@@ -40,6 +40,12 @@ def uri(address: str) -> str:
     return urlunsplit((split.scheme, host, *rest))
 
 
+def target(url: str) -> str:
+    """Return what a host is asked for: the path and the query of an address in ASCII."""
+    split = urlsplit(url)
+    return (split.path or "/") + (f"?{split.query}" if split.query else "")
+
+
 def joined(url: str, target: str) -> str:
     """Follow a Location header (read as Latin-1, so that each character is one byte)."""
     try:

@@ -33,9 +33,10 @@ from maru_kit.outbound.errors import (
 from maru_kit.outbound.fetched import Fetched
 
 MAX_MESSAGE = 1024 * 1024
+GOODBYE = CloseCode.NORMAL_CLOSURE
 
 _READ = 16 * 1024
-_GOODBYE = 1.0
+_GOODBYE_SECONDS = 1.0
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _FINE = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD})
@@ -54,6 +55,7 @@ async def connect(
     idle_seconds: float,
     max_message: int,
     subprotocols: Sequence[str],
+    goodbye: int,
 ) -> tuple["WebSocket", Fetched]:
     """Open a connection, and return it with the answer to the handshake, whatever its status.
 
@@ -73,7 +75,7 @@ async def connect(
         request.headers[name] = value
     protocol.send_request(request)
     stream = await network.connect_tcp(uri.host, uri.port)
-    socket = WebSocket(stream, protocol, host=uri.host, idle_seconds=idle_seconds)
+    socket = WebSocket(stream, protocol, host=uri.host, idle_seconds=idle_seconds, goodbye=goodbye)
     try:
         if uri.secure:
             await socket.encrypt(context)
@@ -112,11 +114,13 @@ class WebSocket(AsyncIterator[str | bytes]):
         *,
         host: str,
         idle_seconds: float,
+        goodbye: int,
     ) -> None:
         self._stream = stream
         self._protocol = protocol
         self._host = host
         self._idle = idle_seconds
+        self._goodbye = goodbye
         self._messages: deque[str | bytes] = deque()
         self._begun = bytearray()
         self._is_text = False
@@ -166,11 +170,11 @@ class WebSocket(AsyncIterator[str | bytes]):
         """Say goodbye, wait a moment for the answer, and let go of the connection."""
         try:
             if self._protocol.state is State.OPEN:
-                self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
-            async with asyncio.timeout(_GOODBYE):
+                self._protocol.send_close(self._goodbye)
+            async with asyncio.timeout(_GOODBYE_SECONDS):
                 await self._flush()
                 while self._protocol.state is State.CLOSING:
-                    await self._receive_from(await self._read(_GOODBYE))
+                    await self._receive_from(await self._read(_GOODBYE_SECONDS))
         except (OutboundError, TimeoutError):
             pass  # whoever does not answer a goodbye is gone
         finally:

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping
 
 from maru_contracts.ideas import Idea, Status
 from maru_contracts.message import Message
-from maru_contracts.posts import Author, Channel
+from maru_contracts.posts import Author, Channel, Rating
 from maru_contracts.tags import IntentLabel, Mood
 from maru_ideas.domain.corrections import Correction
 from maru_ideas.routes.answers import Name, Paged, Words, after, json_page, turned
@@ -50,6 +50,7 @@ class Evidence(Message):
     sentiment: Mood
     intent: IntentLabel
     topics: tuple[str, ...]
+    rating: Rating | None = None
     created_at: datetime
     similarity: float
     correction: Correction | None = None

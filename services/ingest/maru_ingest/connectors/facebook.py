@@ -6,8 +6,12 @@ somebody with a role on the page log in with the permissions `pages_read_engagem
 that are not yours the app needs a review by Meta). With that long-lived user token ask
 `/me/accounts`: each page's `access_token` there does not expire by itself; it ends when its owner
 changes the password or removes the app, and the source then says so. A system user's token of a
-business lasts as well. Give the app's secret, too, and each request proves that it comes from the
-app (`appsecret_proof`). The token goes in a header.
+business lasts as well. Once a day the source asks when its token ends, and what it may see with it
+(https://developers.facebook.com/docs/graph-api/reference/debug_token): Meta lets an app see a
+person's data for 90 days after that person was last there. Give the app's secret, too: each request
+then proves that it comes from the app (`appsecret_proof`), and the app itself asks of the token;
+without it Meta tells the end only to developers of the app. The token goes in a header, but for
+that one question, which wants it in the address.
 
 **Webhooks.** With them comments come within seconds, below posts of any age, and so do edits and
 deletions, which Facebook tells nobody who asks. Give this source the app's secret and some verify

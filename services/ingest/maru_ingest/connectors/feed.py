@@ -7,22 +7,34 @@ its head, `hubs` of a JSON Feed) is pushed to Maru within seconds of each change
 reach it: set `MARU_INGEST_PUBLIC_URL` to the gateway's public address. Nothing else is to be set
 up; hubs are asked for ten days and again before these end, what they send is signed, and a source
 shows in `push` how that stands. While a hub sends, the feed is polled at a quarter of its pace, at
-least once a day, so that nothing depends on a hub. Feeds with `authorization`, and files, are only
-polled.
+least once a day, so that nothing depends on a hub. Feeds with `authorization` or `full_text`, and
+files, are only polled.
+
+**Press and other feeds that only announce.** With `full_text` the page behind each post is fetched,
+and the article in it takes the place of the feed's summary; the post's id stays, so turning it on
+makes no post twice. Give such a source its channel:
+`maru sources add feed NAME --url ADDRESS --channel press --set full_text=true`.
+Pages are fetched as their site's robots.txt allows, half a second apart
+(`MARU_INGEST_PAGE_DELAY_SECONDS`), at most twenty in a look and for eight seconds; the others
+follow with the next looks. Until then, and where a page fails three times, is only for payers or
+says no more than the feed, the post has the feed's own words: a page never holds its feed up. A
+site that fails or asks for silence is asked again when its feed has changed. Each page is one of
+the source's `daily_requests`.
 """
 
 import asyncio
 import hashlib
 import re
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from maru_contracts.posts import Channel
+from maru_ingest import full_text
 from maru_ingest.connector import (
     Capability,
     ConnectorKind,
@@ -41,6 +53,7 @@ _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, */*
 _MAX_AGE = re.compile(r"(?:^|[\s,])(?:s-)?max-?age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 _MAX_UNTRUSTED = 1_000
 _MAX_HUBS = 4
+_VALIDATORS = {"etag", "modified", "body"}
 
 
 class FeedSettings(SourceSettings):
@@ -58,6 +71,11 @@ class FeedSettings(SourceSettings):
         default=None, description="Value of the Authorization header, for feeds that need one"
     )
 
+    full_text: bool = Field(
+        default=False,
+        description="Whether to fetch the page behind each post for the whole text of its article",
+    )
+
     @field_validator("url")
     @classmethod
     def _is_followable(cls, url: str) -> str:
@@ -66,13 +84,21 @@ class FeedSettings(SourceSettings):
             return url
         raise ValueError("must begin with http://, https:// or file:///")
 
+    @model_validator(mode="after")
+    def _has_pages(self) -> "FeedSettings":
+        if self.full_text and self.url.startswith("file:"):
+            raise ValueError("full_text is for feeds at http:// or https:// addresses")
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class FeedConnector:
     """Fetches a feed when it has changed.
 
     The cursor holds the validators of the last answer (RFC 9110 section 13), a hash of its body
-    for servers that have none, the ids that this feed was seen to use twice, and its hubs.
+    for servers that have none, the ids that this feed was seen to use twice, and its hubs. With
+    `full_text` it holds marks of the posts whose articles were read, too; it holds no validators
+    while some are still to be read, since they are read from the feed again.
     """
 
     settings: FeedSettings
@@ -83,6 +109,8 @@ class FeedConnector:
         if self.settings.url.startswith("file:"):
             yield await self._from_file(cursor)
             return
+        if self.settings.full_text and "articles" not in cursor:
+            cursor = _unvalidated(cursor)
         fetched = await self._fetch(cursor)
         due = _freshness(fetched.headers)
         if fetched.status == HTTPStatus.NOT_MODIFIED:
@@ -99,7 +127,20 @@ class FeedConnector:
         }
         known = {**page.cursor, **validators, **_offered(fetched)}
         push = self._push(known, fetched.url)
-        yield Page(page.rows, known, max(hints, default=None), page.deleted, push)
+        whole = Page(page.rows, known, max(hints, default=None), page.deleted, push)
+        yield (
+            await self._completed(whole, cursor, fetched.url) if self.settings.full_text else whole
+        )
+
+    async def _completed(self, page: Page, cursor: Cursor, url: str) -> Page:
+        """Return a page with the articles of its posts.
+
+        As long as some want theirs it has no validators, so that the next look sees these again.
+        """
+        tries = cursor.get("articles", {})
+        told = await full_text.completed(page.rows, tries, self.tools, feed=url)
+        known = _unvalidated(page.cursor) if told.is_wanting else page.cursor
+        return replace(page, rows=told.rows, cursor={**known, "articles": told.tries})
 
     async def _from_file(self, cursor: Cursor) -> Page:
         path = self.tools.file(unquote(urlsplit(self.settings.url).path))
@@ -113,8 +154,12 @@ class FeedConnector:
         return await _page(body, cursor, url="", content_type="")
 
     def _push(self, cursor: Cursor, url: str) -> Push:
-        """Return who offers to push what was found at `url`: nobody a feed that is not for all."""
-        hubs = cursor.get("hubs", ()) if self.settings.authorization is None else ()
+        """Return who offers to push what was found at `url`.
+
+        Nobody a feed that is not for all, nor one whose posts would come without their articles.
+        """
+        is_pushed = self.settings.authorization is None and not self.settings.full_text
+        hubs = cursor.get("hubs", ()) if is_pushed else ()
         return Push(hubs, cursor.get("topic") or url, url)
 
     async def _fetch(self, cursor: Cursor) -> Fetched:
@@ -140,6 +185,10 @@ async def _page(body: bytes, cursor: Cursor, *, url: str, content_type: str) -> 
     known = {name: value for name, value in offered.items() if value}
     cursor = {"body": mark, "untrusted": kept, **known}
     return Page(document.rows, cursor, document.ttl, document.deleted)
+
+
+def _unvalidated(cursor: Cursor) -> Cursor:
+    return {name: value for name, value in cursor.items() if name not in _VALIDATORS}
 
 
 def _offered(fetched: Fetched) -> dict[str, object]:

@@ -22,7 +22,7 @@ from maru_ingest.connector import (
     Tools,
 )
 from maru_ingest.formats import csv, documents, lines, ndjson
-from maru_ingest.formats.detect import HEAD, WHOLE, Format, detect
+from maru_ingest.formats.detect import HEAD, RECORDS, WHOLE, Format, detect
 from maru_ingest.formats.lines import Line
 from maru_ingest.formats.parsed import Row, Unreadable
 
@@ -65,6 +65,8 @@ class _Reading:
         self._path = path
         self._cursor: dict[str, Any] = dict(cursor)
         self._done = False
+        self._records: Iterator[Row] | None = None
+        self._mark = ""
 
     def next_page(self) -> Page | None:
         """Return the next page, or None at the end."""
@@ -83,6 +85,8 @@ class _Reading:
         found = detect(head, name=self._path.name)
         if found in WHOLE:
             return self._whole(stream, head, found)
+        if found in RECORDS:
+            return self._of_records(head, found)
         if not _is_continued(head, self._cursor):
             self._cursor = {}
         rows = list(islice(self._rows(stream, head, found), _PAGE))
@@ -108,6 +112,28 @@ class _Reading:
         document = documents.parse(body, format=format)
         return Page(rows=document.rows, cursor={"whole": mark}, deleted=document.deleted)
 
+    def _of_records(self, head: bytes, format: Format) -> Page | None:
+        """Read on in a file that is read from its beginning whenever it has changed and settled."""
+        if self._records is None:
+            with self._path.open("rb") as whole:
+                self._mark = hashlib.file_digest(whole, "sha256").hexdigest()
+            if self._cursor.get("whole") == self._mark or not self._is_settled():
+                self._done = True
+                return None
+            self._records = self._opened(head, format)
+        rows = list(islice(self._records, _PAGE))
+        self._done = len(rows) < _PAGE
+        if self._done:
+            self._cursor = {"whole": self._mark}
+        return Page(rows=rows, cursor=self._cursor)
+
+    def _opened(self, head: bytes, format: Format) -> Iterator[Row]:
+        with self._path.open("rb") as stream:
+            yield from documents.records(stream, format, head)
+
+    def _is_settled(self) -> bool:
+        return time.time() - self._path.stat().st_mtime > _SETTLED_SECONDS
+
     def _rows(
         self, stream: BinaryIO, head: bytes, format: Format
     ) -> Iterator[tuple[Row | None, Line]]:
@@ -129,7 +155,7 @@ class _Reading:
     def _complete(self, read: Iterator[Line]) -> Iterator[Line]:
         """Leave a last line that is still being written for the next time."""
         for line in read:
-            if line.ended or time.time() - self._path.stat().st_mtime > _SETTLED_SECONDS:
+            if line.ended or self._is_settled():
                 yield line
 
 
@@ -151,7 +177,10 @@ def _open(settings: FileSettings, tools: Tools) -> FileConnector:
 CONNECTOR = ConnectorKind(
     kind="file",
     title="Files",
-    summary="Follows a file: NDJSON, CSV, a feed, or a saved answer of a platform's API",
+    summary=(
+        "Follows a file: NDJSON, CSV, XLSX, mail, subtitles, transcripts, a feed, or a saved answer"
+        " of a platform's API"
+    ),
     settings=FileSettings,
     channel=Channel.OTHER,
     open=_open,

@@ -7,9 +7,14 @@ somebody with a role on that page log in with the permissions `instagram_basic`,
 not yours the app needs a review by Meta). With that long-lived user token ask
 `/me/accounts?fields=access_token,instagram_business_account`: it gives the page's token, which does
 not expire by itself, and the account's id. Where the app uses Instagram's own login, take the
-account's token and `https://graph.instagram.com` as the address; such a token lasts 60 days unless
-it is renewed, and the source says when it has expired. Give the app's secret, too, and each request
-proves that it comes from the app (`appsecret_proof`). The token goes in a header.
+account's long-lived token and `https://graph.instagram.com` as the address; such a token lasts 60
+days, and the source renews it once a day
+(https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token). Of a
+page's token it asks once a day when that ends, and what it may see with it
+(https://developers.facebook.com/docs/graph-api/reference/debug_token). Either way it warns a week
+before.
+Give the app's secret, too, and each request proves that it comes from the app (`appsecret_proof`).
+The token goes in a header, but for these two questions, which want it in the address.
 
 **Webhooks.** With them comments come within seconds, below posts of any age. Give this source the
 app's secret and some verify token of your own; in the app, under *Webhooks*, choose *Instagram*,

@@ -55,6 +55,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest.connector import (
+    ApiAddress,
     Capability,
     ConnectorKind,
     Cursor,
@@ -131,12 +132,7 @@ class XSettings(SourceSettings):
     interval_seconds: float = Field(
         default=900.0, ge=1, description="How often to search, in seconds, where it is not live"
     )
-    address: str = Field(
-        default=_ADDRESS,
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    address: ApiAddress = _ADDRESS
 
     @field_validator("bearer_token")
     @classmethod

@@ -32,10 +32,12 @@ from pydantic import Field, SecretStr, model_validator
 
 from maru_contracts.posts import Channel
 from maru_ingest.connector import (
+    ApiAddress,
     Capability,
     ConnectorKind,
     CredentialsRefused,
     Cursor,
+    Interval,
     Page,
     SourceBroken,
     SourceBusy,
@@ -79,15 +81,8 @@ class YouTubeSettings(SourceSettings):
     videos: tuple[str, ...] = Field(
         default=(), max_length=50, description="Ids of videos, in place of a channel"
     )
-    interval_seconds: float = Field(
-        default=1_800.0, ge=1, description="How often to look, in seconds"
-    )
-    address: str = Field(
-        default=_ADDRESS,
-        pattern=r"^https?://[^\s?#]+$",
-        max_length=1_000,
-        description="Address of the API, where a proxy stands before it",
-    )
+    interval_seconds: Interval = 1_800.0
+    address: ApiAddress = _ADDRESS
 
     @model_validator(mode="after")
     def _follows_something(self) -> "YouTubeSettings":

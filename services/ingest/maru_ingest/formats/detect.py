@@ -5,18 +5,24 @@ from typing import Literal
 
 import orjson
 
-from maru_ingest.formats import encodings, payloads
+from maru_ingest.formats import encodings, mail, payloads, transcripts, xlsx
 from maru_ingest.formats.parsed import Unreadable
 
-Format = Literal["feed", "json_feed", "answer", "ndjson", "csv"]
+Format = Literal[
+    "feed", "json_feed", "answer", "ndjson", "csv", "mail", "xlsx", "subtitles", "transcript"
+]
 WHOLE: tuple[Format, ...] = ("feed", "json_feed", "answer")
 """Formats whose files are read as a whole: feeds, and answers of platforms' APIs."""
+RECORDS: tuple[Format, ...] = ("mail", "xlsx", "subtitles", "transcript")
+"""Formats whose files are read piece by piece, and from the beginning whenever they changed."""
 WHOLE_JSON: tuple[Format, ...] = ("json_feed", "answer")
 HEAD = 64 * 1024
 """Bytes from the beginning that are enough to tell."""
 
 _JSON_LINES = (".ndjson", ".jsonl")
 _COLUMNS = (".csv", ".tsv")
+_SUBTITLES = (".srt", ".vtt")
+_TRANSCRIPT = (".txt",)
 _FEED_ROOT = re.compile(r"<(?:[\w.-]+:)?(?:rss|feed|rdf|channel|entry)[\s/>]", re.IGNORECASE)
 _JSON_FEED = re.compile(r'"version"\s*:\s*"https?://(?:www\.)?jsonfeed\.org')
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
@@ -27,6 +33,10 @@ def detect(head: bytes, *, name: str = "") -> Format:
 
     Raises Unreadable when it is none of ours, and says what it looks like.
     """
+    if xlsx.is_workbook(head):
+        return "xlsx"
+    if mail.is_mail(head):
+        return "mail"
     encoding, length = encodings.marked(head)
     encoding = encoding or encodings.guess(head, whole=False)
     start = head[length:].decode(encoding, "replace").lstrip("\ufeff \t\r\n")
@@ -34,13 +44,19 @@ def detect(head: bytes, *, name: str = "") -> Format:
         return _markup(start)
     if "\x00" in start:
         raise Unreadable("a binary file, not text")
-    if name.lower().endswith(_COLUMNS):
+    return _text(start, name.lower(), cut=len(head) >= HEAD)
+
+
+def _text(start: str, name: str, *, cut: bool) -> Format:
+    if transcripts.is_subtitles(start) or name.endswith(_SUBTITLES):
+        return "subtitles"
+    if name.endswith(_COLUMNS):
         return "csv"
-    if start.startswith(("{", "[")) or name.lower().endswith(_JSON_LINES):
-        return _json(start, name.lower(), cut=len(head) >= HEAD)
+    if start.startswith(("{", "[")) or name.endswith(_JSON_LINES):
+        return _json(start, name, cut=cut)
     if not start:
         raise Unreadable("empty")
-    return _rows(start)
+    return "transcript" if name.endswith(_TRANSCRIPT) else _rows(start)
 
 
 def _markup(start: str) -> Format:
@@ -72,7 +88,7 @@ def _rows(start: str) -> Format:
         return "csv"
     if "{" in start:
         return "ndjson"
-    raise Unreadable("neither a feed nor JSON Lines nor CSV")
+    raise Unreadable("neither a feed nor JSON Lines, CSV, mail or subtitles")
 
 
 def _is_object(line: str) -> bool:

@@ -111,6 +111,20 @@ def decode(data: bytes, declared: str = "") -> str:
     return data.decode(guess(data), "replace")
 
 
+def as_declared(data: bytes, declared: str) -> str:
+    """Return `data` as text, as browsers do: what is declared counts, broken bytes are replaced.
+
+    By the mark first; the bytes decide where nothing is declared, or what can't be meant: a
+    narrower encoding than that of the letters, or one that nobody knows.
+    """
+    encoding, length = marked(data)
+    name = encoding or mistaken(data, declared) or _WIDER.get(declared.lower(), declared)
+    try:
+        return data[length:].decode(name or guess(data), "replace")
+    except (LookupError, UnicodeError):
+        return data[length:].decode(guess(data), "replace")
+
+
 def _wide(head: bytes) -> str:
     if len(head) >= _MIN_UTF32:
         zeros = [head[place:_WIDE_PROBE:4].count(0) for place in range(4)]

@@ -2,12 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 
 from maru_contracts.posts import Channel
-from maru_ingest.formats import dates, links, text
+from maru_ingest.formats import dates, links, ratings, text
 from maru_ingest.formats.parsed import Attachment, Deletion, ParsedPost
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +34,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "shares": ("shares", "share_count", "retweets", "retweet_count", "reposts", "reblogs_count"),
     "replies": ("replies", "reply_count", "comments", "comment_count", "comments_count",
                 "replies_count", "num_comments", "댓글수"),
+    "rating": ("rating", "stars", "star_rating", "rating_value", "별점", "평점"),
+    "best": ("best_rating", "max_rating", "rating_scale", "rating_max"),
     "views": ("views", "view_count", "impressions", "impression_count", "조회수"),
     "media": ("media", "attachments", "images"),
     "metrics": ("metrics", "public_metrics"),
@@ -47,6 +49,7 @@ _MEANING = {
 _SPACING = re.compile(r"[\s\-.]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
+_SAYING = frozenset({"text", "html", "title"})
 _COUNTS = ("likes", "shares", "replies", "views")
 _MAX_ID, _MAX_LANGUAGE, _MAX_SHOWN, _MAX_MEDIA, _MAX_COUNT = 500, 35, 60, 10, 2**53
 _MAX_TRANSCRIPT = 5_000  # ten of them and the longest text still fit into one record of the log
@@ -95,9 +98,13 @@ def deletion_from(row: Mapping[str, object], *, line: int = 0, offset: int = 0) 
     return Deletion((native_id,), line=line, offset=offset)
 
 
+def may_have_text(names: Iterable[str]) -> bool:
+    """Whether rows with these fields can become posts."""
+    return any(meaning in _SAYING for meaning, _ in _plan(tuple(names)))
+
+
 def _no_text(row: Mapping[str, object]) -> str:
-    meanings = {meaning for meaning, _ in _plan(tuple(row))}
-    if meanings & {"text", "html", "title"}:
+    if may_have_text(row):
         return "no text"
     # A lone surrogate is written as \ud800: the reason must fit into UTF-8.
     written = ", ".join(map(str, row)).encode("utf-8", "backslashreplace").decode("utf-8")
@@ -217,6 +224,8 @@ def _add_reach(post: ParsedPost, found: Mapping[str, object]) -> None:
             post.metrics[name] = number
     if "media" in found:
         post.media = _media(found["media"])
+    if "rating" in found:
+        post.rating = ratings.rating(found["rating"], found.get("best"))
 
 
 def _media(value: object) -> tuple[Attachment, ...]:

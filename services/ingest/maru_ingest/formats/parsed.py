@@ -25,6 +25,14 @@ class Attachment:
     transcript: str = ""
 
 
+@dataclass(slots=True, frozen=True)
+class Rating:
+    """What a review gives what it is about: `value` of at most `best`."""
+
+    value: float
+    best: float
+
+
 @dataclass(slots=True)
 class ParsedPost:
     """A post as its source states it: clean text, absolute links, times in UTC.
@@ -50,6 +58,7 @@ class ParsedPost:
     reshared_from: str = ""
     media: tuple[Attachment, ...] = ()
     metrics: dict[str, int] = field(default_factory=dict)
+    rating: Rating | None = None
     truncated: bool = False
     is_row: bool = False
     line: int = 0
@@ -72,6 +81,17 @@ class Deletion:
     native_ids: tuple[str, ...]
     line: int = 0
     offset: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Article:
+    """What a web page says. `url` is the address that it gives itself, empty where it gives none.
+
+    `text` is empty where none was found, and for an article of which only payers see the whole.
+    """
+
+    text: str
+    url: str = ""
 
 
 Row = ParsedPost | BadRow | Deletion

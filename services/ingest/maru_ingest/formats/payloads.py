@@ -15,9 +15,9 @@ _MAX_NAMES = 8
 _WORDS = {"text", "body", "content", "message", "review", "comment", "내용", "본문", "리뷰"}
 _OF_ERRORS = {
     "code", "data", "detail", "details", "documentation_url", "error", "errorCode", "errorMessage",
-    "errorType", "error_code", "error_description", "error_type", "errors", "fault", "global",
-    "message", "ok", "path", "reason", "request_id", "retry_after", "status", "statusCode",
-    "success", "timestamp", "title", "type",
+    "errorType", "error_code", "error_description", "error_type", "errors", "extras", "fault",
+    "global", "message", "msg", "ok", "path", "reason", "request_id", "retry_after", "status",
+    "statusCode", "success", "timestamp", "title", "type",
 }  # fmt: skip
 _TELLS_OF_ERROR = {
     "documentation_url", "error", "errorCode", "errorType", "error_code", "errors", "fault",
@@ -154,8 +154,8 @@ def error_in(value: object) -> str:
             untyped.string(value, "errorType"),
             untyped.string(value, "fault", "faultstring"),
             *(untyped.string(each, "message") for each in untyped.mappings(value, "errors")[:1]),
-            untyped.string(value, "message"),
-            untyped.string(value, "detail"),
+            *(each for each in untyped.sequence(value, "errors")[:1] if isinstance(each, str)),
+            *(untyped.string(value, name) for name in ("errorMessage", "message", "msg", "detail")),
         ]
     elif untyped.has(value, "title", "status") or untyped.has(value, "detail"):
         told = [untyped.string(value, "title"), untyped.string(value, "detail")]
@@ -173,5 +173,6 @@ def _is_error_alone(value: object) -> bool:
         return False
     if untyped.mapping(value, "data") or untyped.sequence(value, "data"):
         return False
-    is_numbered = "message" in value and untyped.count(value, "code") is not None
+    number = untyped.identifier(value, "code").removeprefix("-")
+    is_numbered = ("message" in value or "msg" in value) and number.isdecimal()
     return is_numbered or any(value.get(name) for name in _TELLS_OF_ERROR)

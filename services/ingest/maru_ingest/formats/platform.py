@@ -11,7 +11,15 @@ from datetime import datetime
 from maru_contracts.posts import Channel
 from maru_ingest.formats import links, text, untyped
 from maru_ingest.formats.fields import bounded_id, language
-from maru_ingest.formats.parsed import Attachment, BadRow, Document, ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import (
+    Attachment,
+    BadRow,
+    Document,
+    ParsedPost,
+    Rating,
+    Row,
+    Unreadable,
+)
 from maru_ingest.formats.untyped import Object
 
 _MAX_MEDIA = 10
@@ -59,6 +67,7 @@ def post(
     shares: int | None = None,
     replies: int | None = None,
     views: int | None = None,
+    rating: Rating | None = None,
 ) -> ParsedPost:
     """Return a post of values as a platform writes them; `words` are plain text already."""
     body, cut = text.cut(words)
@@ -80,6 +89,7 @@ def post(
         reshared_from=bounded_id(reshared_from),
         media=_distinct(media),
         metrics={name: count for name, count in stated.items() if count is not None},
+        rating=rating,
     )
 
 

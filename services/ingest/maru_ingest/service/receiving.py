@@ -34,10 +34,14 @@ _ANSWER_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of a message, and whether a platform sent it in its own way."""
+    """What became of a message, and whether a platform sent it in its own way.
+
+    `answer` is the text that answers a message which asks and brings nothing.
+    """
 
     counts: Counts
     by_platform: bool
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class Receiver:
         source = await self._source(source_id)
         hook = self._hook(source)
         if hook is not None:
+            if answer := self._answer(hook, source, headers, body):
+                return Taken(Counts(), by_platform=True, answer=answer)
             document = await asyncio.to_thread(self._pushed, hook, source, headers, body)
             delivery = hashlib.sha256(body).hexdigest()
             return Taken(
@@ -105,6 +111,18 @@ class Receiver:
                 )
         except TimeoutError as error:
             raise Unavailable("The log does not acknowledge in time.") from error
+
+    def _answer(self, hook: Hook, source: Source, headers: dict[str, str], body: bytes) -> str:
+        """Return the answer to a platform's message that asks something, else nothing."""
+        if hook.reply is None:
+            return ""
+        settings = self.kinds[source.kind].settings.model_validate(source.settings)
+        try:
+            return hook.reply(settings, headers, body)
+        except Forged as error:
+            raise Unauthorized(str(error)) from error
+        except Unreadable:
+            return ""  # it is kept when it is read
 
     def _pushed(self, hook: Hook, source: Source, headers: dict[str, str], body: bytes) -> Document:
         """Return what a platform's message says; one that says nothing is kept as a bad row."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from maru_contracts.posts import Channel
 from maru_ingest import domain
 from maru_ingest.connector import Capability, ConnectorKind
-from maru_ingest.store import backfills, sources, subscriptions
+from maru_ingest.store import backfills, grants, sources, subscriptions
 from maru_ingest.store.backfills import Backfill
 from maru_ingest.store.sources import Day, Source
 from maru_ingest.store.subscriptions import Subscription
@@ -88,6 +88,7 @@ class Sources:
                 done += await subscriptions.seal_again(
                     connection, self.vault, limit=_SEALED_TOGETHER
                 )
+                done += await grants.seal_again(connection, self.vault, limit=_SEALED_TOGETHER)
             if not done:
                 return count
             count += done
@@ -209,7 +210,10 @@ class Sources:
             found = await sources.source_by_id(
                 connection, source_id, self.vault, workspace=workspace
             )
-            await sources.remove_source(connection, _found(found, source_id).id)
+            source = _found(found, source_id)
+            await sources.remove_source(connection, source.id)
+            if source.grant_name is not None:
+                await grants.forget_of(connection, source.grant_name)
             await subscriptions.leave(connection, source_id, now=domain.utc_now())
 
     async def pause(self, workspace: str, source_id: str) -> Source:
@@ -238,10 +242,12 @@ class Sources:
 
     def _changed(self, was: Source, wanted: Wanted) -> Source:
         kind = known_kind(self.kinds, was.kind)
-        settings = was.settings
+        settings, credentials = was.settings, was.credentials()
         if wanted.settings is not None:
             given = {k: v for k, v in wanted.settings.items() if v != _HIDDEN}
             settings = checked_settings(kind, {**was.settings, **given})
+            if settings != was.settings:  # whose end nobody knows as yet
+                credentials = domain.Credentials()
         quota = was.daily_requests if wanted.daily_requests is None else wanted.daily_requests
         return replace(
             was,
@@ -250,6 +256,8 @@ class Sources:
             channel=wanted.channel or was.channel,
             settings=settings,
             daily_requests=None if wanted.no_limit else quota,
+            credentials_expire_at=credentials.expire_at,
+            credentials_checked_at=credentials.checked_at,
             cursor=was.cursor if _follows_the_same(kind, was.settings, settings) else {},
         )
 

@@ -1,7 +1,7 @@
 """SQL of who polls which source: what is due, taken, kept, and given back with what came of it."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from maru_ingest.domain import State
+from maru_ingest.domain import Credentials, State
 from maru_ingest.store.sources import Source, add_to_day, stored
 from maru_ingest.tables import micros, moment, sources
 from maru_kit.vault import Vault
@@ -34,7 +34,8 @@ would not let it look in the index of states and times."""
 class Polled:
     """What came of one poll: the source's state and when it is due next.
 
-    `reason` is why it failed, for people; empty when it did not. `requests` were made for it.
+    `reason` is why it failed, for people; empty when it did not. `requests` were made for it, and
+    `credentials` are what it learnt of the source's.
     """
 
     source: Source
@@ -43,6 +44,7 @@ class Polled:
     state: State = "active"
     reason: str = ""
     requests: int = 0
+    credentials: Credentials = field(default_factory=Credentials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,8 @@ _NOTE = (
             sources.c.last_success_at,
         ),
         next_poll_at=bindparam("due"),
+        credentials_expire_at=bindparam("expire_at"),
+        credentials_checked_at=bindparam("checked_at"),
         leased_by=None,
         leased_until=None,
     )
@@ -153,7 +157,12 @@ async def note(
 
 
 async def stream_works(
-    connection: AsyncConnection, source: Source, *, lasts: bool, now: datetime
+    connection: AsyncConnection,
+    source: Source,
+    credentials: Credentials,
+    *,
+    lasts: bool,
+    now: datetime,
 ) -> None:
     """Note that a stream brings what it should, a good poll without an end as yet.
 
@@ -168,6 +177,8 @@ async def stream_works(
             reason="",
             failures=0 if lasts else sources.c.failures,
             last_success_at=micros(now),
+            credentials_expire_at=micros(credentials.expire_at),
+            credentials_checked_at=micros(credentials.checked_at),
         )
     )
 
@@ -213,6 +224,8 @@ def _row(polled: Polled, instance: str) -> dict[str, Any]:
         "failed": int(failed),
         "succeeded_at": None if failed else micros(polled.at),
         "due": micros(polled.next_poll_at),
+        "expire_at": micros(polled.credentials.expire_at),
+        "checked_at": micros(polled.credentials.checked_at),
     }
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.posts import Channel
 from maru_ingest import domain
-from maru_ingest.domain import Origin, State
+from maru_ingest.domain import Credentials, Origin, State
 from maru_ingest.tables import (
     backfills,
     deliveries,
@@ -67,6 +67,13 @@ class Source:
     leased_until: datetime | None = None
     daily_requests: int | None = None
     generation: int = 0
+    grant_name: str | None = None
+    credentials_expire_at: datetime | None = None
+    credentials_checked_at: datetime | None = None
+
+    def credentials(self) -> Credentials:
+        """What is known of how long its credentials last."""
+        return Credentials(self.credentials_expire_at, self.credentials_checked_at)
 
     def origin(self, *, pushed: bool = False) -> Origin:
         """What this source's posts must know of it; see `Origin` for `pushed`."""
@@ -208,6 +215,8 @@ async def change_source(
             daily_requests=changed.daily_requests,
             cursor=orjson.dumps(changed.cursor).decode(),
             generation=sources.c.generation + 1,
+            credentials_expire_at=micros(changed.credentials_expire_at),
+            credentials_checked_at=micros(changed.credentials_checked_at),
             failures=0,
             next_poll_at=micros(next_poll_at),
             leased_by=None,
@@ -323,6 +332,16 @@ async def health(
     return counted, moment(oldest)
 
 
+async def expiring(connection: AsyncConnection, kinds: Collection[str], *, before: datetime) -> int:
+    """How many sources that are followed have credentials that end before then."""
+    query = select(func.count()).where(
+        sources.c.kind.in_(kinds),
+        sources.c.state != "paused",
+        sources.c.credentials_expire_at < micros(before),
+    )
+    return (await connection.execute(query)).scalar_one()
+
+
 async def seal_again(connection: AsyncConnection, vault: Vault, *, limit: int) -> int:
     """Seal secrets that are in the clear or under an older key; return how many rows were read.
 
@@ -395,4 +414,7 @@ def stored(row: Row[Any], vault: Vault) -> Source:
         leased_until=moment(row.leased_until),
         daily_requests=row.daily_requests,
         generation=row.generation,
+        grant_name=row.grant_name,
+        credentials_expire_at=moment(row.credentials_expire_at),
+        credentials_checked_at=moment(row.credentials_checked_at),
     )

@@ -155,3 +155,12 @@ def test_a_list_of_paragraphs_keeps_its_dashes_beside_them() -> None:
     (post,) = posts(said(cooked="<p>a</p><ul>\n<li>\n<p>b</p>\n<p>c</p></li><li>d</li></ul>"))
 
     assert post.text == "a\n\n- b\n\nc\n\n- d"
+
+
+@pytest.mark.parametrize(
+    "path", ["posts.json?before=9", "t/8.json", "posts/33.json", "latest.json"]
+)
+def test_a_forum_may_stand_in_a_folder_of_its_host(path: str) -> None:
+    (post,) = posts({"latest_posts": [said()]}, f"https://example.com/community/{path}")
+
+    assert post.native_id == "https://example.com/community/t/8/2"

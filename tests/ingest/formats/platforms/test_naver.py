@@ -43,7 +43,38 @@ def test_a_blogs_post() -> None:
     assert post.native_id == "https://blog.naver.com/haneul/1"
     assert post.author_name == "하늘 & 바다"
     assert post.channel is Channel.BLOG
-    assert post.created_at == datetime(2026, 9, 26, tzinfo=UTC)
+    assert post.created_at == datetime(2026, 9, 25, 15, tzinfo=UTC)  # midnight in Seoul
+
+
+@pytest.mark.parametrize(
+    ("link", "name"),
+    [
+        ("http://blog.naver.com/haneul/22", "https://blog.naver.com/haneul/22"),
+        ("https://m.blog.naver.com/haneul/22?x=1", "https://blog.naver.com/haneul/22"),
+        (
+            "https://blog.naver.com/haneul?Redirect=Log&logNo=22",
+            "https://blog.naver.com/haneul/22",
+        ),
+        (
+            "https://m.blog.naver.com/PostView.naver?blogId=haneul&logNo=22",
+            "https://blog.naver.com/haneul/22",
+        ),
+        ("http://cafe.naver.com/apps/7?art=aW50ZXJu", "https://cafe.naver.com/apps/7"),
+        ("https://m.cafe.naver.com/apps/7", "https://cafe.naver.com/apps/7"),
+        (
+            "https://cafe.naver.com/ca-fe/web/cafes/3/articles/7?q=x",
+            "https://cafe.naver.com/ca-fe/cafes/3/articles/7",
+        ),
+        (
+            "https://kin.naver.com/qna/detail.naver?d1id=1&docId=5&qb=7Jyg&enc=utf8",
+            "https://kin.naver.com/qna/detail.naver?docId=5",
+        ),
+        ("https://a.example/1?id=2#top", "https://a.example/1?id=2"),
+        ("https://[broken", "https://[broken"),
+    ],
+)
+def test_a_post_has_one_id_whichever_search_finds_it(link: str, name: str) -> None:
+    assert found(link=link).native_id == name
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from maru_contracts.posts import Channel
 from maru_ingest.formats import documents, payloads
-from maru_ingest.formats.parsed import ParsedPost, Unreadable
+from maru_ingest.formats.parsed import ParsedPost, Rating, Unreadable
 
 
 def posts(value: object) -> list[ParsedPost]:
@@ -42,6 +42,7 @@ def test_a_review_of_apples_feed() -> None:
     assert (post.author, post.author_name) == ("1295716811", "하늘")
     assert post.created_at == datetime(2026, 1, 1, 12, 37, 36, tzinfo=UTC)
     assert (post.channel, post.metrics) == (Channel.REVIEW, {"likes": 4})
+    assert post.rating == Rating(1, 5)
 
 
 def test_apples_feed_with_one_review_none_and_the_app_first() -> None:
@@ -69,6 +70,7 @@ def test_a_review_by_app_store_connect() -> None:
 
     assert (post.native_id, post.title, post.text) == ("00000028-a", "Dark mode", "Please add it")
     assert post.created_at == datetime(2026, 1, 1, 8, tzinfo=UTC)
+    assert post.rating == Rating(2, 5)
     assert len(posts({"data": review})) == 1
     error = {"status": "401", "code": "NOT_AUTHORIZED", "title": "No", "detail": "Token expired"}
     with pytest.raises(Unreadable, match="App Store Connect answers with an error: No: Token exp"):
@@ -78,7 +80,7 @@ def test_a_review_by_app_store_connect() -> None:
 def play(**comment: object) -> dict[str, object]:
     stated = {
         "text": "Dark mode\tPlease add it",
-        "lastModified": {"seconds": "1767225600", "nanos": 5},
+        "lastModified": {"seconds": "1767225600", "nanos": 250_000_999},
         "starRating": 2,
         "reviewerLanguage": "en",
         "thumbsUpCount": 3,
@@ -93,8 +95,9 @@ def test_a_review_of_google_play_without_the_developers_answer() -> None:
 
     assert (post.native_id, post.title, post.text) == ("gp:AOq", "Dark mode", "Please add it")
     assert (post.author, post.lang) == ("하늘", "en")
-    assert post.created_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert post.created_at == datetime(2026, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
     assert (post.channel, post.metrics) == (Channel.REVIEW, {"likes": 3})
+    assert post.rating == Rating(2, 5)
 
 
 def test_google_plays_original_counts_not_its_translation() -> None:
@@ -123,7 +126,8 @@ def test_a_review_of_a_place(comment: str, own: str) -> None:
     }
     several = {"locationReviews": [{"name": "x", "review": review}]}
 
-    assert [(post.text, post.author) for post in posts({"reviews": [review]})] == [(own, "하늘")]
+    (post,) = posts({"reviews": [review]})
+    assert (post.text, post.author, post.rating) == (own, "하늘", Rating(5, 5))
     assert len(posts(several)) == 1
 
 
@@ -146,7 +150,7 @@ def test_a_review_of_trustpilot() -> None:
     assert post.url == "https://www.trustpilot.com/reviews/507f191e810c19729de860ea"
     assert (post.author, post.author_name) == ("c1", "Haneul")
     assert post.edited_at == datetime(2026, 1, 2, tzinfo=UTC)
-    assert post.metrics == {"likes": 2}
+    assert (post.metrics, post.rating) == ({"likes": 2}, Rating(1, 5))
     files = [{"processedFiles": [{"url": "https://a.example/1.jpg"}]}, {"processedFiles": []}]
     (product,) = posts({"productReviews": [{**review, "content": "Good", "attachments": files}]})
     assert [one.url for one in product.media] == ["https://a.example/1.jpg"]

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { changedIdea, dataOf, events, losesPost } from "./api/events";
 import { everyDay } from "./discovered.svelte";
 import { EVERYTHING, fromQuery, narrows, toQuery } from "./filters";
-import { languageOf, prevailing, safeUrl } from "./posts";
+import { languageOf, prevailing, safeUrl, starsOf } from "./posts";
 
 test("only http and https addresses are ever linked", () => {
   expect(safeUrl("https://example.org/a b")).toBe("https://example.org/a%20b");
@@ -22,6 +22,13 @@ test("a mood prevails with more than half", () => {
   expect(prevailing({ negative: 3, neutral: 1, positive: 1 })).toBe("negative");
   expect(prevailing({ negative: 1, neutral: 1, positive: 0 })).toBeNull();
   expect(prevailing({ negative: 0, neutral: 0, positive: 0 })).toBeNull();
+});
+
+test("ratings are stars where their scale is short", () => {
+  expect(starsOf({ value: 4, best: 5 })).toBe("★★★★☆");
+  expect(starsOf({ value: 0, best: 5 })).toBe("☆☆☆☆☆");
+  expect(starsOf({ value: 3.5, best: 5 })).toBe("★★★★☆");
+  expect(starsOf({ value: 87, best: 100 })).toBeNull();
 });
 
 test("filters survive the address bar", () => {

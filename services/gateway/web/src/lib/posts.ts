@@ -1,6 +1,6 @@
 /** Pure facts about texts and links that strangers wrote. */
 
-import type { Mood } from "./api/types";
+import type { Mood, Rating } from "./api/types";
 
 const SCRIPTS: readonly [RegExp, string][] = [
   [/\p{Script=Hangul}/u, "ko"],
@@ -30,6 +30,15 @@ export function nameOf(actor: string): string {
 /** The site of an address, as people say it. */
 export function siteOf(url: string): string {
   return new URL(url).host.replace(/^www\./, "");
+}
+
+const MOST_STARS = 10;
+
+/** A rating as full and empty stars; null where its scale is none of stars, such as 87 of 100. */
+export function starsOf({ value, best }: Rating): string | null {
+  if (!Number.isInteger(best) || best > MOST_STARS) return null;
+  const full = Math.min(Math.max(Math.round(value), 0), best);
+  return "★".repeat(full) + "☆".repeat(best - full);
 }
 
 /** The mood of more than half of the posts; null if there is none. */

@@ -9,6 +9,7 @@ from maru_contracts.posts import Channel
 from maru_ingest.formats import text
 from maru_ingest.formats.parsed import Document, ParsedPost
 from maru_ingest.formats.platform import Platform, failed, no_posts, post, rows
+from maru_ingest.formats.ratings import rating
 from maru_ingest.formats.untyped import Object, at, count, has, mapping, moment, sequence, string
 
 _RATED = "im:rating"
@@ -53,7 +54,9 @@ def _rated(entry: Object) -> ParsedPost | None:
         author_name=string(entry, "author", "name", "label"),
         channel=Channel.REVIEW,
         created_at=moment(entry, "updated", "label"),
+        edited_at=moment(entry, "updated", "label"),  # an old state that comes late is known by it
         likes=count(entry, "im:voteSum", "label"),
+        rating=rating(string(entry, _RATED, "label")),
     )
 
 
@@ -88,6 +91,7 @@ def _review(resource: Object) -> ParsedPost | None:
         author_name=string(stated, "reviewerNickname"),
         channel=Channel.REVIEW,
         created_at=moment(stated, "createdDate"),
+        rating=rating(stated.get("rating")),
     )
 
 

@@ -32,6 +32,8 @@ _SAID = (None, 1)  # post types: 2 and 3 are what moderators did, 4 is a whisper
 _WHISPER = 4
 _LIKE = 2
 _TAG = re.compile(r"<(/?)aside\b([^<>]*)>", re.IGNORECASE)
+_INSIDE = re.compile(r"/(?:c|categories|latest|posts|search|t|tag|tags|top|u)(?:[/.]|$)")
+"""Where in a path the forum's own begins."""
 _OTHERS = {
     "user": ("username", "avatar_template", "last_seen_at"),
     "user page": ("user_badges", "user"),
@@ -100,11 +102,14 @@ def _is_said(value: object) -> bool:
 
 
 def _base(url: str) -> str:
+    """Return the address of the forum, which may stand in a folder of its host."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else ""
+    inside = _INSIDE.search(parts.path)
+    folder = parts.path[: inside.start()] if inside else ""
+    return f"{parts.scheme}://{parts.netloc}{folder}" if parts.scheme and parts.netloc else ""
 
 
 def _name(said: Object, base: str) -> str:

@@ -17,6 +17,7 @@ from maru_ingest.formats.untyped import (
     at,
     count,
     has,
+    identifier,
     is_true,
     mapping,
     moment,
@@ -115,8 +116,10 @@ def _by_rest(node: Object, channel: Channel) -> ParsedPost:
 
 
 def _above(node: Object, page: str) -> str:
-    """Return the page that a comment is on."""
+    """Return the page that a comment is on, or the comment of a discussion that it answers."""
     above, _, comment = page.partition("#")
+    if comment.startswith("discussioncomment-") and (parent := identifier(node, "parent_id")):
+        return f"{above}#discussioncomment-{parent}"
     if comment:
         return above
     stated = _ISSUE_OF_API.match(string(node, "issue_url"))
@@ -137,7 +140,7 @@ def _by_graphql(node: Object, channel: Channel) -> ParsedPost:
         markdown.plain(written),
         title=string(node, "title"),
         url=page,
-        author=string(node, "author", "login"),
+        author=_login(mapping(node, "author")),
         author_name=string(node, "author", "name"),
         channel=channel,
         created_at=moment(node, "createdAt"),
@@ -147,6 +150,13 @@ def _by_graphql(node: Object, channel: Channel) -> ParsedPost:
         likes=count(node, "upvoteCount"),
         replies=count(node, "comments", "totalCount"),
     )
+
+
+def _login(author: Object) -> str:
+    """Return a name as REST writes it, too: a bot's says so."""
+    login = string(author, "login")
+    is_bot = string(author, "__typename") == "Bot" and not login.endswith("[bot]")
+    return f"{login}[bot]" if is_bot else login
 
 
 def _nodes(value: object) -> Iterator[object]:

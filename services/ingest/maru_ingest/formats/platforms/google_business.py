@@ -10,9 +10,11 @@ from maru_contracts.posts import Channel
 from maru_ingest.formats import text
 from maru_ingest.formats.parsed import Document, ParsedPost
 from maru_ingest.formats.platform import Platform, post, rows
+from maru_ingest.formats.ratings import rating
 from maru_ingest.formats.untyped import Object, at, has, is_true, mapping, moment, sequence, string
 
 _ORIGINAL = re.compile(r"\(Original\)\s*(.*)\Z", re.DOTALL)
+_STARS = {"ONE": 1, "TWO": 2, "THREE": 3, "FOUR": 4, "FIVE": 5}
 _TRANSLATED = re.compile(r"\(Translated by Google\).*\Z", re.DOTALL)
 
 
@@ -41,6 +43,7 @@ def _post(review: Object) -> ParsedPost | None:
         channel=Channel.REVIEW,
         created_at=moment(review, "createTime"),
         edited_at=moment(review, "updateTime"),
+        rating=rating(_STARS.get(string(review, "starRating"))),
     )
 
 

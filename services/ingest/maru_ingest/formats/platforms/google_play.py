@@ -4,10 +4,13 @@ A review keeps the words that were written, not their translation. What the deve
 customer's voice and left out (https://developers.google.com/android-publisher/api-ref/rest/v3/reviews).
 """
 
+from datetime import datetime, timedelta
+
 from maru_contracts.posts import Channel
 from maru_ingest.formats import text
 from maru_ingest.formats.parsed import Document, ParsedPost
 from maru_ingest.formats.platform import Platform, no_posts, post, rows
+from maru_ingest.formats.ratings import rating
 from maru_ingest.formats.untyped import (
     Object,
     count,
@@ -18,6 +21,8 @@ from maru_ingest.formats.untyped import (
     sequence,
     string,
 )
+
+_SECOND = 1_000_000_000
 
 
 def _read(value: object, _: str) -> Document | None:
@@ -40,7 +45,7 @@ def _post(review: Object) -> ParsedPost | None:
     comment = next(filter(None, comments), {})
     written = string(comment, "originalText") or string(comment, "text")
     title, tab, body = written.partition("\t")  # where people once wrote a title, a tab ends it
-    changed = moment(comment, "lastModified", "seconds")
+    changed = _moment(mapping(comment, "lastModified"))
     return post(
         string(review, "reviewId"),
         text.clean(body if tab else written),
@@ -52,7 +57,14 @@ def _post(review: Object) -> ParsedPost | None:
         created_at=changed,
         edited_at=changed,
         likes=count(comment, "thumbsUpCount"),
+        rating=rating(comment.get("starRating")),
     )
+
+
+def _moment(written: Object) -> datetime | None:
+    """Return a time in seconds and nanoseconds (protobuf's Timestamp)."""
+    whole, nanos = moment(written, "seconds"), count(written, "nanos") or 0
+    return whole and whole + timedelta(microseconds=min(nanos, _SECOND - 1) // 1_000)
 
 
 PLATFORM = Platform(name="google_play", title="Google Play", read=_read)

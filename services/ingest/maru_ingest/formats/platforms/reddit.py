@@ -1,7 +1,7 @@
 """Reddit: listings of posts and comments, and a post's page with its tree of comments.
 
 A post goes by its full name (`t3_…`, `t1_…`). What was removed or deleted, whose words Reddit
-replaces, is no post (https://www.reddit.com/dev/api).
+replaces or of which it says who took it away, is no post (https://www.reddit.com/dev/api).
 """
 
 import html
@@ -24,6 +24,7 @@ from maru_ingest.formats.untyped import (
 )
 
 _HELD = {"t1", "t3"}
+_NOT_YET = "more"
 _OTHERS = {"t2": "account", "t4": "private message", "t5": "subreddit", "t6": "award"}
 _TAKEN = {"[deleted]", "[removed]", "[ Removed by Reddit ]"}
 _HOME = "https://www.reddit.com"
@@ -44,7 +45,7 @@ def _read(value: object, _: str) -> Document | None:
         others = [_OTHERS[kind] for kind in sorted(kinds) if kind in _OTHERS]
         if others:
             raise no_posts("Reddit", others[0])
-    held = [it for it in found if string(it, "kind") in _HELD]
+    held = [it for it in found if string(it, "kind") not in {_NOT_YET, *_OTHERS}]
     gone = tuple(filter(None, (_name(mapping(it, "data")) for it in held if _is_taken(it))))
     return Document(rows=list(rows([it for it in held if not _is_taken(it)], _post)), deleted=gone)
 
@@ -76,15 +77,17 @@ def _name(data: Object) -> str:
 def _is_taken(thing: object) -> bool:
     data = mapping(thing, "data")
     words = string(data, "body") if string(thing, "kind") == "t1" else string(data, "selftext")
-    return words in _TAKEN or (
-        string(data, "author") == "[deleted]" and string(data, "title") in _TAKEN
+    return (
+        words in _TAKEN
+        or bool(string(data, "removed_by_category"))  # whose title and picture may still be there
+        or (string(data, "author") == "[deleted]" and string(data, "title") in _TAKEN)
     )
 
 
 def _post(thing: Object) -> ParsedPost | None:
     data = mapping(thing, "data")
     kind = string(thing, "kind")
-    if not data:
+    if not data or kind not in _HELD:
         return None
     written = html.unescape(string(data, "body" if kind == "t1" else "selftext"))
     link = string(data, "permalink")

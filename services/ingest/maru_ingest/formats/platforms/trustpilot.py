@@ -7,6 +7,7 @@ from maru_contracts.posts import Channel
 from maru_ingest.formats import text
 from maru_ingest.formats.parsed import Attachment, Document, ParsedPost
 from maru_ingest.formats.platform import Platform, attachment, no_posts, post, rows
+from maru_ingest.formats.ratings import rating
 from maru_ingest.formats.untyped import (
     Object,
     count,
@@ -54,6 +55,7 @@ def _post(review: Object) -> ParsedPost | None:
         edited_at=moment(review, "updatedAt"),
         media=map(_media, mappings(review, "attachments")),
         likes=count(review, "numberOfLikes"),
+        rating=rating(review.get("stars")),
     )
 
 

@@ -1,9 +1,9 @@
 /** The gateway's questions about sources and connectors; all need a key. */
 
 import type { Schema } from "../schema";
-import type { Channel, Page } from "./types";
+import type { Channel, Page, Rating } from "./types";
 
-export const HEALTHS = ["healthy", "late", "throttled", "broken", "paused"] as const;
+export const HEALTHS = ["healthy", "expiring", "late", "throttled", "broken", "paused"] as const;
 export type Health = (typeof HEALTHS)[number];
 
 export interface SourceDay {
@@ -38,6 +38,8 @@ export interface Source {
   last_success_at: string | null;
   /** Null for a paused source, and for one that is sent its posts. */
   next_poll_at: string | null;
+  /** When its credentials end by themselves; null if they do not, or nobody says. */
+  credentials_expire_at: string | null;
   daily_requests: number | null;
   /** Days that brought something, of the last seven (UTC), oldest first. */
   days: readonly SourceDay[];
@@ -76,6 +78,7 @@ export interface TriedPost {
   author: string;
   author_name: string;
   created_at: string | null;
+  rating?: Rating | null;
 }
 
 export interface Trial {

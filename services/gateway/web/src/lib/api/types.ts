@@ -88,6 +88,12 @@ export interface Correction {
   };
 }
 
+/** What a review gives: stars, or a number of another scale. */
+export interface Rating {
+  value: number;
+  best: number;
+}
+
 /** A post behind an idea. */
 export interface Evidence {
   post_id: string;
@@ -101,6 +107,7 @@ export interface Evidence {
   sentiment: Mood;
   intent: Intent;
   topics: string[];
+  rating?: Rating | null;
   created_at: string;
   correction?: Correction | null;
 }

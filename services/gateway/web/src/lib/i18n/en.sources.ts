@@ -29,11 +29,13 @@ export const sources = {
   state: "State",
   healths: {
     healthy: "Healthy",
+    expiring: "Credentials end soon",
     late: "Late",
     throttled: "Asked to wait",
     broken: "Broken",
     paused: "Paused",
   } as Record<Health, string>,
+  expire: (day: string) => `Its credentials end on ${day}. Edit it and give it new ones before.`,
   lateBy: (time: string) => `Its turn was due ${time}.`,
   product: "Product",
   productHint: "The product that its posts speak of. May be empty.",

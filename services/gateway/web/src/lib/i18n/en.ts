@@ -152,6 +152,7 @@ export const en = {
   } as Record<string, readonly [string, string]>,
 
   behind: "The posts behind it",
+  rated: (value: number, best: number) => `Rated ${value} of ${best}`,
   original: (site: string) => `Original on ${site}`,
   newTab: "opens in a new tab",
   readAll: "Read all",

@@ -146,6 +146,7 @@ export const ko: Catalogue = {
   },
 
   behind: "근거가 된 게시물",
+  rated: (value, best) => `${best}점 만점에 ${value}점`,
   original: (site) => `${site}에서 원문 보기`,
   newTab: "새 탭에서 열림",
   readAll: "모두 읽기",
