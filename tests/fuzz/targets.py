@@ -29,14 +29,19 @@ from maru_ingest.connector import Forged, Tools
 from maru_ingest.connectors import bluesky, facebook, instagram, mastodon, x
 from maru_ingest.domain import Origin
 from maru_ingest.formats import (
+    article,
     dates,
     documents,
     encodings,
     feed,
+    github_api,
     ids,
     jetstream,
     json_feed,
+    lines,
     links,
+    mail,
+    mapped,
     markdown,
     opml,
     pages,
@@ -44,7 +49,10 @@ from maru_ingest.formats import (
     platforms,
     text,
     untyped,
+    xlsx,
 )
+from maru_ingest.formats.json_path import BadPath, Path
+from maru_ingest.formats.paging import Paging
 from maru_ingest.formats.parsed import BadRow, Deletion, Document, ParsedPost, Row, Unreadable
 from maru_ingest.formats.searches import Search
 from maru_ingest.service import pushing, receiving
@@ -214,6 +222,48 @@ def _page(data: bytes) -> None:
     orjson.dumps([asdict(one) for one in pages.offered(data, url=URL)])
 
 
+def _mail(data: bytes) -> None:
+    published(mail.parse(lines.read(io.BytesIO(data))))
+
+
+def _workbook(data: bytes) -> None:
+    """A workbook, or the sheet that is put into a good one: what is packed is hard to change."""
+    packed = data if xlsx.is_workbook(data) else own.workbook(data)
+    published(xlsx.parse(io.BytesIO(packed)))
+
+
+def _article(data: bytes) -> None:
+    orjson.dumps(asdict(article.read(data, url=URL, content_type=_chosen(data, _TYPES))))
+
+
+def _mapped(data: bytes) -> None:
+    """A path, an empty line, an answer: its lists of posts, its fields and its next page."""
+    head, _, body = data.partition(b"\n\n")
+    path = Path.of(head.decode("utf-8", "replace"))
+    value = payloads.loads(body)
+    paging = Paging(URL, "next", "page", 1, path)
+    with suppress(Unreadable):
+        paging.next(None, answer=value, link=head.decode("latin-1"), count=1, secret=("key",))
+    fields = dict.fromkeys(mapped.FIELDS, path)
+    for paths in (fields, {name: Path.of(f"$.{name}") for name in mapped.FIELDS}):
+        site = mapped.Mapped(paths, "example.com", URL, 5.0)
+        found = enumerate(mapped.elements(value, mapped.list_path(path.written)), start=1)
+        published(row for number, one in found if (row := site.row(one, number)) is not None)
+
+
+def _github(data: bytes) -> None:
+    """An answer of GitHub's GraphQL API: a header, an empty line, discussions."""
+    head, _, body = data.partition(b"\n\n")
+    github_api.next_part({"link": head.decode("latin-1")})
+    github_api.where(head.decode("latin-1"))
+    value = payloads.loads(body)
+    found = untyped.mapping(value, "data", "repository", "discussions")
+    nodes = untyped.mappings(found, "nodes")
+    orjson.dumps([github_api.goes_on(found), len(list(github_api.cut_off(nodes)))])
+    for node in nodes:
+        github_api.stamp(node, "updatedAt")
+
+
 def _search(data: bytes) -> None:
     wanted, _, said = _said(data).partition("\n")
     search = Search.of(wanted)
@@ -375,6 +425,13 @@ TARGETS: Sequence[Target] = (
     Target("HTML to text", _html, files=_PAGES, own=(own.HTML,), share=6),
     Target("Markdown to text", _markdown, files=_TEXTS, own=(own.MARKDOWN,), share=14),
     Target("feeds of a page", _page, files=_PAGES, own=(own.PAGE,), share=7),
+    Target("mail", _mail, own=own.MAILS, share=14),
+    Target("workbook", _workbook, own=own.WORKBOOKS, share=5),
+    Target("subtitles", _file("call.vtt"), own=own.SUBTITLES, share=14),
+    Target("transcript", _file("call.txt"), own=own.SUBTITLES, share=14),
+    Target("article of a page", _article, files=_PAGES, own=(own.PAGE, own.ARTICLE), share=2),
+    Target("JSON of a site", _mapped, (BadPath, Unreadable), own=own.MAPPED, share=14),
+    Target("GitHub's discussions", _github, own=(own.DISCUSSIONS,), share=24),
     Target("words to look for", _search, own=(own.SEARCH,), share=6),
 )
 """Every parser of what strangers send, once."""
