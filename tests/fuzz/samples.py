@@ -159,3 +159,9 @@ def workbook(sheet: bytes = b"") -> bytes:
 
 SHEET = "xl/worksheets/sheet1.xml"
 WORKBOOKS = (zipfile.ZipFile(BytesIO(workbook())).read(SHEET), workbook())
+
+ENVELOPES = (
+    b'{"schema": {}, "payload": {"op": "u", "before": null, "after": {"id": 1, "text": "Dark"}}}',
+    b'{"op": "d", "before": {"id": 1, "text": "Dark"}, "after": null}',
+    b'{"specversion": "1.0", "source": "/s", "id": "1", "data_base64": "eyJ0ZXh0IjogImEifQ=="}',
+)

@@ -33,6 +33,7 @@ from maru_ingest.formats import (
     dates,
     documents,
     encodings,
+    envelopes,
     feed,
     github_api,
     ids,
@@ -381,6 +382,11 @@ def _hub(data: bytes) -> None:
     _document(documents.parse(body, url=URL, content_type=_chosen(data, _TYPES)))
 
 
+def _envelope(data: bytes) -> None:
+    """A record of somebody's topic: what its envelope holds, as a row."""
+    published(documents.read(io.BytesIO(envelopes.opened(data)), name="posts.ndjson"))
+
+
 _FEEDS = ("feedparser/**/*.xml", "gofeed/**/*.xml", "simplepie/**/*.xml", "defusedxml/**/*.xml")
 _APIS = (
     "bsky-atproto/**/*.json",
@@ -432,6 +438,7 @@ TARGETS: Sequence[Target] = (
     Target("article of a page", _article, files=_PAGES, own=(own.PAGE, own.ARTICLE), share=2),
     Target("JSON of a site", _mapped, (BadPath, Unreadable), own=own.MAPPED, share=14),
     Target("GitHub's discussions", _github, own=(own.DISCUSSIONS,), share=24),
+    Target("envelope of a log", _envelope, own=own.ENVELOPES, share=20),
     Target("words to look for", _search, own=(own.SEARCH,), share=6),
 )
 """Every parser of what strangers send, once."""
