@@ -86,4 +86,9 @@ FOUND: Sequence[Found] = (
 {"data": {"repository": {"discussions": {"pageInfo": {"hasNextPage": true, "endCursor":
 "\\ud800"}}}}}""",
     ),
+    Found(
+        "mail",
+        "a sender with a thousand comments within each other was no bad row but a crash",
+        b"From: " + b"(" * 3_000 + b"\nSubject: a\n\nb\n",
+    ),
 )

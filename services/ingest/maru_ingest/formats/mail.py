@@ -211,7 +211,10 @@ def _header(message: "Message[str, str]", name: str) -> str:
 
 
 def _sender(message: "Message[str, str]") -> tuple[str, str]:
-    found = getaddresses([_header(message, "from").replace("\n", " ")])
+    try:
+        found = getaddresses([_header(message, "from").replace("\n", " ")])
+    except RecursionError:  # it reads a comment within a comment by calling itself
+        return "", ""
     return next(((name, address.lower()) for name, address in found if address), ("", ""))
 
 
