@@ -6,6 +6,8 @@ in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.
 """
 
 import asyncio
+import hashlib
+import hmac
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
@@ -388,6 +390,12 @@ def within(rows: Iterable[Row], since: datetime, until: datetime) -> list[Row]:
         if not isinstance(row, ParsedPost)
         or (row.created_at is not None and since <= row.created_at < until)
     ]
+
+
+def is_signed(body: bytes, secret: str, given: str, *, scheme: str = "sha256") -> bool:
+    """Whether `given` is the HMAC (SHA-256) of a body, in hex after the name of its scheme."""
+    wanted = f"{scheme}={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode())
 
 
 async def batched(waiting: asyncio.Queue[T | None], *, silence: float) -> list[T | None]:

@@ -57,6 +57,7 @@ from maru_ingest.connector import (
     SourceSettings,
     Tools,
     batched,
+    within,
 )
 from maru_ingest.discord_api import ID, Api, Place, earlier, id_at, id_in
 from maru_ingest.discord_gateway import Link, Session, linked
@@ -200,7 +201,7 @@ class DiscordConnector:
             async with aclosing(self._api.after(place, begins)) as pages:
                 async for messages, last in pages:
                     rows = await asyncio.to_thread(self._rows, messages, place)
-                    found = [row for row in rows if _is_within(row, since, until)]
+                    found = within(rows, since, until)
                     yield Page(found, {"channel": channel, "place": number, "after": last})
                     if last >= end:
                         break
@@ -358,12 +359,6 @@ def _is_of_a_bot(message: object) -> bool:
     return untyped.is_true(message, "author", "bot") or bool(
         untyped.identifier(message, "webhook_id")
     )
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 CONNECTOR = ConnectorKind(
