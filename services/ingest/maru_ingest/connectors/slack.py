@@ -178,14 +178,15 @@ class SlackConnector:
         if not self.workspace.url:
             self.workspace.url = await self._api.home()
         stored = cursor.get("places", {})
-        places = {name: _Place.of(stored.get(name, {})) for name in self.settings.channels}
+        places = {name: stored.get(name, {}) for name in self.settings.channels}
         failed: SourceBroken | None = None
-        for channel, place in places.items():
+        for channel in self.settings.channels:
+            place = _Place.of(places[channel])  # ahead of its pages, of which one may never come
             try:
                 async with aclosing(self._new(channel, place)) as found:
                     async for rows, gone in found:
-                        now = {name: asdict(one) for name, one in places.items()}
-                        yield Page(rows, {"places": now}, deleted_if_known=gone)
+                        places = {**places, channel: asdict(place)}
+                        yield Page(rows, {"places": places}, deleted_if_known=gone)
             except CredentialsRefused:
                 raise
             except SourceBroken as error:
