@@ -408,7 +408,9 @@ class Collector:
         connector = cast("Backfilling", self._open(source, kind, use))
         async with aclosing(connector.history(look.since, look.until, look.cursor)) as pages:
             async for page in pages:
-                counts = await self.publisher.publish(origin, page.rows, deleted=page.deleted)
+                known = await self.publisher.known(origin, page.deleted_if_known)
+                deleted = [*page.deleted, *known]
+                counts = await self.publisher.publish(origin, page.rows, deleted=deleted)
                 async with self.publisher.database.transaction() as connection:
                     await backfills.turn_page(
                         connection, look, cursor=page.cursor, posts=counts.published

@@ -202,7 +202,7 @@ class RedditConnector:
                 after = answer.after
                 is_last = not after or min(answer.times.values(), default=until) < since
                 at = {"listing": number + 1} if is_last else {"listing": number, "after": after}
-                yield Page(rows, at, deleted=answer.deleted)
+                yield Page(rows, at, deleted_if_known=answer.deleted)
                 if is_last:
                     break
 
