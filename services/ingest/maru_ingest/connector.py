@@ -101,7 +101,7 @@ class Page:
     native ids of posts that it says are gone; one that is among the rows, too, is gone.
     `deleted_if_known` are such of which most were never ours, as all deletions of a network are:
     nothing is noted of those that nobody has brought. `push` is None where the page has nothing to
-    say of hubs.
+    say of hubs. `trouble` is what a stream can't read while it goes on with the rest, for people.
     """
 
     rows: Sequence[Row]
@@ -110,6 +110,7 @@ class Page:
     deleted: Sequence[str] = ()
     push: Push | None = None
     deleted_if_known: Sequence[str] = ()
+    trouble: str = ""
 
 
 Interval = Annotated[float, Field(ge=1, description="How often to look, in seconds")]
