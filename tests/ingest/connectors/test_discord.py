@@ -428,6 +428,30 @@ async def test_what_was_missed_in_a_channel_that_could_not_be_read_comes_later(
     assert "missed" in texts(rest)
 
 
+async def test_a_channel_that_cannot_be_read_is_tried_again_and_the_session_stays(
+    upstream: DiscordUpstream, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maru_ingest.connectors.discord._AGAIN", 0.0)
+    follow = connector(upstream, tools, channels=[HIDDEN, CHANNEL])
+    found: list[Page] = []
+
+    async def take() -> None:
+        async for page in follow.pages({}):
+            found.append(page)
+            if page.trouble and not page.rows:
+                upstream.write("live")
+
+    with pytest.raises(SourceBroken, match="Missing Access"):
+        async with asyncio.timeout(30):
+            await take()
+    upstream.write("later")
+    rest = await until(follow, found[-1].cursor, lambda them: "later" in texts(them))
+
+    assert texts(found) == ["live"]
+    assert "later" in texts(rest)
+    assert (upstream.identified, upstream.resumed) == (1, 1)
+
+
 async def test_a_source_of_which_nothing_can_be_read_does_not_listen(
     upstream: DiscordUpstream, tools: Tools
 ) -> None:

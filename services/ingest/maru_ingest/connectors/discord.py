@@ -23,7 +23,7 @@ one answers the message that the thread began with. A post of a forum has the th
 messages without words. Private threads, direct messages and voice chats are not read. Once a
 session is lost, after some minutes without a connection, edits and deletions of that time are not
 noticed, and the deletion of a whole thread or channel never is. A channel that can't be read is
-named while the others are heard; what was missed there comes when the connection begins anew.
+named while the others are heard, and tried again within the hour; then what was missed there comes.
 Reactions count as likes when a message is read by a page; live messages have none. Links to
 attachments are kept without the signature with which they run out within a day. To begin takes two
 or three requests for each channel. A bot may begin 1,000 sessions a day; when few are left, the
@@ -37,6 +37,7 @@ API: <https://docs.discord.com/developers/resources/message>,
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -71,6 +72,8 @@ _FIRST_THREADS = 25
 _MAX_PLACES = 10_000
 _OVERLAP = timedelta(minutes=5)
 _SILENCE = 60.0
+_AGAIN = 3_600.0
+"""Seconds until a channel that can't be read is tried again; the session is resumed then."""
 
 
 class DiscordSettings(SourceSettings):
@@ -163,17 +166,9 @@ class DiscordConnector:
             failed: dict[str, SourceBroken] = {}
             if not link.is_lost and link.failed is None:
                 known.session = link.session
-                async with aclosing(self._missed(known, failed)) as missed:
-                    async for page in missed:
+                async with aclosing(self._followed(known, link, failed)) as followed:
+                    async for page in followed:
                         yield page
-                if len(failed) == len(self.settings.channels):
-                    _raise_first(failed)
-                trouble = " ".join(map(str, failed.values()))
-                if trouble:
-                    yield Page((), known.cursor(), trouble=trouble)
-                async with aclosing(self._heard(known, link, behind=failed)) as heard:
-                    async for page in heard:
-                        yield replace(page, trouble=trouble)
             if link.is_lost:
                 known.session = None
                 yield Page((), known.cursor())
@@ -213,6 +208,28 @@ class DiscordConnector:
                     yield Page(found, {"channel": channel, "place": number, "after": last})
                     if last >= end:
                         break
+
+    async def _followed(
+        self, known: _Known, link: Link, failed: dict[str, SourceBroken]
+    ) -> AsyncGenerator[Page, None]:
+        """Catch up and listen; only for a while where some channels can't be read (`failed`).
+
+        Where none can be read, not at all.
+        """
+        async with aclosing(self._missed(known, failed)) as missed:
+            async for page in missed:
+                yield page
+        if len(failed) == len(self.settings.channels):
+            return
+        begun = time.monotonic()
+        trouble = " ".join(map(str, failed.values()))
+        if trouble:
+            yield Page((), known.cursor(), trouble=trouble)
+        async with aclosing(self._heard(known, link, behind=failed)) as heard:
+            async for page in heard:
+                yield replace(page, trouble=trouble)
+                if failed and time.monotonic() - begun >= _AGAIN:
+                    return
 
     async def _missed(
         self, known: _Known, failed: dict[str, SourceBroken]
