@@ -1,6 +1,5 @@
 """The posts that everything is measured with: real reviews and comments of the shared data."""
 
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
@@ -9,10 +8,11 @@ from typing import Any
 
 import orjson
 
+from maru_cli.labelled_data import labelled_data
 from maru_contracts.posts import Author, Channel, Post, post_id
 
 ROOT = Path(__file__).parents[1]
-DATA = Path(os.environ.get("MARU_SHARED", ROOT.parent / "shared")) / "data"
+DATA = labelled_data()
 
 _WISHES = ("train/suggestion-enfr-minibar-garmin-huawei", "visible/suggestion-enfr-minibar-samsung")
 _KOREAN = ("visible/sentiment-ko-nsmc3-dev",)

@@ -4,20 +4,19 @@
 fifteen minutes.
 """
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from maru_cli.labelled_data import labelled_data
 from maru_kit.errors import ConfigError
 from maru_sentiment.dataset import rows
 from maru_sentiment.evaluation import REPORT, scores
 from maru_sentiment.training import predict, predict_left_out, sources_with_moods, train
 
 _ROOT = Path(__file__).parents[2]
-_DATA = Path(os.environ.get("MARU_SHARED", _ROOT.parent / "shared")) / "data"
 _SIZES = (7_500, 15_000, 30_000, 60_000)
 _LEFT_OUT_ROWS = 20_000
 _PICTURE = "images/learning-curve.svg"
@@ -28,7 +27,7 @@ Curve = Mapping[str, Sequence[float]]
 
 def main() -> None:
     """Train, measure, and write page and picture."""
-    data = Path(sys.argv[1]) if sys.argv[1:] else _DATA
+    data = Path(sys.argv[1]) if sys.argv[1:] else labelled_data()
     curve = _curve(data)
     left_out = {
         source: scores(*predict_left_out(data, source, limit=_LEFT_OUT_ROWS))

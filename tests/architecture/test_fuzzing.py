@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import BinaryIO, get_type_hints
+from typing import IO, BinaryIO, get_type_hints
 
 import pytest
 
@@ -53,7 +53,7 @@ def parsers(module: ModuleType) -> Iterator[str]:
         if name.startswith("_") or function.__module__ != module.__name__:
             continue
         taken = [hint for key, hint in get_type_hints(function).items() if key != "return"]
-        if {bytes, BinaryIO} & set(taken):
+        if {bytes, BinaryIO, IO[bytes]} & set(taken):
             yield name
 
 

@@ -67,4 +67,28 @@ FOUND: Sequence[Found] = (
         "each declared entity was looked for in all of the document: 4 s for 300 KB",
         b"<rss>" + b"<!ENTITY a 'b'>" * 20_000 + b"</rss>",
     ),
+    Found(
+        "mail",
+        "a long line that begins with `From` was looked through for its date again and again: 2 s "
+        "for 16 KB, and detecting a file's format does that, too",
+        b"From " + b"a" * 60_000,
+    ),
+    Found(
+        "HTML to text",
+        "letters that a control character kept apart were left uncomposed when it was gone",
+        "<p>\u1100\x00\u1161".encode(),
+    ),
+    Found(
+        "GitHub's discussions",
+        "a place in a list with a lone surrogate could not be asked for",
+        b"""
+
+{"data": {"repository": {"discussions": {"pageInfo": {"hasNextPage": true, "endCursor":
+"\\ud800"}}}}}""",
+    ),
+    Found(
+        "mail",
+        "a sender with a thousand comments within each other was no bad row but a crash",
+        b"From: " + b"(" * 3_000 + b"\nSubject: a\n\nb\n",
+    ),
 )

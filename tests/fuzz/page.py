@@ -26,7 +26,9 @@ A finding is an input over which a parser
 - needs more than {MEGABYTES:g} MB beside what the process has.
 
 Inputs/s are those of a process beside others, its start included; slowest and memory are those of
-one input, while atheris watches, which makes Python two to four times as slow.
+one input, while atheris watches, which makes Python two to four times as slow. A run that was cut
+off goes on with what is lacking (`--go-on`), so lines may be of different hours, and of the code as
+it was then; a parser in which something was mended was fuzzed again.
 """
 
 

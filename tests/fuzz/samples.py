@@ -1,8 +1,10 @@
 """First inputs of our own: a small one of each kind, so that fuzzing needs no fixtures to begin."""
 
-import io
 import json
+import zipfile
 import zlib
+from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 from openpyxl import Workbook
@@ -27,7 +29,9 @@ OPML = b"""<?xml version="1.0"?><opml version="2.0"><head><title>t</title></head
 text="News"><outline type="rss" text="a" title="a" xmlUrl="https://a.example/f"/></outline></body>
 </opml>"""
 _ROW = b"""{"id": 1, "text": "Dark mode!", "created_at": "2026-11-25", "author": {"name": "n"},
-"likes": "1,024", "media": [{"url": "https://a.example/1.png"}]}""".replace(b"\n", b" ")
+"likes": "1,024", "rating": "4/5", "media": [{"url": "https://a.example/1.png"}]}""".replace(
+    b"\n", b" "
+)
 _GONE = b'{"id": "2", "deleted": true}'
 ROWS = b"\n".join((_ROW, _GONE))
 _TABLE = '번호;내용;작성일;이름\n1;"다크\n모드";2026. 11. 25. 오후 3:05;지민\n'
@@ -89,41 +93,75 @@ PAGE = b"""<base href="/a/">
 <link rel="alternate" type="application/rss+xml" href="f" title="t">"""
 SEARCH = '"dark mode" #다크모드 app\nDARK  mode #App'.encode()
 
-_MAIL = b"""From: =?utf-8?b?6rmA?= <k@a.example>\nTo: h@a.example\nMessage-ID: <1@a.example>
-In-Reply-To: <0@a.example>\nDate: Wed, 25 Nov 2026 08:00:00 +0900\nSubject: =?euc-kr?q?=B4=D9?=
-Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain; charset=euc-kr
-Content-Transfer-Encoding: base64\n\n7J6Q\n--b\nContent-Type: text/html\n\n<p>Dark mode!\n--b--\n
-On Monday Kim wrote:\n> Which?\n-- \nKim\n"""
-_POST = b"From k@a.example Wed Nov 25 08:00:00 2026\n"
-MAILS = (_MAIL, _POST + _MAIL + b"\n" + _POST + _MAIL)
-SUBTITLES = (
-    b"1\n00:00:01,000 --> 00:00:02,500\n<i>Dark</i> mode\n\n2\n00:00:03,500 --> 00:00:04,000\n- No\n",
-    b"WEBVTT\n\nNOTE x\n\na\n00:01.000 --> 00:02.000 align:start\n<v.x Kim>Dark &amp; mode\n",
-    b"Kim: Dark mode!\n\nLee: [laughs]\nWhy?\n",
+_MAIL = b"""From: =?utf-8?B?7KeA66+8?= <j@a.example>
+Subject: =?euc-kr?Q?=B4=D9?= mode
+Date: Wed, 25 Nov 2026 08:00:00 +0900
+Message-ID: <1@a.example>
+In-Reply-To: <0@a.example>
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary="b"
+
+--b
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: quoted-printable
+
+Dark mode=21
+
+On Mon, 23 Nov 2026 at 08:00, Kim wrote:
+> When?
+--b
+Content-Type: text/html; charset=utf-8
+Content-Transfer-Encoding: base64
+
+PHA+RGFyayBtb2RlITwvcD4=
+--b--
+"""
+MAILS = (
+    _MAIL,
+    b"From a@a.example Wed Nov 25 08:00:00 2026\n" + _MAIL + b"\nFrom b@a.example ...\n",
 )
+SUBTITLES = (
+    b"WEBVTT\n\n1\n00:01.000 --> 00:02.500\n<v Kim>Dark &amp;\n\n00:05.000 --> 00:06.000\n- Yes.\n",
+    b"1\n00:00:01,000 --> 00:00:02,500\nKim: Dark mode!\n\n2\n00:00:09,0 --> 00:00:10,0\n(sighs)\n",
+    "지민: 다크 모드!\n\n상담원: 네.\n".encode("cp949"),
+)
+ARTICLE = b"""<html><head><meta charset="euc-kr"><link rel="canonical" href="/1"></head><body>
+<article><h1>t</h1><p>Dark mode is what readers of this page ask for.</p></article></body></html>"""
+MAPPED = (
+    b"""$.reviews[?@.id]
+
+{"reviews": [{"id": 1, "text": "<p>Dark mode!", "rating": 4, "created_at": "2026-11-25", "url":
+"/1", "author": "n", "media": ["https://a.example/1.png"]}], "next": "/feed.xml?page=2"}""",
+    b"""$..next
+
+{"next": "https://example.com/blog?page=2&key=k"}""",
+)
+DISCUSSIONS = b"""<https://api.github.com/repositories/1/issues?page=2&per_page=100>; rel="next"
+
+{"data": {"repository": {"discussions": {"pageInfo": {"hasNextPage": true, "endCursor": "c"},
+"nodes": [{"id": "D_1", "updatedAt": "2026-11-25T08:00:00Z", "comments": {"pageInfo": {
+"hasPreviousPage": true, "startCursor": "s"},
+"nodes": [{"id": "DC_1", "comments": {"pageInfo": {}, "nodes": []}}]}}]}}}}"""
+
+
+def workbook(sheet: bytes = b"") -> bytes:
+    """Return a workbook whose only sheet is as given, or a good one."""
+    made, filled = BytesIO(), BytesIO()
+    book = Workbook()
+    book.active.append(["id", "text", "date"])
+    book.active.append([1, "Dark mode!", date(2026, 11, 25)])
+    book.save(filled)
+    with zipfile.ZipFile(filled) as good, zipfile.ZipFile(made, "w") as packed:
+        for name in good.namelist():
+            packed.writestr(name, sheet if sheet and name == SHEET else good.read(name))
+    return made.getvalue()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+WORKBOOKS = (zipfile.ZipFile(BytesIO(workbook())).read(SHEET), workbook())
+
 ENVELOPES = (
     b'{"schema": {}, "payload": {"op": "u", "before": null, "after": {"id": 1, "text": "Dark"}}}',
     b'{"op": "d", "before": {"id": 1, "text": "Dark"}, "after": null}',
     b'{"specversion": "1.0", "source": "/s", "id": "1", "data_base64": "eyJ0ZXh0IjogImEifQ=="}',
 )
-DISCUSSIONS = (
-    b"""link: <https://api.github.com/x?page=2&per_page=5>; rel="next"\n\n{"data": {"repository":
-{"discussions": {"pageInfo": {"hasNextPage": true, "endCursor": "c"}, "nodes": [{"id": "D", "url":
-"https://github.com/o/n/discussions/1", "updatedAt": "2026-11-25T08:00:00Z", "comments": {
-"pageInfo": {"hasPreviousPage": true, "startCursor": "b"}, "nodes": [{"id": "C", "comments": {}}]}}]}}}}""",
-)
-MAPPED = (
-    b"""$..title\n{"all": [{"id": 1, "text": "a", "at": 1764057600, "stars": "4/5", "title": "t"}],
-"next": "https://example.com/blog/2"}""".replace(b",\n", b", "),
-    b'$.a[?@.b > 1][0,1]\n{"all": [{"id": "x", "text": ["a", "b"]}], "a": [{"b": 2}]}',
-)
-
-
-def workbooks() -> tuple[bytes, ...]:
-    """A workbook of two sheets."""
-    book, whole = Workbook(), io.BytesIO()
-    for sheet in (book.create_sheet("a", 0), book.create_sheet("b", 1)):
-        sheet.append(["id", "text", "date"])
-        sheet.append([1, "Dark mode!", "2026-11-25"])
-    book.save(whole)
-    return (whole.getvalue(),)

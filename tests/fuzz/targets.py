@@ -50,9 +50,10 @@ from maru_ingest.formats import (
     platforms,
     text,
     untyped,
+    xlsx,
 )
 from maru_ingest.formats.json_path import BadPath, Path
-from maru_ingest.formats.paging import Paging, Way
+from maru_ingest.formats.paging import Paging
 from maru_ingest.formats.parsed import BadRow, Deletion, Document, ParsedPost, Row, Unreadable
 from maru_ingest.formats.searches import Search
 from maru_ingest.service import pushing, receiving
@@ -179,7 +180,6 @@ def _list(data: bytes) -> None:
 
 
 def _encodings(data: bytes) -> None:
-    encodings.as_declared(data, _chosen(data, ("", "euc-kr", "utf-8")))
     declared, _, body = data.partition(b"\n")
     name = declared[:40].decode("latin-1").strip()
     encodings.mistaken(body, name)
@@ -221,6 +221,48 @@ def _links(data: bytes) -> None:
 
 def _page(data: bytes) -> None:
     orjson.dumps([asdict(one) for one in pages.offered(data, url=URL)])
+
+
+def _mail(data: bytes) -> None:
+    published(mail.parse(lines.read(io.BytesIO(data))))
+
+
+def _workbook(data: bytes) -> None:
+    """A workbook, or the sheet that is put into a good one: what is packed is hard to change."""
+    packed = data if xlsx.is_workbook(data) else own.workbook(data)
+    published(xlsx.parse(io.BytesIO(packed)))
+
+
+def _article(data: bytes) -> None:
+    orjson.dumps(asdict(article.read(data, url=URL, content_type=_chosen(data, _TYPES))))
+
+
+def _mapped(data: bytes) -> None:
+    """A path, an empty line, an answer: its lists of posts, its fields and its next page."""
+    head, _, body = data.partition(b"\n\n")
+    path = Path.of(head.decode("utf-8", "replace"))
+    value = payloads.loads(body)
+    paging = Paging(URL, "next", "page", 1, path)
+    with suppress(Unreadable):
+        paging.next(None, answer=value, link=head.decode("latin-1"), count=1, secret=("key",))
+    fields = dict.fromkeys(mapped.FIELDS, path)
+    for paths in (fields, {name: Path.of(f"$.{name}") for name in mapped.FIELDS}):
+        site = mapped.Mapped(paths, "example.com", URL, 5.0)
+        found = enumerate(mapped.elements(value, mapped.list_path(path.written)), start=1)
+        published(row for number, one in found if (row := site.row(one, number)) is not None)
+
+
+def _github(data: bytes) -> None:
+    """An answer of GitHub's GraphQL API: a header, an empty line, discussions."""
+    head, _, body = data.partition(b"\n\n")
+    github_api.next_part({"link": head.decode("latin-1")})
+    github_api.where(head.decode("latin-1"))
+    value = payloads.loads(body)
+    found = untyped.mapping(value, "data", "repository", "discussions")
+    nodes = untyped.mappings(found, "nodes")
+    orjson.dumps([github_api.goes_on(found), len(list(github_api.cut_off(nodes)))])
+    for node in nodes:
+        github_api.stamp(node, "updatedAt")
 
 
 def _search(data: bytes) -> None:
@@ -340,49 +382,9 @@ def _hub(data: bytes) -> None:
     _document(documents.parse(body, url=URL, content_type=_chosen(data, _TYPES)))
 
 
-def _mail(data: bytes) -> None:
-    published(mail.parse(lines.read(io.BytesIO(data))))
-    mail.written(_said(data)).encode()
-
-
 def _envelope(data: bytes) -> None:
     """A record of somebody's topic: what its envelope holds, as a row."""
     published(documents.read(io.BytesIO(envelopes.opened(data)), name="posts.ndjson"))
-
-
-def _article(data: bytes) -> None:
-    """A page of a site: the article that it shows."""
-    orjson.dumps(asdict(article.read(data, url=URL, content_type=_chosen(data, _TYPES))))
-
-
-def _discussions(data: bytes) -> None:
-    """What GitHub answers: how it goes on, and whose it is."""
-    head, _, body = data.partition(b"\n\n")
-    github_api.next_part(_headers(head))
-    value = payloads.loads(body)
-    for node in untyped.mappings(value, "data", "repository", "discussions", "nodes"):
-        github_api.stamp(node, "updatedAt")
-        github_api.where(untyped.string(node, "url"))
-        list(github_api.cut_off([node]))
-    found = untyped.mapping(value, "data", "repository", "discussions")
-    (github_api.goes_on(found) + github_api.begins(found)).encode("utf-8", "replace")
-
-
-def _mapping(data: bytes) -> None:
-    """A list of JSON from any site, by a path that somebody wrote: the path, then the list."""
-    written, _, body = data.partition(b"\n")
-    value = payloads.loads(body)
-    path = Path.of(_said(written))
-    fields = {"id": "$.id", "text": "$.text", "created_at": "$.at", "rating": "$.stars"}
-    paths = {name: Path.of(where) for name, where in fields.items()} | {"title": path}
-    site = mapped.Mapped(paths, "example.com", URL)
-    found = mapped.elements(value, mapped.list_path("$.all"))
-    rows = (site.row(one, number) for number, one in enumerate(found))
-    published(row for row in rows if row is not None)
-    for way in ("cursor", "next", "link"):
-        paging = Paging(URL, cast("Way", way), "after", 1, path)
-        link = _said(written)
-        paging.next(None, answer=value, link=link, count=1, secret=("key",))
 
 
 _FEEDS = ("feedparser/**/*.xml", "gofeed/**/*.xml", "simplepie/**/*.xml", "defusedxml/**/*.xml")
@@ -429,14 +431,14 @@ TARGETS: Sequence[Target] = (
     Target("HTML to text", _html, files=_PAGES, own=(own.HTML,), share=6),
     Target("Markdown to text", _markdown, files=_TEXTS, own=(own.MARKDOWN,), share=14),
     Target("feeds of a page", _page, files=_PAGES, own=(own.PAGE,), share=7),
-    Target("mail", _mail, own=own.MAILS, share=6),
-    Target("workbook", _file("a.xlsx"), own=own.workbooks(), share=3),
-    Target("subtitles", _file("a.srt"), own=own.SUBTITLES, share=8),
-    Target("transcript", _file("a.txt"), own=own.SUBTITLES, share=8),
+    Target("mail", _mail, own=own.MAILS, share=14),
+    Target("workbook", _workbook, own=own.WORKBOOKS, share=5),
+    Target("subtitles", _file("call.vtt"), own=own.SUBTITLES, share=14),
+    Target("transcript", _file("call.txt"), own=own.SUBTITLES, share=14),
+    Target("article of a page", _article, files=_PAGES, own=(own.PAGE, own.ARTICLE), share=2),
+    Target("JSON of a site", _mapped, (BadPath, Unreadable), own=own.MAPPED, share=14),
+    Target("GitHub's discussions", _github, own=(own.DISCUSSIONS,), share=24),
     Target("envelope of a log", _envelope, own=own.ENVELOPES, share=20),
-    Target("article of a page", _article, files=_PAGES, own=(own.PAGE, own.HTML), share=3),
-    Target("discussions of GitHub", _discussions, own=own.DISCUSSIONS, share=24),
-    Target("list of JSON", _mapping, (Unreadable, BadPath), own=own.MAPPED, share=8),
     Target("words to look for", _search, own=(own.SEARCH,), share=6),
 )
 """Every parser of what strangers send, once."""

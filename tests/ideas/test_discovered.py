@@ -315,6 +315,31 @@ async def test_an_adopted_topic_is_one_of_the_workspaces_own(client: httpx.Async
     assert [it.name for it in told] == ["gadgets", second["name"]]
 
 
+async def test_a_topic_whose_name_is_taken_is_adopted_by_a_longer_one(
+    client: httpx.AsyncClient,
+) -> None:
+    parts = parts_of(client)
+    await take(parts, a_stream(80))
+    topic, second, *_ = await listed(client)
+    async with parts.database.transaction() as connection:
+        changed = discovered_topics.update().where(
+            discovered_topics.c.id.in_([UUID(topic["id"]), UUID(second["id"])])
+        )
+        await connection.execute(changed.values(name="price", words='["price", "coupon"]'))
+
+    given = await client.post(f"{PATH}/{topic['id']}/adoption", json={"name": "price"})
+    free = [
+        await client.post(f"{PATH}/{it['id']}/adoption", json={}) for it in (topic, second, topic)
+    ]
+
+    assert given.status_code == 409
+    assert given.headers["content-type"] == "application/problem+json"
+    assert "price already: give this one another name" in given.json()["detail"]
+    assert [it.json()["name"] for it in free] == ["price, coupon", "price 2", "price, coupon"]
+    own = {it["name"] for it in (await client.get("/api/v1/topics")).json()}
+    assert {"price", "price, coupon", "price 2"} <= own
+
+
 async def test_a_dismissed_topic_is_not_listed_and_not_found_again(
     client: httpx.AsyncClient,
 ) -> None:

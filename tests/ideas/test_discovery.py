@@ -240,6 +240,35 @@ def test_a_name_stays_until_its_words_are_outdated() -> None:
     assert naming.named([], before) == before
 
 
+@given(
+    st.lists(st.sampled_from(["price", "coupon", "가격", "할인", "x" * 60, "y" * 60]), min_size=1),
+    st.lists(st.sampled_from(["price", "coupon", "dark mode", "가격", "z" * 60])),
+    st.sets(st.sampled_from(["price", "price, coupon", "price 2", "price · 가격", "가격"])),
+)
+def test_a_free_name_is_none_that_there_is(
+    chosen: list[str], best: list[str], taken: set[str]
+) -> None:
+    called = naming.name(chosen)
+
+    free = naming.free(called, best, taken)
+    another = naming.free(called, best, taken | {free})
+
+    assert (free == called) == (called not in taken)
+    assert free not in taken
+    assert another not in taken | {free}
+    assert 0 < len(another) <= 100
+    assert another[:90].startswith(called[:90]) or " · " in another
+
+
+def test_a_free_name_has_the_next_telling_word() -> None:
+    best = ["offline", "sync", "오프라인"]
+
+    assert naming.free("offline", best, {"price"}) == "offline"
+    assert naming.free("offline", best, {"offline"}) == "offline, sync"
+    assert naming.free("offline", best, {"offline", "offline, sync"}) == "offline · 오프라인"
+    assert naming.free("offline", ["offline"], {"offline", "offline 2"}) == "offline 3"
+
+
 @given(st.lists(st.text(max_size=60), max_size=30))
 def test_whatever_people_write_a_name_fits(texts: list[str]) -> None:
     spoken = [naming.words(text) for text in texts]

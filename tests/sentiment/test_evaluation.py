@@ -1,10 +1,13 @@
 import json
+from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from maru_kit.errors import ConfigError
-from maru_sentiment import network
+from maru_sentiment import network, synthetic
+from maru_sentiment.encoder import Encoder, quantise
 from maru_sentiment.evaluation import (
     calibration_error,
     evaluate,
@@ -13,7 +16,10 @@ from maru_sentiment.evaluation import (
     read_tsv,
     scores,
 )
+from maru_sentiment.features import bags, normalise
+from maru_sentiment.network import LABELS
 from maru_sentiment.training import predict_left_out, train
+from maru_sentiment.training.alone import train_alone
 
 
 def test_scores_by_hand() -> None:
@@ -110,6 +116,31 @@ def test_training_twice_gives_the_same_weights(tmp_path: Path) -> None:
 
     assert first == second
     assert network.load(tmp_path / "one").version == network.load(tmp_path / "two").version
+
+
+def test_a_label_that_is_taught_alone_leaves_all_others_as_they_are(
+    tmp_path: Path, encoder: Encoder
+) -> None:
+    made_up_data(tmp_path)
+    there = Path(str(files("maru_sentiment") / "weights"))
+    rows = [row for row in synthetic.moderated() if row.source == synthetic.TOXICITY][::10]
+    texts = [normalise(row.text) for row in rows]
+    vectors = quantise(encoder.encode([row.text for row in rows]))
+    toxic = np.array([row.toxicity is True for row in rows])
+    column = LABELS.index("toxicity")
+
+    train_alone(tmp_path, there, tmp_path / "out", "toxicity", rounds=8, others=50)
+    before, after = (
+        network.load(it).logits(texts, bags(texts), vectors) for it in (there, tmp_path / "out")
+    )
+
+    others = [at for at in range(len(LABELS)) if at != column]
+    assert (before[:, others] == after[:, others]).all()
+    was, now = (np.where(toxic, it[:, column], -it[:, column]) for it in (before, after))
+    unsure = was < 0
+    assert unsure.any()
+    assert now[unsure].mean() > was[unsure].mean()
+    assert (now[~unsure] > 0).mean() > 0.97
 
 
 def test_a_source_that_is_not_there_cannot_be_left_out(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +24,7 @@ from maru_kit.stream import publish
 from maru_sentiment import retraining
 from maru_sentiment.analyser import vectors_of
 from maru_sentiment.analysers.topics import head_for
+from maru_sentiment.app import TOPICS
 from maru_sentiment.domain import (
     DEFAULT_SUBJECTS,
     CorrectedText,
@@ -36,7 +39,15 @@ from maru_sentiment.learning import LearntHead
 from maru_sentiment.learnt_topics import MOST_TOPICS, apply, learn_topics
 from maru_sentiment.tagger import Tagger
 from maru_sentiment.topics_evaluation import evaluate_learnt_topics
-from sentiment.test_learnt import Posts, head_of, learnt, running, told
+from sentiment.test_learnt import (
+    Posts,
+    corrections,
+    head_of,
+    learnt,
+    running,
+    times_learnt,
+    told,
+)
 from sentiment.test_service import NOW
 
 # Our "stage" is where people perform, and never a phase of a project.
@@ -362,6 +373,46 @@ async def test_topics_are_learnt_told_of_renamed_and_turned_off(
     assert head_of(back, "topics") != head_of(before, "topics")  # so a replay says it anew
     assert (off.status_code, other.status_code) == (200, 422)
     assert {it["head"]: it["learns"] for it in choices}["topics"] is False
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_head_is_learnt_anew_when_its_own_grounds_change_and_not_when_anothers_do(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    moods = [
+        told(number, text, OURS, mood=mood)
+        for number, (text, mood) in enumerate(corrections(41), start=1_000)
+    ]
+    async with open_bus(url) as bus:
+        await bus.create(TOPICS)
+        await publish(bus, TOPICS_DEFINED, [defined(CONCERTS), defined(PLANS)])
+        await publish(bus, TAGS_CORRECTED, [*all_told(stages()), *moods[:40]])
+    async with running(url, tmp_path) as client, open_bus(url) as bus:
+        first = await learnt(client, **OWNER)
+        began = times_learnt("sentiment"), times_learnt("topics")
+        await publish(bus, TOPICS_DEFINED, [defined(CONCERTS, description="Live music.")])
+        described = await learnt_other_than(first, client, "topics")
+        after_topic = times_learnt("sentiment"), times_learnt("topics")
+        await publish(bus, TAGS_CORRECTED, moods[40:])
+        corrected = await learnt_other_than(described, client, "sentiment")
+        after_mood = times_learnt("sentiment"), times_learnt("topics")
+
+    assert {first[it]["state"] for it in ("sentiment", "topics")} == {"used"}
+    assert described["sentiment"] == first["sentiment"]
+    assert corrected["topics"] == described["topics"]
+    assert after_topic == (began[0], began[1] + 1)
+    assert after_mood == (began[0] + 1, began[1] + 1)
+
+
+async def learnt_other_than(
+    before: dict[str, Any], client: httpx.AsyncClient, head: str
+) -> dict[str, Any]:
+    """Wait until a head has learnt something else."""
+    async with asyncio.timeout(90):
+        while (heads := await learnt(client, **OWNER))[head]["model"] == before[head]["model"]:
+            await asyncio.sleep(0.1)
+        return heads
 
 
 @pytest.fixture

@@ -41,6 +41,11 @@ GENUINE = [
     "The app crashes every time I open it",
     "I bought this for $30 last week and it works well",
     "Our new version is out today with offline mode, thanks for your feedback!",
+    "Call me at 010-1234-5678, the sync is broken again",
+    "Please call me back on +82 10-1234-5678 about the refund",
+    "결제가 두 번 됐어요 확인 후 010-9876-5432 로 연락주세요",
+    "연락 주세요 010-1234-5678",
+    "전화번호 010-1234-5678 빠른 연락 바랍니다",
 ]
 TOXIC = [
     "이 병신새끼야 나가 죽어",
@@ -217,8 +222,10 @@ def test_a_label_that_the_head_does_not_know_is_explained(tmp_path: Path, kind: 
     ("file", "kind", "yes", "precision", "recall"),
     [
         ("spam-held", "spam", "spam", 0.92, 0.55),
+        ("spam-contact-held", "spam", "spam", 0.95, 0.8),
         ("toxicity-held", "toxicity", "toxic", 0.92, 0.55),
         ("toxicity-beside-held", "toxicity", "toxic", 0.85, 0.45),
+        ("toxicity-ko-held", "toxicity", "toxic", 0.92, 0.6),
     ],
 )
 def test_unseen_cases_are_found_and_few_are_blamed_wrongly(
@@ -247,11 +254,11 @@ def test_no_case_that_is_held_out_is_learnt() -> None:
     learnt = {example.text for example in synthetic.moderated()}
     held = [
         line.split("\t")[0]
-        for name in ("spam", "toxicity", "toxicity-beside")
+        for name in ("spam", "spam-contact", "toxicity", "toxicity-beside", "toxicity-ko")
         for line in (HELD / f"{name}-held.tsv").read_text("utf-8").splitlines()[1:]
     ]
 
-    assert len(held) == 300
+    assert len(held) == 380
     assert learnt.isdisjoint(held)
 
 

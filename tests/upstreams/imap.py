@@ -83,6 +83,7 @@ class Imap(Upstream):
         finally:
             for server in self._servers:
                 server.close()
+            await asyncio.sleep(0.05)  # who has just come has not begun yet
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from maru_cli.labelled_data import DataFolder, labelled_data
 from maru_cli.output import print_json
 
 app = typer.Typer(help="Measure the models on labelled files.", no_args_is_help=True)
@@ -124,9 +125,7 @@ def eval_pii(file: Path) -> None:
 @app.command("left-out")
 def eval_left_out(
     source: str,
-    data: Annotated[Path, typer.Option(help="The folder of labelled data.")] = Path(
-        "../shared/data"
-    ),
+    data: DataFolder = None,
     rows: Annotated[
         int | None, typer.Option(help="Learn from that many rows; all, if not said.")
     ] = None,
@@ -135,7 +134,7 @@ def eval_left_out(
     from maru_sentiment.evaluation import scores
     from maru_sentiment.training import predict_left_out
 
-    print_json(scores(*predict_left_out(data, source, limit=rows)))
+    print_json(scores(*predict_left_out(data or labelled_data(), source, limit=rows)))
 
 
 @app.command("language")

@@ -87,7 +87,10 @@ def topics_discovered(
 @app.command("adopt")
 def topics_adopt(
     topic_id: str,
-    name: Annotated[str | None, typer.Option(help="What it shall be called.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What it shall be called; as it was discovered, if not said."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a discovered topic one that posts are tagged with."""

@@ -1,4 +1,4 @@
-"""The rows that the heads learn from and are judged by, as ../shared/data has them.
+"""The rows that the heads learn from and are judged by, as shared/data has them.
 
 See that folder's README for where each file comes from and its licence.
 """
@@ -124,7 +124,8 @@ def rows(path: Path) -> Iterator[Row]:
     if not path.is_file():
         raise ConfigError(
             f"{path} is missing: training and evaluation read the labelled data from a folder "
-            "`shared/data` beside the project; set MARU_SHARED for `make`, or give --data"
+            "`shared/data` beside the project; set MARU_SHARED to the folder `shared`, or give "
+            "--data"
         )
     with path.open(encoding="utf-8") as lines:
         for line in lines:

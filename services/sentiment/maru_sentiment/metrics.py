@@ -35,6 +35,7 @@ LEARNT_HEADS = Gauge(
 )
 LEARNING_SECONDS = Histogram(
     "maru_sentiment_learning_seconds",
-    "Time to learn the heads of one workspace from its corrected tags.",
+    "Time to learn a head of one workspace from its corrected tags.",
+    ["head"],
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )

@@ -60,7 +60,7 @@ MAX_PIECES = 256
 """Pieces of a text that the convolution reads; about 200 words."""
 MAX_CHARACTERS = 1_024
 
-_NGRAM_SHARES = np.array([0.5, 1], np.float32)
+NGRAM_SHARES = np.array([0.5, 1], np.float32)
 """How much the n-grams' logits count beside those of the rest, without Hangul and with it.
 
 Korean words come in so many forms that spellings tell more than pieces do; in English a larger
@@ -106,6 +106,10 @@ class Weights:
     sharpness: Floats
 
 
+READ_BY = ("from_filters", "from_hidden", "from_vector")
+"""The weights that turn what is read in a text into logits."""
+
+
 class Network:
     """Trained weights, the pieces' model, the lexicon; `version` tells them from others."""
 
@@ -126,19 +130,30 @@ class Network:
         if not texts:
             return np.empty((0, len(LABELS)), np.float32)
         with self._threads.limit(limits=1, user_api="blas"):
-            parts = [
-                self._convolved(texts[at : at + _TOGETHER])
-                for at in range(0, len(texts), _TOGETHER)
-            ]
-            filters, added = (np.concatenate(part) for part in zip(*parts, strict=True))
-            gist = np.concatenate(
-                [embeddings / np.float32(127), cues(texts, self._lexicon)], axis=1, dtype=np.float32
-            )
+            filters, added, gist = self._read(texts, embeddings)
             korean = are_korean(texts)
-            logits = self._ngrams(bags) * _NGRAM_SHARES[korean, None]
+            logits = self._ngrams(bags) * NGRAM_SHARES[korean, None]
             logits += added + self._dense(filters, gist)
             logits *= self._weights.sharpness[korean]
             return logits
+
+    def readings(self, texts: Sequence[str], embeddings: npt.NDArray[np.int8]) -> Floats:
+        """Return what `READ_BY` multiply, side by side, for training a label upon it."""
+        filters, _, gist = self._read(texts, embeddings)
+        hidden = np.maximum(gist @ self._weights.hidden + self._weights.hidden_bias, 0)
+        return np.concatenate([filters, hidden, gist], axis=1)
+
+    def _read(
+        self, texts: Sequence[str], embeddings: npt.NDArray[np.int8]
+    ) -> tuple[Floats, Floats, Floats]:
+        parts = [
+            self._convolved(texts[at : at + _TOGETHER]) for at in range(0, len(texts), _TOGETHER)
+        ]
+        filters, added = (np.concatenate(part) for part in zip(*parts, strict=True))
+        gist = np.concatenate(
+            [embeddings / np.float32(127), cues(texts, self._lexicon)], axis=1, dtype=np.float32
+        )
+        return filters, added, gist
 
     def _ngrams(self, bags: Bags) -> Floats:
         # Whole numbers: the sum is exact in any order.
@@ -256,7 +271,12 @@ def piece_ids(model: sentencepiece.SentencePieceProcessor, texts: Sequence[str])
 
 
 def load(folder: Traversable) -> Network:
-    """Read the files of the network, whose SHA-256 stand in `network.json`.
+    """Read the network from its files; raises what `read` raises."""
+    return Network(*read(folder))
+
+
+def read(folder: Traversable) -> tuple[Weights, bytes, Lexicon, str]:
+    """Read what a network is made of; the SHA-256 of its files stand in `network.json`.
 
     Raises ConfigError when the files are not those that were described.
     """
@@ -279,8 +299,7 @@ def load(folder: Traversable) -> Network:
             },
         )
     version = hashlib.sha256("".join(digests.values()).encode()).hexdigest()[:12]
-    lexicon = _lexicon(content["network.tsv"].decode())
-    return Network(weights, content["network.model"], lexicon, version)
+    return weights, content["network.model"], _lexicon(content["network.tsv"].decode()), version
 
 
 def _lexicon(table: str) -> Lexicon:

@@ -1,8 +1,9 @@
 """Keeps the heads that learn from corrections: which workspace has which, and when they are learnt.
 
-A head is learnt before the first post of its workspace is tagged, and again some seconds after the
-corrections, the terms, the topics or the chosen models have changed. So what a post is tagged with
-depends on what the log holds and on nothing that this process went through.
+A head is learnt before the first post of its workspace is tagged, and again some seconds after that
+has changed which it is learnt from: its own corrections, and the topics of a head of topics, the
+terms of one of moods, the model that it stands on. So what a post is tagged with depends on what
+the log holds and on nothing that this process went through.
 """
 
 import asyncio
@@ -38,13 +39,40 @@ State = Literal["used", "not_better", "too_few", "off"]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where a head of a workspace stands: how many corrections it has, and what came of them."""
+class Grounds:
+    """All that decides what one head learns: the same grounds give the same head.
+
+    `lessons` are the newest `MOST` corrections of it, the newest first.
+    """
 
     head: Learning
+    lessons: tuple[CorrectedText, ...]
+    choices: tuple[Choice, ...]
+    subjects: tuple[Subject, ...]
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the workspace wants nothing learnt."""
+        return any(not choice.learns for choice in self.choices)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a head of a workspace stands: what it can learn from, and what came of it."""
+
+    grounds: Grounds
     state: State
-    corrections: int
     learnt: LearntHead | None = None
+
+    @property
+    def head(self) -> Learning:
+        """Which head it is."""
+        return self.grounds.head
+
+    @property
+    def corrections(self) -> int:
+        """How many corrections it can learn from."""
+        return len(self.grounds.lessons)
 
 
 @dataclass(frozen=True)
@@ -56,12 +84,18 @@ class _Given:
     subjects: tuple[Subject, ...]
     finder: Finder | None
 
-    def is_off(self, head: Learning) -> bool:
-        return any(choice.head == head and not choice.learns for choice in self.choices)
+    def grounds(self, head: Learning) -> Grounds:
+        """What one head is learnt from, and nothing that is another's."""
+        said = (it for it in reversed(self.corrected) if self._says(it, head))
+        return Grounds(
+            head=head,
+            lessons=tuple(_alone(it, head) for it in islice(said, MOST)),
+            choices=self.choices_of(head),
+            subjects=self.subjects if head == "topics" else (),
+        )
 
-    def lessons(self, head: Learning) -> list[CorrectedText]:
-        """What a head learns from, the newest `MOST` of them."""
-        return list(islice((it for it in reversed(self.corrected) if self._says(it, head)), MOST))
+    def choices_of(self, head: Learning) -> tuple[Choice, ...]:
+        return tuple(choice for choice in self.choices if choice.head == head)
 
     def _says(self, it: CorrectedText, head: Learning) -> bool:
         """Whether a person said it; where a term has a mood of its own, the term speaks."""
@@ -73,6 +107,16 @@ class _Given:
 
     def _has_term(self, text: str) -> bool:
         return self.finder is not None and bool(self.finder.find(text)[1])
+
+
+def _alone(it: CorrectedText, head: Learning) -> CorrectedText:
+    """Leave out what a correction says of other heads."""
+    return replace(
+        it,
+        mood=it.mood if head == "sentiment" else None,
+        intent=it.intent if head == "intent" else None,
+        topics=it.topics if head == "topics" else None,
+    )
 
 
 @dataclass
@@ -105,7 +149,9 @@ class Retraining:
         return tuple(
             it.learnt
             for it in await self.standings(workspace)
-            if it.learnt is not None and it.state == "used" and not given.is_off(it.head)
+            if it.learnt is not None
+            and it.state == "used"
+            and all(choice.learns for choice in given.choices_of(it.head))
         )
 
     async def standings(self, workspace: str) -> Sequence[Standing]:
@@ -155,40 +201,41 @@ class Retraining:
 
     async def _learn(self, workspace: str) -> None:
         given, began = self._given(workspace), time.monotonic()
-        standings = [await self._standing(given, head) for head in HEADS]
-        took = time.monotonic() - began
-        metrics.LEARNING_SECONDS.observe(took)
+        kept = self._kept.get(workspace)
+        before = {it.grounds: it for it in kept.standings} if kept else {}
+        grounds = [await asyncio.to_thread(given.grounds, head) for head in HEADS]
+        standings = [before.get(of) or await self._standing(of) for of in grounds]
         self._kept[workspace] = _Kept(given, tuple(standings))
-        self._rests_until = time.monotonic() + _REST * took
-        self._tell(workspace, standings, took)
+        self._rests_until = time.monotonic() + _REST * (time.monotonic() - began)
+        self._tell(workspace, [it for it in standings if it.grounds not in before])
 
-    async def _standing(self, given: _Given, head: Learning) -> Standing:
-        lessons = await asyncio.to_thread(given.lessons, head)
-        if given.is_off(head):
-            return Standing(head, "off", len(lessons))
-        if len(lessons) < NEEDED:
-            return Standing(head, "too_few", len(lessons))
-        learnt = await self._learnt(given, head, lessons)
+    async def _standing(self, grounds: Grounds) -> Standing:
+        if grounds.is_off:
+            return Standing(grounds, "off")
+        if len(grounds.lessons) < NEEDED:
+            return Standing(grounds, "too_few")
+        with metrics.LEARNING_SECONDS.labels(grounds.head).time():
+            learnt = await self._learnt(grounds)
         state: State = "used" if learnt.weights is not None else "not_better"
-        return Standing(head, state, len(lessons), learnt)
+        return Standing(grounds, state, learnt)
 
-    async def _learnt(
-        self, given: _Given, head: Learning, lessons: Sequence[CorrectedText]
-    ) -> LearntHead:
+    async def _learnt(self, grounds: Grounds) -> LearntHead:
+        head, lessons = grounds.head, grounds.lessons
         if head == "topics":
-            return await self._inference.learn_topics(lessons, given.subjects)
+            return await self._inference.learn_topics(lessons, grounds.subjects)
         labels = [it.mood if head == "sentiment" else it.intent for it in lessons]
         known = [label for label in labels if label is not None]
-        return await self._inference.learn(head, [it.text for it in lessons], known, given.choices)
+        texts = [it.text for it in lessons]
+        return await self._inference.learn(head, texts, known, grounds.choices)
 
-    def _tell(self, workspace: str, standings: Sequence[Standing], took: float) -> None:
+    def _tell(self, workspace: str, anew: Sequence[Standing]) -> None:
         counts = Counter(
             (it.head, it.state) for kept in self._kept.values() for it in kept.standings
         )
         for head in HEADS:
             for state in ("used", "not_better", "too_few", "off"):
                 metrics.LEARNT_HEADS.labels(head, state).set(counts[head, state])
-        for it in standings:
+        for it in anew:
             measured = it.learnt.measured if it.learnt else None
             log.info(
                 "head.learnt",
@@ -201,7 +248,6 @@ class Retraining:
                 accuracy=measured and round(measured.own, 4),
                 p_value=measured and measured.p_value,
                 version=_version(it.learnt.model) if it.learnt else None,
-                seconds=round(took, 2),
             )
 
 

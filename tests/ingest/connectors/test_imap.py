@@ -1,7 +1,9 @@
 """What is special about mailboxes: they stay as they are, are renumbered, and hold anything."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -24,6 +26,7 @@ from maru_ingest.formats.parsed import BadRow, ParsedPost
 from maru_kit.outbound import open_outbound
 from upstreams.imap import PASSWORD, USER, Imap
 
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 WHEN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
@@ -37,6 +40,35 @@ async def server() -> AsyncIterator[Imap]:
 async def tools(server: Imap) -> AsyncIterator[Tools]:
     async with open_outbound(allow=[server.host]) as outbound:
         yield Tools(outbound)
+
+
+@asynccontextmanager
+async def listening(answer: Answer) -> AsyncIterator[tuple[str, int]]:
+    """Have a server of another kind answer; host and port. Nothing of it is left afterwards."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def tracked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            with suppress(ConnectionError, asyncio.CancelledError):
+                await answer(reader, writer)
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            tasks.discard(task)
+
+    async with await asyncio.start_server(tracked, "127.0.0.1", 0) as server:
+        try:
+            yield server.sockets[0].getsockname()
+        finally:
+            server.close()
+            await asyncio.sleep(0.05)  # who has just come has not begun yet
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks)
 
 
 def connector(server: Imap, tools: Tools, **changes: object) -> ImapConnector:
@@ -167,10 +199,8 @@ async def test_servers_that_talk_nonsense_are_told_of(
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(says)
         await reader.read(100)
-        writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
-        host, port = listening.sockets[0].getsockname()
+    async with listening(answer) as (host, port):
         wanted = {"host": host, "port": port, "security": "none"}
         async with open_outbound(allow=[f"{host}:{port}"]) as outbound:
             following = ImapConnector(
@@ -179,6 +209,43 @@ async def test_servers_that_talk_nonsense_are_told_of(
             )
             with pytest.raises(error, match=reason):
                 _ = [page async for page in following.pages({})]
+
+
+@pytest.mark.parametrize("security", ["none", "tls", "starttls"])
+async def test_servers_that_never_come_to_an_end_keep_no_other_work_waiting(
+    security: str,
+) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greeting = {"tls": b"\x16", "none": b"* OK hi\r\n", "starttls": b"* OK hi\r\n"}[security]
+        said = {"tls": b"\x03", "none": b"* X y\r\n", "starttls": b"* X y\r\n"}[security]
+        writer.write(greeting)
+        while not reader.at_eof():
+            writer.write(said)
+            await writer.drain()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(reader.read(100), 0.05)
+
+    def left() -> list[str]:
+        return [one.name for one in threading.enumerate() if one.name.startswith("imap")]
+
+    async with listening(drip) as (host, port):
+        wanted = {"host": host, "port": port, "security": security, "username": "u"}
+        asked = ImapSettings.model_validate({**wanted, "password": "p"})
+        async with open_outbound(allow=[f"{host}:{port}"]) as outbound:
+            tools = Tools(outbound, deadline=0.5)
+
+            async def look() -> None:
+                with pytest.raises(SourceBroken, match=r"127\.0\.0\.1"):
+                    _ = [page async for page in ImapConnector(asked, tools).pages({})]
+
+            looks = [asyncio.create_task(look()) for _ in range(40)]
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 20) == "done"
+            await asyncio.gather(*looks)
+    for _ in range(300):
+        if not left():
+            break
+        await asyncio.sleep(0.1)
+    assert left() == []
 
 
 def test_a_host_is_a_name_and_no_address_of_the_web() -> None:

@@ -7,9 +7,10 @@ more often than the product. Frequent words of the topic win, and words of every
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from itertools import count as numbers_from
 from math import log
 from zlib import crc32
 
@@ -152,6 +153,8 @@ _IN_NAME = 4
 _STILL_FITS = 6
 """A name stays while each of its words is among this many of the best of its script."""
 _LONGEST_NAME = 100
+_BETWEEN, _BETWEEN_SCRIPTS = ", ", " · "
+"""What stands in a name between words of one script, and between scripts."""
 
 
 def pruned(counts: Counts) -> Counts:
@@ -240,4 +243,18 @@ def name(chosen: Sequence[str]) -> str:
     parts: dict[str, list[str]] = {}
     for word in chosen:
         parts.setdefault(script(word), []).append(word)
-    return " · ".join(", ".join(of_one) for of_one in parts.values())[:_LONGEST_NAME]
+    of_scripts = (_BETWEEN.join(of_one) for of_one in parts.values())
+    return _BETWEEN_SCRIPTS.join(of_scripts)[:_LONGEST_NAME]
+
+
+def free(called: str, best: Sequence[str], taken: Collection[str]) -> str:
+    """A name that is not taken: as the topic is called, or with its next telling word beside it.
+
+    Where these are taken, too, a number tells it from the others.
+    """
+    if called not in taken:
+        return called
+    chosen = [word for of_one in called.split(_BETWEEN_SCRIPTS) for word in of_one.split(_BETWEEN)]
+    longer = (name([*chosen, word]) for word in best if word not in chosen)
+    numbered = (f"{called[: _LONGEST_NAME - 10]} {number}" for number in numbers_from(2))
+    return next(it for it in chain(longer, numbered) if it not in taken)

@@ -115,7 +115,10 @@ class Adoption(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: TopicName | None = Field(
-        None, description="The discovered topic's name if it is not given."
+        None,
+        description="If it is not given, the discovered topic's name; where another topic has "
+        "that, with the next of its words beside it. A given name that another topic has is "
+        "refused (409).",
     )
 
 
@@ -170,7 +173,10 @@ async def list_discovered_posts(
 async def adopt_discovered_topic(
     asking: Asking, at: AtFinds, topic_id: UUID, wanted: Adoption
 ) -> StoredTopic:
-    """Make it a topic of the workspace's own; posts that come from now on are tagged with it."""
+    """Make it a topic of the workspace's own; posts that come from now on are tagged with it.
+
+    The answer says what it is called.
+    """
     return await at.adopt(asking.workspace, topic_id, wanted.name)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from maru_contracts.tags import Mood, TopicDefined
-from maru_ideas.domain import rising
+from maru_ideas.domain import naming, rising
 from maru_ideas.domain.mentions import day_of
 from maru_ideas.domain.summarising import shortened
 from maru_ideas.domain.tally import MOODS
@@ -148,9 +148,10 @@ class Finds:
     async def adopt(self, workspace: str, topic: UUID, name: str | None) -> StoredTopic:
         """Make it a topic of the workspace's own, with its clearest posts as examples.
 
-        One that is adopted stays as it is. Raises NoSuchDiscoveredTopic, NothingToAdopt, Nameless
-        when it has no name and none is given, AdoptedAlready when it was adopted by another name,
-        or TopicThere when the name is taken.
+        Without a name it gets its own, or a longer one where that is taken (`naming.free`). One
+        that is adopted stays as it is. Raises NoSuchDiscoveredTopic, NothingToAdopt,
+        Nameless when it has no name and none is given, AdoptedAlready when it was adopted by
+        another name, or TopicThere when the given name is taken.
         """
         now = datetime.now(UTC)
         async with self._database.transaction() as connection:
@@ -165,7 +166,7 @@ class Finds:
             bodies = await discovered.bodies(connection, workspace, stored.samples)
             defined = TopicDefined(
                 workspace=workspace,
-                name=name or stored.name,
+                name=name or naming.free(stored.name, stored.words, there),
                 examples=_examples([bodies[it] for it in stored.samples if it in bodies]),
                 since=now,
                 at=now,

@@ -66,7 +66,7 @@ async def remember(
     ]
     if rows:
         await connection.execute(database.insert(prints).on_conflict_do_nothing(), rows)
-    if newest > await month(connection, shelf):
+    if newest and newest > await month(connection, shelf):
         new = database.insert(horizons).values(shelf=shelf, month=newest)
         await connection.execute(
             new.on_conflict_do_update(index_elements=[horizons.c.shelf], set_={"month": newest})

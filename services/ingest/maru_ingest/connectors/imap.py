@@ -30,17 +30,20 @@ import imaplib
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from functools import partial
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError, LoginError
 from pydantic import Field, SecretStr
 
 from maru_contracts.posts import Channel
+from maru_ingest import domain
 from maru_ingest.connector import (
     Capability,
     ConnectorKind,
@@ -58,7 +61,18 @@ from maru_ingest.connector import (
 from maru_ingest.formats import mail
 from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, Row
 
+T = TypeVar("T")
 Security = Literal["tls", "starttls", "none"]
+Criteria = Sequence[object]
+Hold = Callable[[socket.socket], None]
+
+
+class Waiting(Protocol):
+    """Has a thread do what waits for a server, and waits for it."""
+
+    async def __call__(self, call: Callable[[], T], /) -> T:
+        """Return what the call returns. Raises SourceBroken when that takes too long."""
+
 
 _PORTS = {"tls": 993, "starttls": 143, "none": 143}
 _NEWEST = 50
@@ -69,6 +83,7 @@ _WINDOW = 50_000
 """UIDs that are asked for at once: an answer is one line, of which a megabyte is read."""
 _BUSY = re.compile(r"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG|OVERQUOTA)\]", re.IGNORECASE)
 _MAX_SHOWN = 200
+_DAYS = timedelta(days=7)
 
 
 class ImapSettings(SourceSettings):
@@ -97,41 +112,52 @@ class ImapConnector:
 
     async def pages(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
         """Yield the mails that came after the cursor's, oldest first."""
-        async with self._opened() as folder:
-            seen = cursor if cursor.get("validity") == folder.validity else {}
-            if seen:
-                found = folder.after(int(cursor["uid"]))
+        async with self._opened() as (folder, waiting):
+            known = int(cursor["uid"]) if cursor.get("validity") == folder.validity else 0
+            if known:
+                searches = folder.after(known)
             elif cursor:
-                found = folder.since(date.fromisoformat(cursor["day"]))
+                searches = folder.since(date.fromisoformat(cursor["day"]), domain.utc_now().date())
             else:
-                found = folder.newest()
+                searches = folder.newest()
             day = cursor.get("day", "")
-            for uids in await asyncio.to_thread(_chunks, found):
-                mails = await asyncio.to_thread(folder.fetch, uids)
-                day = max([day, *(one.at.date().isoformat() for one in mails)])
-                at = {"validity": folder.validity, "uid": uids[-1], "day": day}
-                yield Page([row for one in mails for row in one.rows()], at)
+            for criteria in searches:
+                uids = await waiting(partial(folder.search, criteria))
+                # The last mail answers to any range that ends with a star, and some servers take
+                # the numbers of a first look for UIDs and answer with more.
+                new = [uid for uid in uids if uid > known] if cursor else uids[-_NEWEST:]
+                for part in _parts(new):
+                    mails = await waiting(partial(folder.fetch, part))
+                    today = domain.utc_now().date().isoformat()
+                    days = (min(one.at.date().isoformat(), today) for one in mails)
+                    day = max([day, *days])
+                    at = {"validity": folder.validity, "uid": part[-1], "day": day}
+                    yield Page([row for one in mails for row in one.rows], at)
 
     async def history(
         self, since: datetime, until: datetime, cursor: Cursor
     ) -> AsyncGenerator[Page, None]:
         """Yield the mails that came in a range, day by day."""
-        async with self._opened() as folder:
+        async with self._opened() as (folder, waiting):
             # A server's days are those of its own clock, so a day more is asked for at both ends.
             day = (since - timedelta(days=1)).date()
             if cursor.get("validity") == folder.validity:
                 day = date.fromisoformat(cursor["day"])
             while day <= (until + timedelta(days=1)).date():
-                for uids in await asyncio.to_thread(_chunks, folder.on(day)):
-                    mails = await asyncio.to_thread(folder.fetch, uids)
-                    found = [row for one in mails if since <= one.at < until for row in one.rows()]
+                for part in _parts(await waiting(partial(folder.search, ["ON", day]))):
+                    mails = await waiting(partial(folder.fetch, part))
+                    found = [row for one in mails if since <= one.at < until for row in one.rows]
                     yield Page(found, {"validity": folder.validity, "day": day.isoformat()})
                 day += timedelta(days=1)
                 yield Page([], {"validity": folder.validity, "day": day.isoformat()})
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator["_Folder"]:
-        """Log in and open the folder; a thread waits for the server, and is let go at the end."""
+    async def _opened(self) -> AsyncIterator[tuple["_Folder", "Waiting"]]:
+        """Log in and open the folder; with it comes what has its thread wait for the server.
+
+        The thread is this folder's own, so that servers that never end keep no other work waiting;
+        when one takes longer than the deadline, its connection is broken off.
+        """
         wanted = self.settings
         port = wanted.port or _PORTS[wanted.security]
         if self.tools.budget is not None:
@@ -147,31 +173,44 @@ class ImapConnector:
                 wanted.host, port, ports=_PORTS.values()
             )
         folder = _Folder(wanted, addresses, port, self.tools.deadline)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="imap")
+
+        async def waiting(call: Callable[[], T]) -> T:
+            loop = asyncio.get_running_loop()
+            try:
+                async with asyncio.timeout(self.tools.deadline):
+                    return await loop.run_in_executor(thread, call)
+            except TimeoutError as error:
+                folder.hang_up()
+                raise folder.late() from error
+
         try:
-            await asyncio.to_thread(folder.open)
-            yield folder
+            await waiting(folder.open)
+            yield folder, waiting
         finally:
-            folder.close()
+            folder.hang_up()
+            thread.submit(folder.close)
+            thread.shutdown(wait=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Mail:
-    """A mail, and when the server got it."""
+    """A mail: when the server got it, and the post that it is, if a person wrote it."""
 
-    uid: int
     at: datetime
-    content: bytes
+    rows: Sequence[Row]
 
-    def rows(self) -> Iterator[Row]:
-        """Yield the post that it is, if a person wrote it."""
+    @classmethod
+    def of(cls, uid: int, at: datetime, content: bytes) -> "_Mail":
+        """Read a mail."""
         try:
-            post = mail.post_from(self.content)
+            post = mail.post_from(content)
         except ValueError as error:
-            yield BadRow(self.uid, str(error), self.content[:MAX_ORIGINAL])
-            return
-        if post is not None:
-            post.created_at = post.created_at or self.at
-            yield post
+            return cls(at, [BadRow(uid, str(error), content[:MAX_ORIGINAL])])
+        if post is None:
+            return cls(at, [])
+        post.created_at = post.created_at or at
+        return cls(at, [post])
 
 
 class _Folder:
@@ -188,6 +227,7 @@ class _Folder:
         self._port = port
         self._seconds = seconds
         self._client: _Client | None = None
+        self._socket: socket.socket | None = None
         self.validity = 0
         self._next = 0
         self._exists = 0
@@ -196,9 +236,9 @@ class _Folder:
         """Connect, log in, and open the folder so that nothing in it is marked as read."""
         wanted = self._settings
         with self._told():
-            self._client = _Client(wanted, self._addresses, self._port, self._seconds)
+            self._client = _Client(wanted, self._addresses, self._port, self._seconds, self._hold)
             if wanted.security == "starttls":
-                self._client.starttls(ssl.create_default_context())
+                self._client.starttls(_Context(self._hold))
             try:
                 self._client.login(wanted.username, wanted.password.get_secret_value())
             except LoginError as error:
@@ -219,34 +259,52 @@ class _Folder:
         self._next = int(opened.get(b"UIDNEXT", 0))
         self._exists = int(opened.get(b"EXISTS", 0))
 
+    def _hold(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    def hang_up(self) -> None:
+        """End the connection, so that a thread which waits for the server waits no longer."""
+        if self._socket is not None:
+            with suppress(OSError):
+                # That of TLS would wait for the thread that reads.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Hang up, whatever a thread still waits for."""
+        """Let go of the connection."""
         if self._client is not None:
             with suppress(OSError, IMAPClientError):
                 self._client.shutdown()
+        if self._socket is not None:
+            self._socket.close()
 
-    def newest(self) -> Iterator[int]:
-        """Yield the UIDs of the newest mails."""
+    def late(self) -> SourceBroken:
+        """What to say of a server that takes too long."""
+        return SourceBroken(f"{self._settings.host} does not answer within {self._seconds:g} s.")
+
+    def newest(self) -> Iterator[Criteria]:
+        """Yield what finds the newest mails."""
         if self._exists:
-            # Some servers take the numbers for UIDs, and answer with more.
-            yield from self._search([f"{max(1, self._exists - _NEWEST + 1)}:*"])[-_NEWEST:]
+            yield [f"{max(1, self._exists - _NEWEST + 1)}:*"]
 
-    def after(self, uid: int) -> Iterator[int]:
-        """Yield the UIDs above one."""
+    def after(self, uid: int) -> Iterator[Criteria]:
+        """Yield what finds the mails above a UID, one after the other."""
         first = uid + 1
         while self._next and first + _WINDOW < self._next:
-            yield from self._search(["UID", f"{first}:{first + _WINDOW - 1}"])
+            yield ["UID", f"{first}:{first + _WINDOW - 1}"]
             first += _WINDOW
-        # The last mail answers to any range that ends with a star.
-        yield from (one for one in self._search(["UID", f"{first}:*"]) if one >= first)
+        yield ["UID", f"{first}:*"]
 
-    def since(self, day: date) -> Iterator[int]:
-        """Yield the UIDs of mails that came on a day or later."""
-        yield from self._search(["SINCE", day])
+    def since(self, day: date, today: date) -> Iterator[Criteria]:
+        """Yield what finds the mails that came on a day or later, one after the other."""
+        while day < today:
+            yield ["SINCE", day, "BEFORE", day + _DAYS]
+            day += _DAYS
+        yield ["SINCE", day]
 
-    def on(self, day: date) -> Iterator[int]:
-        """Yield the UIDs of mails that came on a day."""
-        yield from self._search(["ON", day])
+    def search(self, criteria: Criteria) -> list[int]:
+        """Return the UIDs of the mails that criteria hold for, in their order."""
+        with self._told():
+            return sorted(int(uid) for uid in self._there.search(criteria))
 
     def fetch(self, uids: Sequence[int]) -> list[_Mail]:
         """Read mails; one that is gone meanwhile is left out."""
@@ -254,7 +312,7 @@ class _Folder:
         with self._told():
             found = self._there.fetch(uids, ["INTERNALDATE", body])
         return [
-            _Mail(uid, found[uid][b"INTERNALDATE"], found[uid][b"BODY[]<0>"] or b"")
+            _Mail.of(uid, found[uid][b"INTERNALDATE"], found[uid][b"BODY[]<0>"] or b"")
             for uid in uids
             if uid in found and b"INTERNALDATE" in found[uid] and b"BODY[]<0>" in found[uid]
         ]
@@ -264,10 +322,6 @@ class _Folder:
         assert self._client is not None  # noqa: S101 - open() comes first
         return self._client
 
-    def _search(self, criteria: list[object]) -> list[int]:
-        with self._told():
-            return sorted(int(uid) for uid in self._there.search(criteria))
-
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Raise what goes wrong as what people understand."""
@@ -275,7 +329,7 @@ class _Folder:
         try:
             yield
         except TimeoutError as error:
-            raise SourceBroken(f"{host} does not answer within {self._seconds:g} s.") from error
+            raise self.late() from error
         except (IMAPClientError, imaplib.IMAP4.error) as error:
             if _BUSY.search(str(error)):
                 raise SourceBusy(f"{host} is busy: {_shown(error)}") from error
@@ -290,45 +344,64 @@ class _Client(IMAPClient):  # type: ignore[misc]  # a class without types
     """Connects to addresses that were checked, under the name of the host."""
 
     def __init__(
-        self, settings: ImapSettings, addresses: Sequence[str], port: int, seconds: float
+        self,
+        settings: ImapSettings,
+        addresses: Sequence[str],
+        port: int,
+        seconds: float,
+        hold: Hold,
     ) -> None:
         self._addresses = addresses
+        self._hold = hold
+        is_tls = settings.security == "tls"
         super().__init__(
-            settings.host,
-            port=port,
-            ssl=settings.security == "tls",
-            ssl_context=ssl.create_default_context(),
-            timeout=seconds,
+            settings.host, port=port, ssl=is_tls, ssl_context=_Context(hold), timeout=seconds
         )
         self.normalise_times = False
 
     def _create_IMAP4(self) -> "_Connection":  # noqa: N802 - the library's name
-        context = self.ssl_context if self.ssl else None
-        return _Connection(self.host, self.port, self._addresses, context, self._timeout.read)
+        return _Connection(self, self._addresses, self._timeout.read, self._hold)
+
+
+class _Context(ssl.SSLContext):
+    """Believes the usual certificates; `hold` is given each connection before anything is said."""
+
+    _hold: Hold
+
+    def __new__(cls, hold: Hold) -> Self:
+        made = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        made.load_default_certs()
+        made._hold = hold
+        return made
+
+    def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:  # type: ignore[override]
+        """Shake hands."""
+        wrapped = super().wrap_socket(sock, **options, do_handshake_on_connect=False)
+        self._hold(wrapped)
+        wrapped.do_handshake()
+        return wrapped
 
 
 class _Connection(imaplib.IMAP4):
     """A connection that reads no more at once than a mail may be long."""
 
     def __init__(
-        self,
-        host: str,
-        port: int,
-        addresses: Sequence[str],
-        context: ssl.SSLContext | None,
-        seconds: float,
+        self, client: "_Client", addresses: Sequence[str], seconds: float, hold: Hold
     ) -> None:
         self._addresses = addresses
-        self._context = context
-        super().__init__(host, port, timeout=seconds)
+        self._context: ssl.SSLContext | None = client.ssl_context if client.ssl else None
+        self._hold = hold
+        super().__init__(client.host, client.port, timeout=seconds)
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         for address in self._addresses[:-1]:
             with suppress(OSError):
-                return self._secured(socket.create_connection((address, self.port), timeout))
-        return self._secured(socket.create_connection((self._addresses[-1], self.port), timeout))
+                return self._connected(address, timeout)
+        return self._connected(self._addresses[-1], timeout)
 
-    def _secured(self, plain: socket.socket) -> socket.socket:
+    def _connected(self, address: str, timeout: float | None) -> socket.socket:
+        plain = socket.create_connection((address, self.port), timeout)
+        self._hold(plain)
         if self._context is None:
             return plain
         return self._context.wrap_socket(plain, server_hostname=self.host)
@@ -340,9 +413,8 @@ class _Connection(imaplib.IMAP4):
         return super().read(size)
 
 
-def _chunks(found: Iterator[int]) -> list[list[int]]:
-    uids = list(found)
-    return [uids[start : start + _PAGE] for start in range(0, len(uids), _PAGE)]
+def _parts(uids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (uids[start : start + _PAGE] for start in range(0, len(uids), _PAGE))
 
 
 def _shown(error: Exception) -> str:

@@ -57,13 +57,19 @@ def cut_off(nodes: Sequence[Object]) -> Iterator[tuple[str, str]]:
 def begins(found: Object) -> str:
     """Return where a part of comments begins, empty when nothing stands before it."""
     is_cut = untyped.is_true(found, "pageInfo", "hasPreviousPage")
-    return untyped.string(found, "pageInfo", "startCursor") if is_cut else ""
+    return _cursor(found, "startCursor") if is_cut else ""
 
 
 def goes_on(found: Object) -> str:
     """Return where a part of discussions goes on, empty at the end."""
     has_next = untyped.is_true(found, "pageInfo", "hasNextPage")
-    return untyped.string(found, "pageInfo", "endCursor") if has_next else ""
+    return _cursor(found, "endCursor") if has_next else ""
+
+
+def _cursor(found: Object, name: str) -> str:
+    """Return a place, empty where it could not be sent back: a lone surrogate is no text."""
+    written = untyped.string(found, "pageInfo", name)
+    return written if written.isprintable() else ""
 
 
 def next_part(headers: Mapping[str, str]) -> Mapping[str, str]:

@@ -23,7 +23,8 @@ from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, ParsedPost, Row
 MAX_MESSAGE = 8 * 1024 * 1024
 """Bytes of a message that are read; what is beyond is of attachments, nearly always."""
 
-_FROM = re.compile(rb"From \S+.*\d\d:\d\d.*\d{4}\s*$")
+_FROM = re.compile(rb"From \S.*\d\d:\d\d.*\d{4}\s*$")
+_MAX_FROM = 1_000
 _FIELD = re.compile(rb"[!-9;-~]{1,76}:")
 _TELLING = re.compile(
     rb"^(?:from|received|return-path|message-id|delivered-to|mime-version|dkim-signature):",
@@ -57,12 +58,17 @@ _SIGNATURE = re.compile(r"-- ?|sent from my \w.{0,40}|나의 \w.{0,20}에서 보
 def is_mail(head: bytes) -> bool:
     """Tell by its first bytes whether a file is a message or an mbox."""
     first, _, rest = head.partition(b"\n")
-    if _FROM.match(first):
+    if _is_from(first):
         return bool(_FIELD.match(rest))
     heading = head.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
     if not _FIELD.match(heading):
         return False
     return len(set(map(bytes.lower, _TELLING.findall(heading)))) > 1
+
+
+def _is_from(line: bytes) -> bool:
+    """Whether a line begins a message of an mbox; a longer one would take the pattern long."""
+    return len(line) <= _MAX_FROM and _FROM.match(line) is not None
 
 
 def parse(lines: Iterable[Line]) -> Iterator[Row]:
@@ -72,7 +78,7 @@ def parse(lines: Iterable[Line]) -> Iterator[Row]:
     is_mbox = is_after_blank = False
     for line in lines:
         is_start = is_after_blank or not gathered
-        if is_start and _FROM.match(line.data) and (is_mbox or not gathered):
+        if is_start and _is_from(line.data) and (is_mbox or not gathered):
             yield from _rows(gathered)
             is_mbox, gathered, size = True, [line], 0
         else:
@@ -151,7 +157,7 @@ def _introduction(row: str, following: str) -> int:
 
 
 def _rows(gathered: Sequence[Line]) -> Iterator[Row]:
-    begin = 1 if gathered and _FROM.match(gathered[0].data) else 0
+    begin = 1 if gathered and _is_from(gathered[0].data) else 0
     message = b"".join(line.data for line in gathered[begin:])
     if not message.strip():
         return
@@ -205,7 +211,10 @@ def _header(message: "Message[str, str]", name: str) -> str:
 
 
 def _sender(message: "Message[str, str]") -> tuple[str, str]:
-    found = getaddresses([_header(message, "from").replace("\n", " ")])
+    try:
+        found = getaddresses([_header(message, "from").replace("\n", " ")])
+    except RecursionError:  # it reads a comment within a comment by calling itself
+        return "", ""
     return next(((name, address.lower()) for name, address in found if address), ("", ""))
 
 

@@ -76,7 +76,7 @@ def clean(text: str) -> str:
     if not (_ROUGH.search(text) or _has_rough_runs(text)):
         return text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _UNWANTED.sub("", text)
+    text = unicodedata.normalize("NFC", _UNWANTED.sub("", text))  # what stood apart may meet
     text = _AROUND_BREAK.sub("\n", _SPACES.sub(" ", text))
     return _MANY_BREAKS.sub("\n\n", text).strip()
 

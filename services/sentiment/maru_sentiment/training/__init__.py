@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 
 from maru_kit.errors import ConfigError
 from maru_sentiment import network, synthetic
-from maru_sentiment.dataset import training_examples
+from maru_sentiment.dataset import Example, training_examples
 from maru_sentiment.encoder import Encoder, quantise
 from maru_sentiment.features import bags, normalise
 from maru_sentiment.network import LABELS, MOODS, Network, Weights, are_korean
@@ -50,15 +50,7 @@ def train(
     rows, for a trial; the source `without` is left out. Returns the SHA-256 of the weights. Raises
     ConfigError when a file of the data is missing.
     """
-    examples = [
-        *training_examples(data),
-        *synthetic.examples(seed),
-        *synthetic.sentences(),
-        *synthetic.judgements(),
-        *synthetic.moderated(),
-        *lexicon_examples(seed),
-    ]
-    examples = [example for example in examples if example.source != without]
+    examples = [example for example in learnt_from(data, seed) if example.source != without]
     order = np.random.default_rng(seed).permutation(len(examples))[:limit]
     examples = [examples[place] for place in order]
     targets = targets_of(examples)
@@ -92,6 +84,21 @@ def train(
     weights = replace(weights, sharpness=sharpness)
     out.mkdir(parents=True, exist_ok=True)
     return {"network": network.save(out, weights, pieces, words)}
+
+
+def learnt_from(data: Path, seed: int) -> list[Example]:
+    """Read all that the network learns from, of `data`/train and of ours.
+
+    Raises ConfigError when a file of the data is missing.
+    """
+    return [
+        *training_examples(data),
+        *synthetic.examples(seed),
+        *synthetic.sentences(),
+        *synthetic.judgements(),
+        *synthetic.moderated(),
+        *lexicon_examples(seed),
+    ]
 
 
 def predict_left_out(

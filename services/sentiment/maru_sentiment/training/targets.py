@@ -20,7 +20,7 @@ _EVERY = slice(None)
 _FAINT = 0.5
 """How much an answer counts that one hand wrote, or a lexicon knows, beside one that people gave
 to what others wrote."""
-_ASSUMED = 0.3
+ASSUMED = 0.3
 """How much all rows count that were taken for no spam, or harmless, unread: beside those of ours.
 
 However many there are: the thresholds of spam and toxicity hold for this share.
@@ -75,7 +75,7 @@ def targets_of(examples: Sequence[Example]) -> Targets:
     for column in range(YES_OR_NO.start, YES_OR_NO.stop):
         found = _balance(sources, answers[:, column], known[:, column])
         if LABELS[column] in MODERATION:
-            found = _with_share(found, ~own, _ASSUMED)
+            found = _with_share(found, ~own, ASSUMED)
         else:
             found *= faint
         weights[:, column] = found / max(found.sum() / max(1, known[:, column].sum()), 1e-9)

@@ -78,13 +78,18 @@ def test_pictures_and_cross_posts() -> None:
         "gallery_data": {"items": [{"media_id": "m1", "caption": "설정"}]},
     }
     image = {"post_hint": "image", "url_overridden_by_dest": "https://a.example/2.jpg"}
-    one, two = posts(
-        listing(link(**gallery), link(**image, crosspost_parent="t3_0", edited=1767225601))
+    one, two, three = posts(
+        listing(
+            link(**gallery),
+            link(**image, crosspost_parent="t3_0", edited=1767225601),
+            link(name="t3_3", selftext="", crosspost_parent="t3_0"),
+        )
     )
 
     assert one.media == (Attachment("image", "https://a.example/1.jpg?a=1&b=2", "설정"),)
     assert two.media == (Attachment("image", "https://a.example/2.jpg"),)
-    assert (two.reshared_from, two.is_repost) == ("t3_0", True)
+    assert (two.reshared_from, two.is_repost) == ("t3_0", False)  # it has words of its own
+    assert (three.reshared_from, three.is_repost) == ("t3_0", True)
     assert two.edited_at == datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
 
 
