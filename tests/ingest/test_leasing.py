@@ -133,6 +133,23 @@ async def test_what_a_poll_learnt_of_credentials_is_written_down_and_counted(
     assert (await found(database, "later")).credentials_expire_at == now + 5 * _DAY
 
 
+async def test_what_a_stream_cannot_read_is_told_while_it_works(
+    database: Database, a_source: Callable[..., Source]
+) -> None:
+    await add(database, a_source, "s")
+    stream, told = await found(database, "s"), domain.Credentials()
+    reasons = []
+
+    for trouble in ("Channel 1: Missing Access", ""):
+        async with database.transaction() as connection:
+            await leases.stream_works(
+                connection, stream, told, lasts=False, trouble=trouble, now=domain.utc_now()
+            )
+        reasons.append((await found(database, "s")).reason)
+
+    assert reasons == ["Channel 1: Missing Access", ""]
+
+
 async def test_whoever_is_cancelled_while_it_writes_for_others_loses_nothing_of_theirs(
     database: Database, a_source: Callable[..., Source]
 ) -> None:

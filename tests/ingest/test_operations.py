@@ -56,6 +56,7 @@ class Archive:
     most_together: int = 0
     slow: float = 0.0
     fails_at: int | None = None
+    gone: tuple[str, ...] = ()
 
     async def pages(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
         self.polls += 1
@@ -81,7 +82,7 @@ class Archive:
                 for day in days
                 if since <= day < until
             ]
-            yield Page(rows, {"day": start + 10})
+            yield Page(rows, {"day": start + 10}, deleted_if_known=self.gone if start == 90 else ())
 
     def kind(self) -> ConnectorKind:
         def open_(settings: SourceSettings, _: Tools) -> "Archive":
@@ -298,6 +299,20 @@ async def test_a_look_back_brings_its_range_goes_on_after_a_failure_and_moves_no
     assert (look.posts, look.reason, look.pages) == (40, "", 10)
     assert len(await collected()) == 40
     assert (await sources.find("w", source.id)).cursor == {"seen": 1}
+
+
+async def test_a_look_back_ends_what_was_brought_and_notes_nothing_of_others(
+    publisher: Publisher, sources: Sources, archive: Archive, collected: Read
+) -> None:
+    archive.gone = ("tag:archive,2026-01-02", "tag:archive,never-brought")
+    source = await add(sources)
+    async with collecting(publisher, sources):
+        await sources.look_back("w", source.id, _BEGIN, _BEGIN + timedelta(days=3))
+        await until(lambda: is_done(sources, source))
+
+    posts = await collected()
+    assert [post.deleted for post in posts] == [False, False, False, True]
+    assert posts[3].id == posts[1].id
 
 
 async def _stuck(sources: Sources, source: Source) -> bool:

@@ -35,6 +35,7 @@ class DiscordUpstream(Upstream):
     - `answer`: what the API answers with, if not None; `noise`: what the Gateway says first
     - `close_code`: how `hang_up` closes; `heartbeat`: seconds between two, `beats` counts them;
       `deaf`: it acknowledges none
+    - `unreadable`: channels that the bot may not see for now
     - `bucket`: requests of one route within `bucket_seconds`
     - `orders`: opcodes that the Gateway sends beside the next event
     - `identified`, `resumed`: how often
@@ -58,6 +59,7 @@ class DiscordUpstream(Upstream):
         self.heartbeat = 41.25
         self.beats = 0
         self.deaf = False
+        self.unreadable: set[str] = set()
         self.bucket = 5
         self.bucket_seconds = 0.3
         self.orders: list[int] = []
@@ -161,8 +163,9 @@ class DiscordUpstream(Upstream):
         )
         if found is None:
             return None
-        written = self._in(name)
-        last = written[-1].native_id if written else None
+        said = [one.native_id for one in self._in(name)]
+        opened = [one for one, it in self.threads.items() if it["parent_id"] == name]
+        last = max([*said, *opened], key=int, default=None)
         return {"guild_id": GUILD, "last_message_id": last, **found}
 
     def _refused(self, request: web.Request) -> web.Response | None:
@@ -170,10 +173,12 @@ class DiscordUpstream(Upstream):
         if request.headers.get("Authorization") != f"Bot {TOKEN}":
             return failed(401, 0, "401: Unauthorized")
         name = request.match_info.get("id", "")
+        if name in (HIDDEN, *self.unreadable):
+            return failed(403, 50001, "Missing Access")
         if "channels" in request.path and self._place(name) is None:
-            return failed(403, 50001, "Missing Access") if name == HIDDEN else failed(
-                404, 10003, "Unknown Channel"
-            )  # fmt: skip
+            return failed(404, 10003, "Unknown Channel")
+        if name == FORUM and request.path.endswith("/messages"):
+            return failed(400, 50024, "Cannot execute action on this channel type")
         return None if self.answer is None else web.json_response(self.answer)
 
     def _answered(self, request: web.Request, value: Any) -> web.Response:

@@ -31,7 +31,8 @@ class SlackUpstream(Upstream):
     `error` is what every method answers with (its fields), `answer` what stands in its place;
     `names` are display names of people; `forgets` says that no cursor is known any more;
     `left_out` that a channel shows nothing unless it is asked for a time, and
-    `closed` are first messages whose threads can't be had.
+    `closed` are first messages whose threads can't be had, and `cut` such of whose threads only
+    the first page can be.
     """
 
     edits = True
@@ -46,6 +47,7 @@ class SlackUpstream(Upstream):
         self.forgets = False
         self.left_out = False
         self.closed: set[str] = set()
+        self.cut: set[str] = set()
         self._at = datetime.now(UTC)
 
     def settings(self) -> dict[str, Any]:
@@ -141,7 +143,8 @@ class SlackUpstream(Upstream):
         first = [one for one in self.shown() if one.native_id == parent]
         if not first:
             return self._answered(request, {"error": "thread_not_found"})
-        if parent in self.closed:
+        is_cut = parent in self.cut and "cursor" in request.query
+        if parent in self.closed or (is_cut and request.query["channel"] == CHANNEL):
             return self._answered(request, {"error": "cant_read"})
         answers = [one for one in self.shown() if one.parent == parent]
         return self._page(request, answers, first)

@@ -119,7 +119,7 @@ class Source(BaseModel):
     health: Health = Field(
         description="Its state, whether it is late, and whether its credentials end in seven days"
     )
-    reason: str = Field(description="Why it is broken or throttled, in words")
+    reason: str = Field(description="Why it is broken or throttled, or what of it can't be read")
     lag_seconds: float = Field(description="How long it has waited for its poll beyond its time")
     posts: int = Field(description="Posts published, each revision counted")
     duplicates: int = Field(description="Posts that were known already")

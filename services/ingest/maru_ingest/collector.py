@@ -69,10 +69,11 @@ class _Use:
 
 @dataclass(slots=True)
 class _Life:
-    """When it was noted last that a stream works, and whether it has for a while."""
+    """When it was noted last that a stream works, whether it has for a while, and its trouble."""
 
     noted: float | None = None
     lasts: bool = False
+    trouble: str = ""
 
 
 @dataclass
@@ -295,18 +296,29 @@ class Collector:
                 if self.pushing is not None and page.push is not None:
                     await self.pushing.offered(source, page.push)
                 if kind.stream:
-                    await self._note_life(source, use, life)
+                    await self._note_life(source, use, life, page.trouble)
         return hint
 
-    async def _note_life(self, source: Source, use: _Use, life: _Life) -> None:
-        """Note once a minute that a stream works, since its poll goes on and never ends well."""
+    async def _note_life(self, source: Source, use: _Use, life: _Life, trouble: str) -> None:
+        """Note once a minute that a stream works, since its poll goes on and never ends well.
+
+        And at once when it has another trouble than before.
+        """
         now = time.monotonic()
-        if life.noted is None or now >= life.noted + _LIFE_SECONDS:
+        is_due = life.noted is None or now >= life.noted + _LIFE_SECONDS
+        if is_due:
             life.lasts = life.noted is not None
             life.noted = now
+        if is_due or trouble != life.trouble:
+            life.trouble = trouble
             async with self.publisher.database.transaction() as connection:
                 await leases.stream_works(
-                    connection, source, use.credentials, lasts=life.lasts, now=domain.utc_now()
+                    connection,
+                    source,
+                    use.credentials,
+                    lasts=life.lasts,
+                    trouble=trouble,
+                    now=domain.utc_now(),
                 )
 
     async def _note_success(
@@ -408,7 +420,9 @@ class Collector:
         connector = cast("Backfilling", self._open(source, kind, use))
         async with aclosing(connector.history(look.since, look.until, look.cursor)) as pages:
             async for page in pages:
-                counts = await self.publisher.publish(origin, page.rows, deleted=page.deleted)
+                known = await self.publisher.known(origin, page.deleted_if_known)
+                deleted = [*page.deleted, *known]
+                counts = await self.publisher.publish(origin, page.rows, deleted=deleted)
                 async with self.publisher.database.transaction() as connection:
                     await backfills.turn_page(
                         connection, look, cursor=page.cursor, posts=counts.published

@@ -6,6 +6,8 @@ in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.
 """
 
 import asyncio
+import hashlib
+import hmac
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
@@ -99,7 +101,7 @@ class Page:
     native ids of posts that it says are gone; one that is among the rows, too, is gone.
     `deleted_if_known` are such of which most were never ours, as all deletions of a network are:
     nothing is noted of those that nobody has brought. `push` is None where the page has nothing to
-    say of hubs.
+    say of hubs. `trouble` is what a stream can't read while it goes on with the rest, for people.
     """
 
     rows: Sequence[Row]
@@ -108,6 +110,7 @@ class Page:
     deleted: Sequence[str] = ()
     push: Push | None = None
     deleted_if_known: Sequence[str] = ()
+    trouble: str = ""
 
 
 Interval = Annotated[float, Field(ge=1, description="How often to look, in seconds")]
@@ -388,6 +391,12 @@ def within(rows: Iterable[Row], since: datetime, until: datetime) -> list[Row]:
         if not isinstance(row, ParsedPost)
         or (row.created_at is not None and since <= row.created_at < until)
     ]
+
+
+def is_signed(body: bytes, secret: str, given: str, *, scheme: str = "sha256") -> bool:
+    """Whether `given` is the HMAC (SHA-256) of a body, in hex after the name of its scheme."""
+    wanted = f"{scheme}={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode())
 
 
 async def batched(waiting: asyncio.Queue[T | None], *, silence: float) -> list[T | None]:

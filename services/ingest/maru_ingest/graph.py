@@ -21,10 +21,12 @@ from maru_ingest.connector import (
     SourceBroken,
     SourceGone,
     Tools,
+    is_signed,
+    within,
 )
 from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Row, Unreadable
-from maru_ingest.graph_client import Api, GraphSettings, Nodes, TooMuch, goes_on, in_clear, sign
+from maru_ingest.graph_client import Api, GraphSettings, Nodes, TooMuch, goes_on, in_clear
 
 _LIMITS = (25, 5, 1)
 """Posts of one answer: fewer where Graph says that it would have to gather too much."""
@@ -122,7 +124,7 @@ class GraphConnector:
             self._check_moves(feed, after)
             there = feed.after or after
             async for rows, is_end in _with_end(self._batches(api, feed.nodes, since)):
-                found = [row for row in rows if _is_within(row, since, until)]
+                found = within(rows, since, until)
                 yield Page(found, {"after": there if is_end else after})
             if not feed.after:
                 return
@@ -233,10 +235,9 @@ def pushed(
     Links to pictures are left out, as they are in what is polled: they change all the time.
     """
     secret = in_clear(settings.app_secret)
-    given = headers.get("x-hub-signature-256", "").encode("utf-8", "surrogatepass")
     if not secret:
         raise Forged("This source has no app secret, so webhooks can't be known to be Meta's.")
-    if not hmac.compare_digest(given, f"sha256={sign(secret, body)}".encode()):
+    if not is_signed(body, secret, headers.get("x-hub-signature-256", "")):
         raise Forged("The webhook's signature is not good.")
     value = payloads.loads(body)
     if not untyped.has(value, "object", "entry"):
@@ -287,12 +288,6 @@ async def _with_end(batches: AsyncIterator[list[Row]]) -> AsyncIterator[tuple[li
         held = rows
     if held is not None:
         yield held, True
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 def _stored(moment: object) -> datetime | None:

@@ -20,6 +20,7 @@ from maru_ingest.connector import (
     Tools,
     check_status,
     translated,
+    within,
 )
 from maru_ingest.formats import payloads
 from maru_ingest.formats.parsed import ParsedPost, Row, Unreadable
@@ -84,7 +85,7 @@ async def written_within(
             times = [row.created_at for row in found.rows if isinstance(row, ParsedPost)]
             oldest = min(filter(None, times), default=None)
             at = found.next if oldest is not None and oldest >= since else 0
-            rows = [row for row in reversed(found.rows) if _is_within(row, since, until)]
+            rows = within(reversed(found.rows), since, until)
             yield Page(rows, {"service": number, "at": at} if at else {"service": number + 1})
             if not at:
                 break
@@ -159,9 +160,3 @@ def _mark(row: Row) -> str:
     """Return what a result is known by, which is short."""
     name = row.native_id if isinstance(row, ParsedPost) else ""
     return blake2b((name or repr(row)).encode("utf-8", "replace"), digest_size=8).hexdigest()
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until

@@ -389,13 +389,74 @@ async def test_a_channel_that_the_bot_may_not_see_is_named_and_stops_no_other(
 
     async def take() -> None:
         async for page in follow.pages({}):
-            found.append(page)  # noqa: PERF401 - what came before it raised
+            found.append(page)
+            if page.trouble and len(texts(found)) == 1:
+                upstream.write("and light mode")
+            elif len(texts(found)) == 2:
+                upstream.hang_up()
 
     with pytest.raises(SourceBroken, match=f"{HIDDEN}.*Missing Access"):
-        await take()
+        async with asyncio.timeout(30):
+            await take()
 
-    assert texts(found) == ["dark mode"]
+    assert texts(found) == ["dark mode", "and light mode"]
+    assert all(HIDDEN in page.trouble for page in found if "and light mode" in texts([page]))
     assert list(found[-1].cursor["marks"]) == [CHANNEL]
+
+
+async def test_what_was_missed_in_a_channel_that_could_not_be_read_comes_later(
+    upstream: DiscordUpstream, tools: Tools
+) -> None:
+    follow = connector(upstream, tools)
+    begun = await missed(follow)
+    upstream.open_thread("Dark mode", "missed", at=NOW - timedelta(hours=1))
+    upstream.unreadable = {FORUM}
+    upstream.here = CHANNEL
+    cut = {**begun[-1].cursor, "session": None}  # so that it does not come by the Gateway
+    found: list[Page] = []
+    async with asyncio.timeout(30), aclosing(follow.pages(cut)) as pages:
+        async for page in pages:
+            found.append(page)
+            if "live" in texts(found):
+                break
+            if page.trouble:
+                upstream.write("live")
+    upstream.unreadable = set()
+    rest = await missed(follow, {**found[-1].cursor, "session": None})
+
+    assert "missed" not in texts(found)
+    assert "missed" in texts(rest)
+
+
+async def test_a_channel_that_cannot_be_read_is_tried_again_and_the_session_stays(
+    upstream: DiscordUpstream, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maru_ingest.connectors.discord._AGAIN", 0.0)
+    follow = connector(upstream, tools, channels=[HIDDEN, CHANNEL])
+    found: list[Page] = []
+
+    async def take() -> None:
+        async for page in follow.pages({}):
+            found.append(page)
+            if page.trouble and not page.rows:
+                upstream.write("live")
+
+    with pytest.raises(SourceBroken, match="Missing Access"):
+        async with asyncio.timeout(30):
+            await take()
+    upstream.write("later")
+    rest = await until(follow, found[-1].cursor, lambda them: "later" in texts(them))
+
+    assert texts(found) == ["live"]
+    assert "later" in texts(rest)
+    assert (upstream.identified, upstream.resumed) == (1, 1)
+
+
+async def test_a_source_of_which_nothing_can_be_read_does_not_listen(
+    upstream: DiscordUpstream, tools: Tools
+) -> None:
+    with pytest.raises(SourceBroken, match=f"{HIDDEN}.*Missing Access"):
+        await missed(connector(upstream, tools, channels=[HIDDEN]))
 
 
 async def test_a_channel_that_is_added_later_shows_its_newest_messages(

@@ -292,6 +292,18 @@ async def test_a_history_ends_where_reddits_does(upstream: RedditUpstream, tools
     assert len(posts(pages)) == 1_000
 
 
+async def test_a_history_ends_only_what_was_ours(upstream: RedditUpstream, tools: Tools) -> None:
+    post = upstream.write("dark mode")
+    comment = upstream.write("Yes!", parent=post.native_id)
+    comment.extra = {"body": "[removed]"}
+
+    since, until = post.at - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
+    pages = [page async for page in connector(upstream, tools).history(since, until, {})]
+
+    assert deleted(pages) == []
+    assert [name for page in pages for name in page.deleted_if_known] == [comment.native_id]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "raised", "told"),
     [

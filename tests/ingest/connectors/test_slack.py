@@ -176,6 +176,25 @@ async def test_a_thread_that_cannot_be_had_holds_up_no_other_message(
     assert found[-1].cursor["places"][CHANNEL]["mark"] == ""
 
 
+async def test_a_thread_that_breaks_off_while_another_channel_is_read_comes_whole_later(
+    upstream: SlackUpstream, tools: Tools
+) -> None:
+    top = upstream.write("dark mode")
+    for number in range(45):  # more than two pages
+        upstream.write(f"answer {number}", parent=top.native_id)
+    upstream.cut = {top.native_id}
+    follow = connector(upstream, tools, channels=[CHANNEL, "C0THER"])
+    found: list[Page] = []
+
+    with pytest.raises(SourceBroken, match="cant_read"):
+        await looked_until_it_broke(follow, found)
+    upstream.cut = set()
+    found += await looked(follow, found[-1].cursor)
+
+    came = {post.native_id for post in posts(found)}
+    assert {one.native_id for one in upstream.posts} <= came
+
+
 async def test_where_slack_has_forgotten_a_place_a_look_begins_anew(
     upstream: SlackUpstream, tools: Tools
 ) -> None:

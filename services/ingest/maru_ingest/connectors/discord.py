@@ -22,12 +22,14 @@ one answers the message that the thread began with. A post of a forum has the th
 **Limits.** Messages of bots and webhooks are left out unless `bots` says otherwise, and so are
 messages without words. Private threads, direct messages and voice chats are not read. Once a
 session is lost, after some minutes without a connection, edits and deletions of that time are not
-noticed, and the deletion of a whole thread or channel never is. Reactions count as likes when a
-message is read by a page; live messages have none. Links to attachments are kept without the
-signature with which they run out within a day. To begin takes two or three requests for each
-channel. A bot may begin 1,000 sessions a day; when few are left, the source waits. What Discord
-says of its limits (`X-RateLimit-*`, https://docs.discord.com/developers/topics/rate-limits) is
-kept. A bot in more than 2,500 servers would have to shard, which this does not.
+noticed, and the deletion of a whole thread or channel never is. A channel that can't be read is
+named while the others are heard, and tried again within the hour; then what was missed there comes.
+Reactions count as likes when a message is read by a page; live messages have none. Links to
+attachments are kept without the signature with which they run out within a day. To begin takes two
+or three requests for each channel. A bot may begin 1,000 sessions a day; when few are left, the
+source waits. What Discord says of its limits (`X-RateLimit-*`,
+https://docs.discord.com/developers/topics/rate-limits) is kept. A bot in more than 2,500 servers
+would have to shard, which this does not.
 
 API: <https://docs.discord.com/developers/resources/message>,
 <https://docs.discord.com/developers/topics/threads>,
@@ -35,7 +37,8 @@ API: <https://docs.discord.com/developers/resources/message>,
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+import time
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -57,6 +60,7 @@ from maru_ingest.connector import (
     SourceSettings,
     Tools,
     batched,
+    within,
 )
 from maru_ingest.discord_api import ID, Api, Place, earlier, id_at, id_in
 from maru_ingest.discord_gateway import Link, Session, linked
@@ -68,6 +72,8 @@ _FIRST_THREADS = 25
 _MAX_PLACES = 10_000
 _OVERLAP = timedelta(minutes=5)
 _SILENCE = 60.0
+_AGAIN = 3_600.0
+"""Seconds until a channel that can't be read is tried again; the session is resumed then."""
 
 
 class DiscordSettings(SourceSettings):
@@ -157,34 +163,32 @@ class DiscordConnector:
                     known.session = replace(known.session, url=self.settings.gateway)
                     yield Page((), known.cursor())
                 raise
+            failed: dict[str, SourceBroken] = {}
             if not link.is_lost and link.failed is None:
                 known.session = link.session
-                async with aclosing(self._missed(known)) as missed:
-                    async for page in missed:
-                        yield page
-                async with aclosing(self._heard(known, link)) as heard:
-                    async for page in heard:
+                async with aclosing(self._followed(known, link, failed)) as followed:
+                    async for page in followed:
                         yield page
             if link.is_lost:
                 known.session = None
                 yield Page((), known.cursor())
             if link.failed is not None:
                 raise link.failed
+            _raise_first(failed)
 
     async def history(
         self, since: datetime, until: datetime, cursor: Cursor
     ) -> AsyncGenerator[Page, None]:
         """Yield the messages of a range, place after place; the channels in their order."""
         begun = str(cursor.get("channel", self.settings.channels[0]))
-        failed: list[SourceBroken] = []
+        failed: dict[str, SourceBroken] = {}
         for channel in dropwhile(lambda one: one != begun, self.settings.channels):
             place = cursor if channel == begun else {}
             with _noting(failed, channel):
                 async with aclosing(self._past(channel, since, until, place)) as past:
                     async for page in past:
                         yield page
-        if failed:
-            raise failed[0]
+        _raise_first(failed)
 
     async def _past(
         self, channel: str, since: datetime, until: datetime, cursor: Cursor
@@ -200,17 +204,40 @@ class DiscordConnector:
             async with aclosing(self._api.after(place, begins)) as pages:
                 async for messages, last in pages:
                     rows = await asyncio.to_thread(self._rows, messages, place)
-                    found = [row for row in rows if _is_within(row, since, until)]
+                    found = within(rows, since, until)
                     yield Page(found, {"channel": channel, "place": number, "after": last})
                     if last >= end:
                         break
 
-    async def _missed(self, known: _Known) -> AsyncGenerator[Page, None]:
-        """Yield what was written since; a channel that can't be read stops no other.
+    async def _followed(
+        self, known: _Known, link: Link, failed: dict[str, SourceBroken]
+    ) -> AsyncGenerator[Page, None]:
+        """Catch up and listen; only for a while where some channels can't be read (`failed`).
+
+        Where none can be read, not at all.
+        """
+        async with aclosing(self._missed(known, failed)) as missed:
+            async for page in missed:
+                yield page
+        if len(failed) == len(self.settings.channels):
+            return
+        begun = time.monotonic()
+        trouble = " ".join(map(str, failed.values()))
+        if trouble:
+            yield Page((), known.cursor(), trouble=trouble)
+        async with aclosing(self._heard(known, link, behind=failed)) as heard:
+            async for page in heard:
+                yield replace(page, trouble=trouble)
+                if failed and time.monotonic() - begun >= _AGAIN:
+                    return
+
+    async def _missed(
+        self, known: _Known, failed: dict[str, SourceBroken]
+    ) -> AsyncGenerator[Page, None]:
+        """Yield what was written since; note in `failed` which channels can't be read, and why.
 
         The mark of a channel moves when it and all of its threads are known as far.
         """
-        failed: list[SourceBroken] = []
         guilds: dict[str, dict[str, Place]] = {}
         for channel in self.settings.channels:
             with _noting(failed, channel):
@@ -228,13 +255,14 @@ class DiscordConnector:
                     known.ahead.pop(place.id, None)
                 known.move(channel, max(place.last for place in places))
                 yield Page((), known.cursor())
-        if failed:
-            raise failed[0]
 
-    async def _heard(self, known: _Known, link: Link) -> AsyncGenerator[Page, None]:
+    async def _heard(
+        self, known: _Known, link: Link, *, behind: Collection[str]
+    ) -> AsyncGenerator[Page, None]:
         """Yield what the Gateway says, batch by batch, until it ends.
 
-        After a silence the session is known up to events that do not concern us.
+        After a silence the session is known up to events that do not concern us. The marks of
+        channels that are `behind` stay, since what was missed there is still to be read.
         """
         is_open = True
         while is_open:
@@ -247,7 +275,7 @@ class DiscordConnector:
                 known.session = replace(known.session, seq=seq or link.seq)
             new = (event for event in events if untyped.string(event, "t") == "MESSAGE_CREATE")
             newest = max((id_in(event, "d", "id") for event in new), default=0)
-            for channel in self.settings.channels:
+            for channel in self._named.difference(behind):
                 known.move(channel, newest)
             yield Page(rows, known.cursor(), deleted=gone)
 
@@ -331,12 +359,17 @@ class DiscordConnector:
 
 
 @contextmanager
-def _noting(failed: list[SourceBroken], place: str) -> Iterator[None]:
+def _noting(failed: dict[str, SourceBroken], place: str) -> Iterator[None]:
     """Note what is wrong with a place, and go on with the next."""
     try:
         yield
     except SourceBroken as error:
-        failed.append(SourceBroken(f"Channel {place}: {error}"))
+        failed[place] = SourceBroken(f"Channel {place}: {error}")
+
+
+def _raise_first(failed: Mapping[str, SourceBroken]) -> None:
+    for error in failed.values():
+        raise error
 
 
 def _says(post: ParsedPost, place: Place) -> bool:
@@ -358,12 +391,6 @@ def _is_of_a_bot(message: object) -> bool:
     return untyped.is_true(message, "author", "bot") or bool(
         untyped.identifier(message, "webhook_id")
     )
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 CONNECTOR = ConnectorKind(

@@ -31,8 +31,6 @@ API: <https://docs.discourse.org/#tag/Posts/operation/listPosts>,
 """
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,6 +55,7 @@ from maru_ingest.connector import (
     SourceSettings,
     Tools,
     check_status,
+    is_signed,
     translated,
 )
 from maru_ingest.formats import payloads, untyped
@@ -371,8 +370,7 @@ def pushed(settings: DiscourseSettings, headers: Mapping[str, str], body: bytes)
     signed = headers.get("x-discourse-event-signature", "")
     if secret is None or not secret.get_secret_value():
         raise Forged("This source has no secret of a webhook.")
-    mac = hmac.new(secret.get_secret_value().encode(), body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(signed.encode("utf-8", "replace"), f"sha256={mac}".encode()):
+    if not is_signed(body, secret.get_secret_value(), signed):
         raise Forged("The webhook's signature is not good.")
     post = untyped.mapping(payloads.loads(body), "post")
     return read(settings, [post] if post and follows(settings, post) else [])

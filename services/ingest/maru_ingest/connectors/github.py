@@ -34,7 +34,6 @@ that ends warns seven days before.
 """
 
 import asyncio
-import hmac
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -62,7 +61,9 @@ from maru_ingest.connector import (
     SourceSettings,
     Tools,
     check_status,
+    is_signed,
     translated,
+    within,
 )
 from maru_ingest.formats import dates, github_api, payloads, text, untyped
 from maru_ingest.formats.parsed import BadRow, Document, ParsedPost, Row, Unreadable
@@ -179,7 +180,7 @@ class GitHubConnector:
             start = cursor.get("place") if number == begun else None
             beginning = {"mark": github_api.written(since)}
             async for rows, place in self._walk(repository, stream, start or beginning):
-                found = [row for row in rows if _is_within(row, since, until)]
+                found = within(rows, since, until)
                 yield Page(found, {"target": number, "place": place})
 
     def _targets(self) -> list[tuple[str, _Stream]]:
@@ -434,9 +435,7 @@ def _pushed(settings: GitHubSettings, headers: Mapping[str, str], body: bytes) -
     secret = _in_clear(settings.webhook_secret)
     if not secret:
         raise Forged("This source has no webhook secret, so webhooks can't be known as GitHub's.")
-    good = hmac.new(secret.encode(), body, "sha256").hexdigest()
-    given = headers.get("x-hub-signature-256", "").encode("utf-8", "surrogatepass")
-    if not hmac.compare_digest(given, f"sha256={good}".encode()):
+    if not is_signed(body, secret, headers.get("x-hub-signature-256", "")):
         raise Forged("The webhook's signature is not good.")
     if headers.get("x-github-event") not in _EVENTS:
         return Document(rows=())
@@ -476,12 +475,6 @@ def _wanted(settings: GitHubSettings, rows: Sequence[Row]) -> list[Row]:
 
 def _earlier(mark: str, by: timedelta = _OVERLAP) -> str:
     return github_api.written(datetime.fromisoformat(mark) - by)
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 def _in_clear(secret: SecretStr | None) -> str:

@@ -65,6 +65,7 @@ from maru_ingest.connector import (
     Tools,
     batched,
     check_status,
+    within,
 )
 from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.fields import bounded_id
@@ -268,7 +269,7 @@ class MastodonConnector:
             if not answer.posts or (before and _order(answer.older) >= _order(before)):
                 return
             before = answer.older
-            rows = [row for row in answer.rows if _is_within(row, since, until)]
+            rows = within(answer.rows, since, until)
             yield Page(rows, {"max_id": before})
             if max(answer.times, default=since) < since:
                 return
@@ -523,12 +524,6 @@ def _versions(values: Iterable[object]) -> dict[str, tuple[str, str]]:
 def _is_open(status: object) -> bool:
     visibility = untyped.at(status, "visibility")
     return not isinstance(visibility, str) or visibility in _OPEN
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 def _links(header: str) -> dict[str, str]:

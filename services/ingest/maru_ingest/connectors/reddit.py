@@ -53,6 +53,7 @@ from maru_ingest.connector import (
     SourceSettings,
     Tools,
     check_status,
+    within,
 )
 from maru_ingest.formats import payloads, text, untyped
 from maru_ingest.formats.parsed import ParsedPost, Row, Unreadable
@@ -197,11 +198,11 @@ class RedditConnector:
             after = str(cursor.get("after", "")) if number == begun else ""
             for _ in range(_MAX_PAGES):
                 answer = await self._listing(session, path, after)
-                rows = [row for row in answer.rows if _is_within(row, since, until)]
+                rows = within(answer.rows, since, until)
                 after = answer.after
                 is_last = not after or min(answer.times.values(), default=until) < since
                 at = {"listing": number + 1} if is_last else {"listing": number, "after": after}
-                yield Page(rows, at, deleted=answer.deleted)
+                yield Page(rows, at, deleted_if_known=answer.deleted)
                 if is_last:
                     break
 
@@ -218,8 +219,8 @@ class RedditConnector:
         below = f"/r/{'+'.join(self.settings.subreddits)}" if self.settings.subreddits else ""
         if query := self.settings.query.strip():
             asked = {"q": query, "sort": "new", "t": "all", "type": "link"}
-            within = {"restrict_sr": "1"} if below else {}
-            return [("search", f"{below}/search?{urlencode({**asked, **within})}&")]
+            inside = {"restrict_sr": "1"} if below else {}
+            return [("search", f"{below}/search?{urlencode({**asked, **inside})}&")]
         listings = [("posts", f"{below}/new?")]
         return (
             [*listings, ("comments", f"{below}/comments?")] if self.settings.comments else listings
@@ -292,12 +293,6 @@ def _read(body: bytes) -> _Answer:
     return _Answer(
         list(answer.rows), answer.deleted, times, after if _NAME.fullmatch(after) else ""
     )
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 def _time(seconds: float) -> datetime:

@@ -36,7 +36,6 @@ noticed. A free workspace shows 90 days. Direct messages are not read.
 
 import asyncio
 import hashlib
-import hmac
 import re
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -62,6 +61,8 @@ from maru_ingest.connector import (
     SourceBusy,
     SourceSettings,
     Tools,
+    is_signed,
+    within,
 )
 from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.parsed import Document, ParsedPost, Row, Unreadable
@@ -177,14 +178,15 @@ class SlackConnector:
         if not self.workspace.url:
             self.workspace.url = await self._api.home()
         stored = cursor.get("places", {})
-        places = {name: _Place.of(stored.get(name, {})) for name in self.settings.channels}
+        places = {name: stored.get(name, {}) for name in self.settings.channels}
         failed: SourceBroken | None = None
-        for channel, place in places.items():
+        for channel in self.settings.channels:
+            place = _Place.of(places[channel])  # ahead of its pages, of which one may never come
             try:
                 async with aclosing(self._new(channel, place)) as found:
                     async for rows, gone in found:
-                        now = {name: asdict(one) for name, one in places.items()}
-                        yield Page(rows, {"places": now}, deleted_if_known=gone)
+                        places = {**places, channel: asdict(place)}
+                        yield Page(rows, {"places": places}, deleted_if_known=gone)
             except CredentialsRefused:
                 raise
             except SourceBroken as error:
@@ -210,8 +212,7 @@ class SlackConnector:
                 batches = self._batches(channel, answer, _Place())
                 async with aclosing(batches) as found:
                     async for rows, is_last in found:
-                        within = [row for row in rows if _is_within(row, since, until)]
-                        yield Page(within, moved if is_last else here)
+                        yield Page(within(rows, since, until), moved if is_last else here)
                 if not after:
                     break
 
@@ -329,12 +330,6 @@ def _is_missing(ts: str, newest: Answer, oldest: str) -> bool:
     return ts not in times and ts >= max(reach, oldest)
 
 
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
-
-
 def _ts(moment: datetime) -> str:
     """Return a time as Slack writes it."""
     whole, rest = divmod(
@@ -350,9 +345,7 @@ def _verify(settings: SlackSettings, headers: Mapping[str, str], body: bytes) ->
         raise Forged("This source has no signing secret, so events can't be known to be Slack's.")
     at = headers.get("x-slack-request-timestamp", "")
     said = b"v0:" + at.encode("utf-8", "surrogatepass") + b":" + body
-    wanted = f"v0={hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()}".encode()
-    given = headers.get("x-slack-signature", "").encode("utf-8", "surrogatepass")
-    if not hmac.compare_digest(given, wanted):
+    if not is_signed(said, secret, headers.get("x-slack-signature", ""), scheme="v0"):
         raise Forged("The event's signature is not good.")
     if not (at.isascii() and at.isdigit()) or abs(time.time() - int(at[:12])) > _FRESH:
         raise Forged("The event is older than five minutes.")

@@ -56,6 +56,7 @@ from maru_ingest.connector import (
     Tools,
     check_status,
     translated,
+    within,
 )
 from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.parsed import BadRow, ParsedPost, Row, Unreadable
@@ -235,9 +236,8 @@ class StackExchangeConnector:
         async with aclosing(self._since(made, begun, number, before)) as pages:
             async for found, low, turned in pages:
                 rows, _ = await asyncio.to_thread(_rows, found.items)
-                within = [row for row in rows if _is_within(row, since, until)]
                 place = {"filter": made, "fields": _VERSION, "low": low, "page": turned}
-                yield Page(within, place)
+                yield Page(within(rows, since, until), place)
 
     async def _since(
         self, made: str, low: int, number: int, more: Mapping[str, object] | None = None
@@ -425,12 +425,6 @@ def _split(native_id: str) -> tuple[str, str]:
     """Return the site of a post, and its kind and number."""
     host, _, name = native_id.partition("/")
     return host, name
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 CONNECTOR = ConnectorKind(

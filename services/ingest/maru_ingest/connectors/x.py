@@ -67,9 +67,10 @@ from maru_ingest.connector import (
     batched,
     check_status,
     translated,
+    within,
 )
 from maru_ingest.formats import payloads, text, untyped
-from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, Row, Unreadable
 from maru_kit.outbound import Fetched, Lines, OutboundError
 
 _ADDRESS = "https://api.x.com"
@@ -256,7 +257,7 @@ class XConnector:
         ) as answers:
             async for answer in answers:
                 before = min([before, *answer.ids])
-                rows = [row for row in answer.rows if _is_within(row, since, until)]
+                rows = within(answer.rows, since, until)
                 yield Page(rows, {"until": str(before)})
 
     async def _missed(self, place: _Place) -> AsyncGenerator[Page, None]:
@@ -529,12 +530,6 @@ def _told(value: object) -> str:
     ]
     found = next((one for one in said if isinstance(one, str) and one), "")
     return text.clean_line(found, _MAX_TOLD).rstrip(".")
-
-
-def _is_within(row: Row, since: datetime, until: datetime) -> bool:
-    if not isinstance(row, ParsedPost):
-        return True
-    return row.created_at is not None and since <= row.created_at < until
 
 
 async def _begun(lines: Lines) -> bytes:

@@ -46,9 +46,10 @@ from maru_ingest.connector import (
     Tools,
     check_status,
     translated,
+    within,
 )
 from maru_ingest.formats import payloads, untyped
-from maru_ingest.formats.parsed import ParsedPost, Row, Unreadable
+from maru_ingest.formats.parsed import Row, Unreadable
 from maru_ingest.formats.untyped import Object
 
 _ADDRESS = "https://www.googleapis.com/youtube/v3"
@@ -183,11 +184,7 @@ class YouTubeConnector:
             token = str(cursor.get("token", "")) if number == begun else ""
             while True:
                 threads = await self._threads(asked, token)
-                rows = [
-                    row
-                    for row in await self._rows(threads.items, {})
-                    if not isinstance(row, ParsedPost) or _is_within(row, since, until)
-                ]
+                rows = within(await self._rows(threads.items, {}), since, until)
                 is_last = not threads.next or (threads.oldest or since) < since
                 at = (number + 1, "") if is_last else (number, threads.next)
                 yield Page(rows, {"channel": channel, "target": at[0], "token": at[1]})
@@ -334,10 +331,6 @@ def _written(thread: Object) -> datetime | None:
 
 def _answers(thread: Object) -> int:
     return untyped.count(thread, "snippet", "totalReplyCount") or 0
-
-
-def _is_within(post: ParsedPost, since: datetime, until: datetime) -> bool:
-    return post.created_at is not None and since <= post.created_at < until
 
 
 def _cursor(channel: str, places: Mapping[str, _Place]) -> Cursor:

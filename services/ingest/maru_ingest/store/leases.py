@@ -163,18 +163,19 @@ async def stream_works(
     *,
     lasts: bool,
     now: datetime,
+    trouble: str = "",
 ) -> None:
     """Note that a stream brings what it should, a good poll without an end as yet.
 
     Past failures are forgotten once it `lasts`, so that one that breaks again at once is left
-    alone for longer.
+    alone for longer. `trouble` is what it can't read meanwhile, empty for nothing.
     """
     await connection.execute(
         update(sources)
         .where(sources.c.id == source.id, sources.c.generation == source.generation)
         .values(
             state=case((sources.c.state == "paused", "paused"), else_="active"),
-            reason="",
+            reason=_storable(trouble)[:_MAX_REASON],
             failures=0 if lasts else sources.c.failures,
             last_success_at=micros(now),
             credentials_expire_at=micros(credentials.expire_at),
