@@ -14,9 +14,11 @@ from maru_ingest.collector import Collector
 from maru_ingest.connector import SourceBroken, Tools
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.sources import NewSource, Sources
+from maru_ingest.service.trying import Trying
 from maru_ingest.store import sources as stored_sources
 from maru_ingest.store.sources import Source
 from maru_kit.database import Database
+from maru_kit.errors import Unprocessable
 from maru_kit.outbound import open_outbound
 from maru_kit.vault import Vault, new_key
 from upstreams.feed import FeedServer, feed_server
@@ -191,6 +193,29 @@ async def test_retry_after_is_waited_for(
     assert broken.last_polled_at is not None
     assert 119 <= (broken.next_poll_at - broken.last_polled_at).total_seconds() <= 180
     assert server.requests["/feed.xml"] == 1
+
+
+@pytest.mark.parametrize("said", [{}, {"Retry-After": "0"}, {"Retry-After": "soon"}])
+async def test_who_is_asked_too_much_is_left_alone_without_saying_how_long(
+    publisher: Publisher, sources: Sources, server: FeedServer, said: dict[str, str]
+) -> None:
+    server.mode, server.status, server.answer_headers = "status", 429, said
+    source = await follow(sources, server.url())
+    async with collecting(publisher, server.host):
+        told = await until(sources, source, lambda one: one.state != "active")
+
+    assert told.state == "throttled"
+    assert told.next_poll_at is not None
+    assert told.last_polled_at is not None
+    assert (told.next_poll_at - told.last_polled_at).total_seconds() >= 59
+
+
+async def test_a_server_that_hangs_is_tried_out_in_vain(server: FeedServer) -> None:
+    server.mode = "hang"
+    async with open_outbound(allow=[server.host]) as outbound:
+        trying = Trying(connectors.kinds(), Tools(outbound), seconds=0.5)
+        with pytest.raises(Unprocessable, match=r"did not answer within 0\.5 s"):
+            await trying.try_out("feed", {"url": server.url()}, most=3)
 
 
 async def test_the_own_network_is_out_of_bounds(
