@@ -89,7 +89,8 @@ class _Source:
         self._encoding = encoding
         self._data: list[bytes] = []
         self._size = 0
-        self._may_go_back = _MAX_UNCLOSED
+        self._unclosed = 0
+        self._alone = False
         self.is_over = False
         self.first = self.last = Line(0, 0, 0, b"")
 
@@ -100,7 +101,8 @@ class _Source:
         """Give what follows the first line of the record at hand again."""
         first, *rest = self._data
         self._data, self._size, self.last = [first], len(first), self.first
-        self._may_go_back -= 1
+        self._unclosed += 1
+        self._alone = self._unclosed >= _MAX_UNCLOSED
         self.is_over = False
         if rest:
             self._lines = _lines(rest, self.first)
@@ -112,8 +114,7 @@ class _Source:
         return self
 
     def __next__(self) -> str:
-        is_alone = self._data and self._may_go_back <= 0
-        line = None if is_alone else next(self._lines, None)
+        line = None if self._alone and self._data else next(self._lines, None)
         if line is None:  # the reader asks for more within a quote, or at the end
             self.is_over = True
             raise StopIteration

@@ -45,7 +45,7 @@ class Trying:
         model = kind.settings.model_validate(checked_settings(kind, settings))
         if kind.open is None:
             raise Unprocessable(
-                f"The posts of a {name} source are sent to Maru: add it, then send."
+                f"The posts of {domain.with_article(name)} source are sent to Maru: add it, then send."
             )
         try:
             found = await self._look(kind.open(model, self.tools), most)
