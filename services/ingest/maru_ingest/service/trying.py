@@ -44,9 +44,8 @@ class Trying:
         kind = known_kind(self.kinds, name)
         model = kind.settings.model_validate(checked_settings(kind, settings))
         if kind.open is None:
-            raise Unprocessable(
-                f"The posts of {domain.with_article(name)} source are sent to Maru: add it, then send."
-            )
+            named = domain.with_article(name)
+            raise Unprocessable(f"The posts of {named} source are sent to Maru: add it, then send.")
         try:
             found = await self._look(kind.open(model, self.tools), most)
         except (SourceBroken, SourceBusy) as error:
