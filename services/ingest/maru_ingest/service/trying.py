@@ -47,7 +47,7 @@ class Trying:
             named = domain.with_article(name)
             raise Unprocessable(f"The posts of {named} source are sent to Maru: add it, then send.")
         try:
-            found = await self._look(kind.open(model, self.tools), most)
+            found = await self._look(kind.open(model, self._tools()), most)
         except (SourceBroken, SourceBusy) as error:
             raise Unprocessable(str(error)) from error
         if not found.is_waiting or kind.stream:
@@ -55,6 +55,10 @@ class Trying:
         if not found.posts and not found.rejected:
             raise Unprocessable(f"The source did not answer within {self.seconds:g} s.")
         return replace(found, is_waiting=False)  # slow, and what it showed stands
+
+    def _tools(self) -> Tools:
+        """Let one fetch end before the whole try does: then a stream's says, too, that it hangs."""
+        return replace(self.tools, deadline=min(self.tools.deadline, 0.8 * self.seconds))
 
     async def _look(self, connector: Connector, most: int) -> Tried:
         found: list[ParsedPost] = []
