@@ -132,8 +132,8 @@ class Streaming:
             raise NotFound(f"There is no source {source_id} in this workspace.")
         kind = self._kinds.get(source.kind)
         if kind is None or not kind.is_sent:
-            kind = domain.with_article(source.kind)
-            raise Conflict(f"Nothing is sent to {kind} source: send to a webhook source.")
+            named = domain.with_article(source.kind)
+            raise Conflict(f"Nothing is sent to {named} source: send to a webhook source.")
         if source.state == "paused":
             raise Unavailable("This source is paused.", retry_after=300)
         return source
