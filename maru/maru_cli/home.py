@@ -23,7 +23,7 @@ _RUNNING = "running.lock"
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
     """Hold an installation's lock; raises ConfigError when a running Maru holds it."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / _LOCK).open("a") as lock, (home / _RUNNING).open("a") as running:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,6 +61,6 @@ async def admin_key(home: Path, keys: Keys) -> str:
 
 
 def _keep(path: Path, secret: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(secret + "\n", "utf-8")

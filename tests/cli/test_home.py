@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from maru_cli.home import is_running, locked
+from maru_kit.bus import open_bus
+from maru_kit.database import open_database
 from maru_kit.errors import ConfigError
 
 LOOKERS = 4
@@ -40,6 +43,28 @@ def test_looking_makes_no_folder(tmp_path: Path) -> None:
     is_running(tmp_path / "home")
 
     assert not (tmp_path / "home").exists()
+
+
+async def test_what_is_kept_is_its_owners_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with locked(home):
+        async with open_database(f"sqlite:///{home}", "notes") as database:
+            async with database.transaction() as connection:
+                await connection.execute(text("CREATE TABLE notes (id INTEGER)"))
+            async with open_bus(f"sqlite:///{home}/log.db"):
+                modes = {one.name: oct(one.stat().st_mode & 0o777) for one in home.glob("*.db*")}
+
+    assert oct(home.stat().st_mode & 0o777) == "0o700"
+    assert {"notes.db", "notes.db-wal", "log.db", "log.db-wal"} <= modes.keys()
+    assert set(modes.values()) == {"0o600"}
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    with locked(tmp_path):
+        pass
+
+    assert oct(tmp_path.stat().st_mode & 0o777) == "0o750"
 
 
 def test_a_second_one_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:

@@ -382,6 +382,8 @@ async def test_a_source_is_tried_out_before_it_is_added(
         ("telegraph", {}, "there are: "),
         ("feed", {"url": "gopher://x"}, "url"),
         ("feed", {"url": "http://127.0.0.1:1/feed"}, "127.0.0.1"),
+        ("feed", {"url": "http://127.0.0.1:99999/feed"}, "ports are numbers up to 65535"),
+        ("imap", {}, "The settings of an imap source do not fit"),
         ("file", {"path": "nothing.csv"}, "MARU_INGEST_FILES_ROOT"),
         ("webhook", {}, "sent to Maru"),
     ],

@@ -2,8 +2,9 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from maru_contracts.posts import Post
 from maru_ingest import connectors
 from maru_ingest.collector import Collector
-from maru_ingest.connector import SourceBroken, Tools
+from maru_ingest.connector import Cursor, Page, SourceBroken, Tools
 from maru_ingest.service.publishing import Publisher
 from maru_ingest.service.sources import NewSource, Sources
+from maru_ingest.service.trying import Trying
 from maru_ingest.store import sources as stored_sources
 from maru_ingest.store.sources import Source
 from maru_kit.database import Database
+from maru_kit.errors import Unprocessable
 from maru_kit.outbound import open_outbound
 from maru_kit.vault import Vault, new_key
 from upstreams.feed import FeedServer, feed_server
@@ -191,6 +194,84 @@ async def test_retry_after_is_waited_for(
     assert broken.last_polled_at is not None
     assert 119 <= (broken.next_poll_at - broken.last_polled_at).total_seconds() <= 180
     assert server.requests["/feed.xml"] == 1
+
+
+@pytest.mark.parametrize("said", [{}, {"Retry-After": "0"}, {"Retry-After": "soon"}])
+async def test_who_is_asked_too_much_is_left_alone_without_saying_how_long(
+    publisher: Publisher, sources: Sources, server: FeedServer, said: dict[str, str]
+) -> None:
+    server.mode, server.status, server.answer_headers = "status", 429, said
+    source = await follow(sources, server.url())
+    async with collecting(publisher, server.host):
+        told = await until(sources, source, lambda one: one.state != "active")
+
+    assert told.state == "throttled"
+    assert told.next_poll_at is not None
+    assert told.last_polled_at is not None
+    assert (told.next_poll_at - told.last_polled_at).total_seconds() >= 59
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("feed", {"url": "{}/feed.xml"}), ("mastodon", {"server": "{}", "hashtag": "maru"})],
+)
+async def test_a_server_that_hangs_is_tried_out_in_vain(
+    server: FeedServer, kind: str, settings: dict[str, str]
+) -> None:
+    server.mode = "hang"
+    settings = {name: value.format(server.url("")) for name, value in settings.items()}
+    async with open_outbound(allow=[server.host]) as outbound:
+        trying = Trying(connectors.kinds(), Tools(outbound), seconds=0.5)
+        with pytest.raises(Unprocessable, match=r"did not (answer|finish) within 0\.[45] s"):
+            await trying.try_out(kind, settings, most=3)
+
+
+async def test_a_source_of_many_slow_fetches_did_not_answer_in_time() -> None:
+    kind = replace(connectors.kinds()["feed"], open=lambda *_: Quiet())
+    async with open_outbound() as outbound:
+        seconds = 0.1
+        told = Trying({"feed": kind}, Tools(outbound), seconds=seconds)
+        with pytest.raises(Unprocessable, match=r"The source did not answer within 0\.1 s"):
+            await told.try_out("feed", {"url": "https://example.com/feed"}, most=3)
+        stream = Trying({"feed": replace(kind, stream=True)}, Tools(outbound), seconds=seconds)
+        tried = await stream.try_out("feed", {"url": "https://example.com/feed"}, most=3)
+
+    assert (tried.posts, tried.is_waiting) == (0, True)
+
+
+class Quiet:
+    """A connector that shows one empty page and then nothing."""
+
+    async def pages(self, cursor: Cursor) -> AsyncGenerator[Page, None]:
+        yield Page([], cursor)
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("settled", [False, True])
+async def test_a_row_of_a_file_that_is_being_written_waits_for_its_end(
+    tmp_path: Path, *, settled: bool
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes(b'id,text\n1,one\n2,"first half\n3,three\n')
+    if settled:
+        os.utime(file, (0, 0))
+    async with open_outbound() as outbound:
+        kind = connectors.kinds()["file"]
+        connector = kind.open(kind.settings(path=file.name), Tools(outbound, tmp_path))
+        rows = [row async for page in connector.pages({}) for row in page.rows]
+
+    told = [getattr(row, "text", None) or row.reason for row in rows]
+    assert told == (["one", "a quote that is never closed", "three"] if settled else ["one"])
+
+
+@pytest.mark.parametrize("name", ["rows.ndjson", "rows.csv", "rows.txt"])
+async def test_a_file_that_is_still_empty_is_no_fault(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    async with open_outbound() as outbound:
+        kind = connectors.kinds()["file"]
+        connector = kind.open(kind.settings(path=name), Tools(outbound, tmp_path))
+
+        assert [page async for page in connector.pages({})] == []
 
 
 async def test_the_own_network_is_out_of_bounds(

@@ -236,7 +236,7 @@ async def test_a_full_disk_is_unavailable_and_nothing_is_lost(tmp_path: Path) ->
                 await connection.execute(text(f"PRAGMA max_page_count = {pages}"))
                 await connection.execute(notes.insert(), rows)
 
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match="the disk is full"):
             await fill()
         assert await count(database) == 1
 

@@ -6,6 +6,7 @@ exhausted pool) is raised as Unavailable.
 """
 
 import asyncio
+import errno
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -28,6 +29,9 @@ transaction rollback, insufficient resources, operator intervention
 (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 
 _PASSING_SQLITE = ("locked", "busy", "full", "I/O error")
+
+_DISK_FULL = "53100"
+_FULL = "The database can't write: the disk is full; free some space"
 
 _NO_TEXT = ("22021", "22P05")
 """PostgreSQL's codes for a text that holds U+0000 or a half of a surrogate pair."""
@@ -145,9 +149,12 @@ def _sqlite_engine(url: URL, schema: str) -> AsyncEngine:
         raise ConfigError(
             "MARU_DATABASE_URL must name an absolute folder, such as sqlite:////var/lib/maru"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / f"{schema}.db"
+    if not file.exists():
+        file.touch(mode=0o600)  # what SQLite adds beside it (-wal, -shm) takes the same mode
     engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(folder / f"{schema}.db")),
+        URL.create("sqlite+aiosqlite", database=str(file)),
         pool_size=4,
         max_overflow=0,
         pool_timeout=10,
@@ -218,7 +225,7 @@ def _passing_as_unavailable() -> Iterator[None]:
     except DBAPIError as error:
         if _may_pass(error):
             log.warning("database.unavailable", reason=str(error.orig))
-            raise Unavailable("The database does not take this now") from error
+            raise Unavailable(_told(error)) from error
         if _sqlstate(error) in _NO_TEXT:
             raise Unprocessable("A text holds U+0000, which no text may hold") from error
         raise
@@ -226,7 +233,8 @@ def _passing_as_unavailable() -> Iterator[None]:
         raise Unavailable("All database connections are busy", retry_after=1) from error
     except (TimeoutError, OSError) as error:
         log.warning("database.unavailable", reason=str(error) or type(error).__name__)
-        raise Unavailable("The database does not answer") from error
+        is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        raise Unavailable(_FULL if is_full else "The database does not answer") from error
 
 
 def _may_pass(error: DBAPIError) -> bool:
@@ -239,6 +247,14 @@ def _may_pass(error: DBAPIError) -> bool:
     if isinstance(cause, (OSError, asyncio.TimeoutError)):
         return True
     return _sqlstate(error).startswith(_PASSING_SQLSTATES)
+
+
+def _told(error: DBAPIError) -> str:
+    """Say what keeps the database from taking this, where somebody can do something about it."""
+    cause = getattr(error.orig, "__cause__", None) or error.orig
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # without its extension
+    is_full = code == sqlite3.SQLITE_FULL or _sqlstate(error) == _DISK_FULL
+    return _FULL if is_full else "The database does not take this now"
 
 
 def _sqlstate(error: DBAPIError) -> str:

@@ -80,7 +80,7 @@ def key_in(path: Path) -> str:
     can't be made or read.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         made.touch(mode=0o600)
         made.write_text(new_key() + "\n", "ascii")

@@ -2,7 +2,7 @@
 
 A new platform is one new file in `connectors/` that defines `CONNECTOR`, a `ConnectorKind`, and one
 in `tests/upstreams/` that plays the platform; `tests/architecture/test_plugins.py` and the suite in
-`tests/ingest/conformance` run over every one of them.
+`tests/ingest/test_conformance.py` run over every one of them.
 """
 
 import asyncio
@@ -40,6 +40,8 @@ _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _INTERVAL = 900.0
 _BATCH = 50
 _BATCH_SECONDS = 1.0
+_SILENCE = 60.0
+"""Seconds that a host is left alone which says "too many requests" and not for how long."""
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
@@ -317,7 +319,8 @@ def check_status(fetched: Fetched) -> None:
     told = _told(fetched.body)
     reason = f"{host} answers {status}{_phrase(status)}{f': {told}' if told else '.'}"
     if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise SourceBusy(reason, retry_after=fetched.retry_after or 0.0)
+        silence = _SILENCE if status == HTTPStatus.TOO_MANY_REQUESTS else 0.0
+        raise SourceBusy(reason, retry_after=fetched.retry_after or silence)
     if status in _REFUSED:
         raise CredentialsRefused(reason)
     raise (SourceGone if status in _GONE else SourceBroken)(reason)

@@ -393,6 +393,11 @@ def _author(post: ParsedPost) -> dict[str, object]:
     return author
 
 
+def with_article(kind: str) -> str:
+    """Return the name of a kind of sources with its article as it is spoken: an imap, a feed."""
+    return f"{'an' if kind[:1] in tuple('aeiox') else 'a'} {kind}"
+
+
 def backoff(failures: int, *, retry_after: float = 0.0, dice: random.Random) -> timedelta:
     """How long to leave a source alone after `failures` failures in a row (1 or more).
 

@@ -17,7 +17,7 @@ from maru_contracts.posts import Channel
 from maru_ingest.formats import documents, mail
 from maru_ingest.formats.detect import detect
 from maru_ingest.formats.lines import Line
-from maru_ingest.formats.parsed import BadRow, ParsedPost, Row
+from maru_ingest.formats.parsed import BadRow, ParsedPost, Row, Unreadable
 
 
 def a_mail(body: str = "Please add a dark mode.", **headers: str) -> EmailMessage:
@@ -154,6 +154,25 @@ def test_a_mail_without_words_is_told_of() -> None:
 def test_what_only_looks_like_a_mail_is_something_else() -> None:
     assert detect(b"from: a,text: b\n1,2\n", name="x.csv") == "csv"
     assert detect(b"text\nFrom: me\n") == "csv"
+
+
+def test_a_name_tells_a_mail_whose_first_lines_could_be_anything() -> None:
+    written = b"From: kim@x.example\nTo: help@x.example\nSubject: Dark mode\n\nPlease!\n"
+
+    assert detect(written, name="Saved.EML") == "mail"
+    with pytest.raises(Unreadable):
+        detect(b"just words", name="saved.eml")
+
+
+def test_parts_within_parts_are_said_to_be_too_deep() -> None:
+    deep = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(2_000)
+    )
+
+    (bad,) = read(b"From: a@x.example\nMessage-ID: <d@x>\n" + deep)
+
+    assert isinstance(bad, BadRow)
+    assert bad.reason == "its parts are nested too deep"
 
 
 def test_a_giant_attachment_is_not_held_in_memory() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from maru_contracts.posts import Channel, Post
 from maru_ingest import domain
 from maru_ingest.domain import Origin
-from maru_ingest.formats import documents, payloads, platforms
+from maru_ingest.formats import documents, lines, ndjson, payloads, platforms
 from maru_ingest.formats.detect import HEAD
 from maru_ingest.formats.parsed import BadRow, Deletion, Document, ParsedPost, Row, Unreadable
 
@@ -62,6 +62,14 @@ def snapshots() -> dict[str, object]:
     return found
 
 
+def as_lines(body: bytes) -> Iterator[Row]:
+    """What a list, or the only object there is, gives as lines of JSON."""
+    value = json.loads(body)
+    rows = value if isinstance(value, list) else [value]
+    written = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    return ndjson.parse(lines.read(io.BytesIO(written)))
+
+
 @cache
 def written_here() -> dict[str, object]:
     """An answer for each platform of which there are no fixtures."""
@@ -103,8 +111,9 @@ def test_a_saved_file_is_read_as_what_it_is() -> None:
         with file.open("rb") as stream:
             found = stood(documents.read(stream, name=file.name))
         expected = stood(answered(file.read_bytes()))
-        # What nobody knows may be a row of somebody's own, without words.
-        nobodys = isinstance(expected, str) and "no known platform" in expected and not found
+        # What nobody knows may be rows of somebody's own, often without words.
+        nobodys = isinstance(expected, str) and "no known platform" in expected
+        nobodys = nobodys and found == stood(as_lines(file.read_bytes()))
         if found != expected and not nobodys:
             wrong[name] = (found, expected)
 

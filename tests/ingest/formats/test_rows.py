@@ -131,6 +131,39 @@ def test_a_bad_line_gives_its_number_and_reason_and_the_rest_goes_on(
     assert last.line == 4
 
 
+def test_a_list_of_rows_is_read_as_lines_of_them_are() -> None:
+    rows = [
+        {"id": "1", "text": "dark mode", "date": "2026-11-23"},
+        7,
+        {"id": "2", "text": "lone \ud800"},
+        {"id": "3"},
+    ]
+    as_list = json.dumps(rows).encode()
+    as_lines = "".join(json.dumps(each) + "\n" for each in rows).encode()
+
+    posts, lined = (
+        list(documents.read(io.BytesIO(as_list), name="rows.json")),
+        from_ndjson(as_lines),
+    )
+
+    told = [
+        (type(each), each.line, getattr(each, "reason", getattr(each, "text", "")))
+        for each in posts
+    ]
+    assert told == [
+        (type(each), each.line, getattr(each, "reason", getattr(each, "text", "")))
+        for each in lined
+    ]
+    assert [each.text for each in posts if isinstance(each, ParsedPost)] == ["dark mode", "lone"]
+
+
+def test_a_list_of_rows_may_delete() -> None:
+    found = documents.parse(b'[{"id":"1","text":"x"},{"id":"2","deleted":true}]')
+
+    assert [getattr(row, "text", None) for row in found.rows] == ["x"]
+    assert found.deleted == ("2",)
+
+
 def test_lone_surrogates_and_nul_are_mended_not_refused() -> None:
     assert one(b'{"text":"a\\ud800b\\u0000c"}').text == "abc"
 
@@ -190,8 +223,61 @@ def test_a_bad_csv_row_does_not_take_its_neighbours_along() -> None:
         3: "4 values for 2 columns",
         4: "no text",
         6: "not UTF-8 at byte 3",
+        7: "a quote that is never closed",
     }
-    assert [row.native_id for row in rows if isinstance(row, ParsedPost)] == ["1", "5"]
+    assert [row.native_id for row in rows if isinstance(row, ParsedPost)] == ["1", "6"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16"])
+def test_csv_of_excel_for_mac_is_read(encoding: str) -> None:
+    data = "번호,내용\r1,다크 모드\r2,둘째 글입니다\r".encode(encoding)
+
+    rows = list(documents.read(io.BytesIO(data)))
+
+    assert [(row.text, row.line) for row in rows if isinstance(row, ParsedPost)] == [
+        ("다크 모드", 2),
+        ("둘째 글입니다", 3),
+    ]
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_line_alone() -> None:
+    rows = from_csv(b'id,text\n1,one\n2,"open\n3,"two\n\nlines"\n4,four\n5,"open, too')
+    kinds = [(row.line, getattr(row, "text", None)) for row in rows]
+
+    # The second row's quote is closed by the third's, as far as anybody can tell.
+    assert kinds[0] == (2, "one")
+    assert kinds[-2:] == [(7, "four"), (8, None)]
+
+    first, *others = from_csv(b'text,author\n"open,me\n' + b"row,you\n" * 500)
+    assert isinstance(first, BadRow)
+    assert (first.line, first.reason) == (2, "a quote that is never closed")
+    assert first.original == b'"open,me\n'
+    assert [row.line for row in others if isinstance(row, ParsedPost)] == list(range(3, 503))
+
+
+def test_a_row_that_is_being_written_is_left_for_the_next_time() -> None:
+    read = lines.read(io.BytesIO(b'1,one\n2,"first half\n'))
+    rows = list(csv.parse(read, csv.Dialect("utf-8", ",", ("id", "text")), grows=True))
+
+    assert [(row.line, line.end) for row, line in rows] == [(1, 6)]
+
+
+@given(st.lists(st.sampled_from(['a",",b', '"a', "b,c", '"""', "", 'x,"y"', '"', "a"])))
+def test_each_line_is_read_and_no_open_quote_takes_others_along(written: list[str]) -> None:
+    data = "".join(f"{line}\n" for line in [*written, '"open', *["last,one"] * 3]).encode()
+
+    *_, before, first, second = from_csv(b"id,text\n" + data)
+
+    texts = [row.text for row in (before, first, second) if isinstance(row, ParsedPost)]
+    assert texts == ["one"] * len(texts)
+    assert second.line == len(written) + 5
+
+
+def test_many_open_quotes_take_no_longer_than_few() -> None:
+    rows = from_csv(b"id,text\n" + b'a",",b\n' * 20_000)
+
+    assert [row.line for row in rows] == list(range(2, 20_002))
+    assert all(isinstance(row, BadRow) for row in rows)
 
 
 def test_a_quote_that_is_never_closed_costs_a_bounded_piece() -> None:

@@ -59,10 +59,13 @@ def parts(url: str, schemes: dict[str, int] = WEB) -> Parts:
     try:
         split = urlsplit(url)
         default = schemes[split.scheme]
-        port = default if split.port is None else split.port
     except (ValueError, KeyError) as error:
         allowed = " and ".join(f"{scheme}://" for scheme in schemes)
         raise Blocked(f"Only {allowed} addresses are asked") from error
+    try:
+        port = default if split.port is None else split.port
+    except ValueError as error:
+        raise Blocked("The address's port is none: ports are numbers up to 65535") from error
     if not split.hostname:
         raise Blocked("The address names no host")
     if split.username is not None:

@@ -113,7 +113,9 @@ class SqliteFile:
             self._waiting -= 1
 
     def _connect(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.path.exists():
+            self.path.touch(mode=0o600)
         db = sqlite3.connect(self.path, timeout=LOCK_WAIT, isolation_level=None)
         db.execute("PRAGMA page_size = 8192")
         db.execute("PRAGMA journal_mode = WAL")

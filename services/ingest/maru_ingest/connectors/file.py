@@ -82,6 +82,9 @@ class _Reading:
 
     def _read(self, stream: BinaryIO) -> Page | None:
         head = stream.read(HEAD)
+        if not head.strip():  # nothing yet
+            self._done = True
+            return None
         found = detect(head, name=self._path.name)
         if found in WHOLE:
             return self._whole(stream, head, found)
@@ -150,7 +153,8 @@ class _Reading:
             return ((None if _is_blank(line) else ndjson.row(line), line) for line in complete)
         if offset == 0:
             next(complete, None)
-        return cast("Iterator[tuple[Row | None, Line]]", csv.parse(complete, csv.dialect(head)))
+        parsed = csv.parse(complete, csv.dialect(head), grows=not self._is_settled())
+        return cast("Iterator[tuple[Row | None, Line]]", parsed)
 
     def _complete(self, read: Iterator[Line]) -> Iterator[Line]:
         """Leave a last line that is still being written for the next time."""

@@ -11,6 +11,10 @@ from maru_ingest.formats.parsed import MAX_ORIGINAL, BadRow, Row
 
 csv.field_size_limit(MAX_LINE)  # the module's own limit would refuse what we only cut
 _DELIMITERS = ",;\t|"
+_UNCLOSED = "a quote that is never closed"
+_MAX_UNCLOSED = 20
+"""Quotes left open up to the end after which each line that is left is a row by itself: reading all
+that is left again for every one would take for ever where they are many."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,14 @@ def dialect(head: bytes) -> Dialect:
     return Dialect("utf-8" if encoding.startswith(WIDE) else encoding, delimiter, names)
 
 
-def parse(lines: Iterable[Line], dialect: Dialect) -> Iterator[tuple[Row, Line]]:
+def parse(
+    lines: Iterable[Line], dialect: Dialect, *, grows: bool = False
+) -> Iterator[tuple[Row, Line]]:
     """Yield each record with the line that ends it; `lines` begins after the header.
 
-    A record that can't be read (a quote that is never closed, a line that is too long) is a bad
-    row, and reading goes on after it.
+    A record that can't be read (a line that is too long, say) is a bad row, and reading goes on
+    after it. Where a quote is never closed, the bad row is its first line alone; of lines that may
+    still be added to (`grows`), the record is left for the next time.
     """
     source = _Source(lines, dialect.encoding)
     reader = csv.reader(source, delimiter=dialect.delimiter)
@@ -48,7 +55,13 @@ def parse(lines: Iterable[Line], dialect: Dialect) -> Iterator[tuple[Row, Line]]
         source.begin()
         row: Row | None = None
         try:
-            row = _post(next(reader), dialect.columns, source)
+            values = next(reader)
+            if source.is_over and grows:
+                return
+            if source.is_over:
+                source.go_back()
+                raise BadField(_UNCLOSED)
+            row = _post(values, dialect.columns, source)
         except StopIteration:
             return
         except (csv.Error, BadField) as error:
@@ -76,10 +89,23 @@ class _Source:
         self._encoding = encoding
         self._data: list[bytes] = []
         self._size = 0
+        self._unclosed = 0
+        self._alone = False
+        self.is_over = False
         self.first = self.last = Line(0, 0, 0, b"")
 
     def begin(self) -> None:
         self._data, self._size = [], 0
+
+    def go_back(self) -> None:
+        """Give what follows the first line of the record at hand again."""
+        first, *rest = self._data
+        self._data, self._size, self.last = [first], len(first), self.first
+        self._unclosed += 1
+        self._alone = self._unclosed >= _MAX_UNCLOSED
+        self.is_over = False
+        if rest:
+            self._lines = _lines(rest, self.first)
 
     def original(self) -> bytes:
         return b"".join(self._data)[:MAX_ORIGINAL]
@@ -88,12 +114,14 @@ class _Source:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        line = None if self._alone and self._data else next(self._lines, None)
+        if line is None:  # the reader asks for more within a quote, or at the end
+            self.is_over = True
+            raise StopIteration
         if not self._data:
             self.first = line
         self.last = line
-        if self._size < MAX_ORIGINAL:
-            self._data.append(line.data)
+        self._data.append(line.data)
         self._size += len(line.data)
         if line.reason:
             raise BadField(line.reason)
@@ -103,3 +131,12 @@ class _Source:
             return line.data.decode(self._encoding)
         except UnicodeDecodeError as error:
             raise BadField(f"not {self._encoding.upper()} at byte {error.start + 1}") from error
+
+
+def _lines(held: Iterable[bytes], after: Line) -> Iterator[Line]:
+    """Yield lines again of which the bytes were held."""
+    number, start = after.number, after.end
+    for data in held:
+        number += 1
+        yield Line(number, start, start + len(data), data, ended=data.endswith(b"\n"))
+        start += len(data)

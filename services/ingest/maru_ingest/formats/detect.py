@@ -20,6 +20,8 @@ HEAD = 64 * 1024
 """Bytes from the beginning that are enough to tell."""
 
 _JSON_LINES = (".ndjson", ".jsonl")
+_JSON = (".json",)
+_MAIL = (".eml",)
 _COLUMNS = (".csv", ".tsv")
 _SUBTITLES = (".srt", ".vtt")
 _TRANSCRIPT = (".txt",)
@@ -35,7 +37,7 @@ def detect(head: bytes, *, name: str = "") -> Format:
     """
     if xlsx.is_workbook(head):
         return "xlsx"
-    if mail.is_mail(head):
+    if mail.is_mail(head, named=name.lower().endswith(_MAIL)):
         return "mail"
     encoding, length = encodings.marked(head)
     encoding = encoding or encodings.guess(head, whole=False)
@@ -48,14 +50,16 @@ def detect(head: bytes, *, name: str = "") -> Format:
 
 
 def _text(start: str, name: str, *, cut: bool) -> Format:
+    if not start:
+        raise Unreadable("empty")
     if transcripts.is_subtitles(start) or name.endswith(_SUBTITLES):
         return "subtitles"
     if name.endswith(_COLUMNS):
         return "csv"
     if start.startswith(("{", "[")) or name.endswith(_JSON_LINES):
         return _json(start, name, cut=cut)
-    if not start:
-        raise Unreadable("empty")
+    if name.endswith(_JSON):
+        return "answer"  # a single value, which is then said
     return "transcript" if name.endswith(_TRANSCRIPT) else _rows(start)
 
 
@@ -78,7 +82,7 @@ def _json(start: str, name: str, *, cut: bool) -> Format:
     if _is_object(first):
         return "answer" if payloads.is_answer(first) else "ndjson"
     if not broken:  # a line that is being written, or one too long to see its end
-        return "answer" if cut and (not name or name.endswith(".json")) else "ndjson"
+        return "answer" if cut and (not name or name.endswith(_JSON)) else "ndjson"
     return "ndjson" if _is_object(rest.partition("\n")[0]) else "answer"
 
 

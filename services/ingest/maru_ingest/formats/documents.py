@@ -116,11 +116,16 @@ def _decoded(read: Iterable[lines.Line], head: bytes) -> Iterator[str]:
 
 
 def _answer(body: bytes, url: str) -> Document | None:
-    """Return the posts of a platform's answer in its own order, or None for a JSON Feed."""
+    """Return the posts of a platform's answer, or of a list of rows, in its own order.
+
+    None for a JSON Feed.
+    """
     value = payloads.loads(body)
     if json_feed.is_feed(value):
         return None
     found = payloads.find(value, url=url)
+    if found is None:
+        found = ndjson.listed(value)
     if found is None and not json_feed.is_like_feed(value):
         raise payloads.unknown(value)
     return found

@@ -98,14 +98,18 @@ def rejoined(head: bytes, stream: BinaryIO) -> BinaryIO:
 def in_utf8(stream: BinaryIO, head: bytes) -> BinaryIO:
     """Return `stream` itself, or its text in UTF-8 when `head`, its first bytes, is in UTF-16/32.
 
-    `stream` must stand at its beginning.
+    Lines that CR alone ends, as Excel for Mac writes them, end in LF then. `stream` must stand at
+    its beginning.
     """
     encoding, length = encodings.marked(head)
     encoding = encoding or encodings.guess(head, whole=False)
-    if not encoding.startswith(WIDE):
-        return stream
-    stream.read(length)
-    return io.BufferedReader(_Recoded(stream, encoding), _CHUNK)
+    if encoding.startswith(WIDE):
+        stream.read(length)
+        stream = io.BufferedReader(_Recoded(stream, encoding), _CHUNK)
+        head = head[length:].decode(encoding, "replace").encode("utf-8", "replace")
+    if b"\r" in head[:-1] and b"\n" not in head:
+        return io.BufferedReader(_Broken(stream), _CHUNK)
+    return stream
 
 
 class _Rejoined(io.RawIOBase):
@@ -145,6 +149,21 @@ class _Recoded(io.RawIOBase):
         taken = self._rest[: len(buffer)]
         buffer[: len(taken)] = taken
         self._rest = self._rest[len(taken) :]
+        return len(taken)
+
+
+class _Broken(io.RawIOBase):
+    """A stream whose lines end in CR alone, and which gives LF."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        taken = self._stream.read(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(taken)] = taken
         return len(taken)
 
 

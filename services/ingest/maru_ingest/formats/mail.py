@@ -55,15 +55,18 @@ _HEADING_GOES_ON = re.compile(
 _SIGNATURE = re.compile(r"-- ?|sent from my \w.{0,40}|나의 \w.{0,20}에서 보냄", re.IGNORECASE)
 
 
-def is_mail(head: bytes) -> bool:
-    """Tell by its first bytes whether a file is a message or an mbox."""
+def is_mail(head: bytes, *, named: bool = False) -> bool:
+    """Tell by its first bytes whether a file is a message or an mbox.
+
+    `named` is set where its name says so: then the sender is enough, and other fields may follow.
+    """
     first, _, rest = head.partition(b"\n")
     if _is_from(first):
         return bool(_FIELD.match(rest))
     heading = head.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
     if not _FIELD.match(heading):
         return False
-    return len(set(map(bytes.lower, _TELLING.findall(heading)))) > 1
+    return len(set(map(bytes.lower, _TELLING.findall(heading)))) > (0 if named else 1)
 
 
 def _is_from(line: bytes) -> bool:
@@ -97,7 +100,9 @@ def post_from(message: bytes, *, line: int = 0, offset: int = 0) -> ParsedPost |
     """
     try:
         parsed = email.message_from_bytes(message)
-    except (MessageError, LookupError, RecursionError) as error:
+    except RecursionError as error:
+        raise ValueError("its parts are nested too deep") from error
+    except (MessageError, LookupError) as error:
         raise ValueError(f"no message: {error}") from error
     if _is_automatic(parsed):
         return None

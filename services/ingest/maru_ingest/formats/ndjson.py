@@ -7,17 +7,20 @@ from dataclasses import replace
 
 import orjson
 
-from maru_ingest.formats import payloads
+from maru_ingest.formats import payloads, untyped
 from maru_ingest.formats.fields import BadField, deletion_from, post_from
 from maru_ingest.formats.lines import Line
 from maru_ingest.formats.parsed import (
     MAX_ORIGINAL,
     BadRow,
     Deletion,
+    Document,
     ParsedPost,
     Row,
     Unreadable,
 )
+
+_NO_OBJECT = "not a JSON object"
 
 
 def parse(lines: Iterable[Line]) -> Iterator[Row]:
@@ -32,18 +35,43 @@ def row(line: Line) -> Row:
     if line.reason:
         return BadRow(line.number, line.reason, line.data[:MAX_ORIGINAL])
     data = line.data.removeprefix(codecs.BOM_UTF8) if line.number == 1 else line.data
-    value: dict[str, object] = {}
     try:
         value = _object(data)
-        gone = deletion_from(value, line=line.number, offset=line.start)
-        return _gone(gone, value) if gone else post_from(value, line=line.number, offset=line.start)
+    except BadField as error:
+        return BadRow(line.number, str(error), line.data[:MAX_ORIGINAL])
+    return _row(value, line.number, line.start, line.data[:MAX_ORIGINAL])
+
+
+def listed(value: object) -> Document | None:
+    """Return what a list of rows holds, as `parse` does for lines; None for no list of such.
+
+    The number of a row stands for its line.
+    """
+    if not isinstance(value, list):
+        return None
+    rows = [
+        _row(each, number, 0, untyped.original(each))
+        if isinstance(each, dict)
+        else BadRow(number, _NO_OBJECT, untyped.original(each))
+        for number, each in enumerate(value, 1)
+    ]
+    gone = tuple(name for each in rows if isinstance(each, Deletion) for name in each.native_ids)
+    kept = [each for each in rows if not isinstance(each, Deletion)]
+    is_known = gone or any(isinstance(each, ParsedPost) for each in kept)
+    return Document(kept, deleted=gone) if is_known else None
+
+
+def _row(value: dict[str, object], number: int, offset: int, original: bytes) -> Row:
+    try:
+        gone = deletion_from(value, line=number, offset=offset)
+        return _gone(gone, value) if gone else post_from(value, line=number, offset=offset)
     except BadField as error:
         found = _in_answer(value)
         if isinstance(found, str):
-            return BadRow(line.number, found or str(error), line.data[:MAX_ORIGINAL])
+            return BadRow(number, found or str(error), original)
         if isinstance(found, tuple):
-            return Deletion(found, line.number, line.start)
-        found.line, found.offset = line.number, line.start
+            return Deletion(found, number, offset)
+        found.line, found.offset = number, offset
         return found
 
 
@@ -78,7 +106,7 @@ def _object(data: bytes) -> dict[str, object]:
     except orjson.JSONDecodeError:
         value = _slowly(data)
     if not isinstance(value, dict):
-        raise BadField("not a JSON object")
+        raise BadField(_NO_OBJECT)
     return value
 
 

@@ -105,7 +105,8 @@ class Sources:
             async with self.database.transaction() as connection:
                 await sources.add_source(connection, source, self.vault)
         except IntegrityError as error:
-            raise Conflict(f"There is a {wanted.kind} source called {wanted.name!r}.") from error
+            kind = domain.with_article(wanted.kind)
+            raise Conflict(f"There is {kind} source called {wanted.name!r}.") from error
         return source
 
     async def find(self, workspace: str, source_id: str) -> Source:
@@ -314,7 +315,8 @@ def checked_settings(kind: ConnectorKind, settings: Mapping[str, Any]) -> dict[s
             f"{fault['field'].removeprefix('settings.')}: {fault['message']}" for fault in errors
         )
         raise Unprocessable(
-            f"The settings of a {kind.kind} source do not fit: {wrong}", extra={"errors": errors}
+            f"The settings of {domain.with_article(kind.kind)} source do not fit: {wrong}",
+            extra={"errors": errors},
         ) from error
     return _revealed(model)
 

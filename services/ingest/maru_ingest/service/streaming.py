@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 
+from maru_ingest import domain
 from maru_ingest.connector import ConnectorKind
 from maru_ingest.formats import ndjson
 from maru_ingest.formats.lines import Line, Splitter
@@ -131,7 +132,8 @@ class Streaming:
             raise NotFound(f"There is no source {source_id} in this workspace.")
         kind = self._kinds.get(source.kind)
         if kind is None or not kind.is_sent:
-            raise Conflict(f"Nothing is sent to a {source.kind} source: send to a webhook source.")
+            named = domain.with_article(source.kind)
+            raise Conflict(f"Nothing is sent to {named} source: send to a webhook source.")
         if source.state == "paused":
             raise Unavailable("This source is paused.", retry_after=300)
         return source

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from maru_ingest import domain
@@ -17,8 +17,8 @@ from maru_kit.errors import Unprocessable
 class Tried:
     """What a source shows at once: its newest posts, newest first, and rows that are none.
 
-    `posts` is how many posts its first pages held in all. `is_waiting` says that the source was
-    still being listened to when time was up, as a quiet stream is.
+    `posts` is how many posts its first pages held in all. `is_waiting` says that a stream was
+    still being listened to when time was up.
     """
 
     newest: Sequence[ParsedPost]
@@ -39,18 +39,26 @@ class Trying:
         """Return at most `most` posts, and as many bad rows, of what a source would bring first.
 
         Raises Unprocessable for an unknown kind, settings that do not fit, a kind whose posts are
-        pushed, and a source that does not answer as it should, with its reason.
+        pushed, and a source that does not answer in time or as it should, with its reason.
         """
         kind = known_kind(self.kinds, name)
         model = kind.settings.model_validate(checked_settings(kind, settings))
         if kind.open is None:
-            raise Unprocessable(
-                f"The posts of a {name} source are sent to Maru: add it, then send."
-            )
+            named = domain.with_article(name)
+            raise Unprocessable(f"The posts of {named} source are sent to Maru: add it, then send.")
         try:
-            return await self._look(kind.open(model, self.tools), most)
+            found = await self._look(kind.open(model, self._tools()), most)
         except (SourceBroken, SourceBusy) as error:
             raise Unprocessable(str(error)) from error
+        if not found.is_waiting or kind.stream:
+            return found
+        if not found.posts and not found.rejected:
+            raise Unprocessable(f"The source did not answer within {self.seconds:g} s.")
+        return replace(found, is_waiting=False)  # slow, and what it showed stands
+
+    def _tools(self) -> Tools:
+        """Let one fetch end before the whole try does: then a stream's says, too, that it hangs."""
+        return replace(self.tools, deadline=min(self.tools.deadline, 0.8 * self.seconds))
 
     async def _look(self, connector: Connector, most: int) -> Tried:
         found: list[ParsedPost] = []
