@@ -8,6 +8,7 @@ exhausted pool) is raised as Unavailable.
 import asyncio
 import errno
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -41,6 +42,9 @@ STATEMENT_SECONDS = 8.0
 
 _TURN_SECONDS = 10.0
 """How long a writer waits for the others of its process, as for those of other processes."""
+
+_WAL_TRIES, _WAL_SECONDS = 100, 0.02
+"""How often, and after how long, it is tried again to have a new file use a log of its own."""
 
 _READ_OPTIONS: dict[str, dict[str, Any]] = {
     "sqlite": {"maru_begin": "BEGIN DEFERRED"},
@@ -170,8 +174,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # fails at once when somebody else writes, whatever the busy timeout is.
     connection.isolation_level = None
     cursor = connection.cursor()
+    _use_wal(cursor)
     for pragma in (
-        "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
         "busy_timeout = 10000",
@@ -181,6 +185,22 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Have changes go to a log of their own, which is a property of the file.
+
+    SQLite waits for nobody here, so of two processes that open a new file at once one is refused.
+    """
+    for left in reversed(range(_WAL_TRIES)):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if not left:
+                raise
+            time.sleep(_WAL_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Any) -> None:
