@@ -1,5 +1,7 @@
 """Strangers' servers and strangers' links cannot hurt, hold up or look inside Maru."""
 
+import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,7 @@ from maru_kit.outbound import (
     TimedOut,
     TooLarge,
     Unreachable,
+    guard,
     open_outbound,
 )
 
@@ -291,3 +294,14 @@ async def test_a_host_that_asks_for_silence_gets_it(
         await outbound.get(hostile.url("/else"))
     assert 55 < told.value.retry_after <= 60
     assert len(hostile.seen) == 1
+
+
+async def test_names_are_looked_up_while_all_other_threads_are_at_work() -> None:
+    over = threading.Event()
+    busy = [asyncio.create_task(asyncio.to_thread(over.wait, 60)) for _ in range(64)]
+    try:
+        async with asyncio.timeout(30):
+            assert "127.0.0.1" in await guard.resolve("127.0.0.1", 80)
+    finally:
+        over.set()
+        await asyncio.gather(*busy)

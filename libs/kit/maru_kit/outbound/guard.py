@@ -7,6 +7,8 @@ address that was checked: a name that changes its address between check and use 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpcore
 from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
@@ -18,10 +20,14 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 PORTS = frozenset({80, 443})
 
+_RESOLVING = ThreadPoolExecutor(16, thread_name_prefix="resolver")
+"""Of their own: a resolver may take half a minute, and what is parsed would wait behind it."""
+
 
 async def resolve(host: str, port: int) -> Sequence[str]:
     """Look up all addresses of a host."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    asked = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, asked)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
