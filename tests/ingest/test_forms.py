@@ -209,16 +209,17 @@ async def test_a_ticket_that_is_old_or_forged_is_replaced(
 async def test_one_address_is_asked_to_wait_and_others_are_not(
     visitor: Visitor, collected: Read
 ) -> None:
-    for _ in range(8):
-        await visitor.send(await visitor.ticket())
-    ninth = await visitor.send(await visitor.ticket(), text="keep me")
+    answers = [await visitor.send(await visitor.ticket(), text="keep me") for _ in range(11)]
     visitor.headers["X-Maru-Address"] = "192.0.2.2"
     other = await visitor.send(await visitor.ticket())
 
-    assert (ninth.status_code, ninth.headers["retry-after"]) == (429, "60")
-    assert "keep me" in ninth.text
+    # The last minute is reckoned from two of the clock's, which lets one or two more through.
+    taken = sum(answer.status_code == 303 for answer in answers)
+    assert 8 <= taken <= 10
+    assert (answers[-1].status_code, answers[-1].headers["retry-after"]) == (429, "60")
+    assert "keep me" in answers[-1].text
     assert other.status_code == 303
-    assert len(await collected()) == 9
+    assert len(await collected()) == taken + 1
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from pydantic import Field
+from structlog.testing import capture_logs
 
 from maru_contracts.posts import Channel, Post
 from maru_ingest import domain
@@ -82,9 +83,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         yield opened
 
 
-async def plant(database: Database) -> None:
-    """Add the sources, due one after the other during the first interval."""
+async def plant(database: Database) -> dict[str, int]:
+    """Add the sources, due one after the other during the first interval; numbers by ids."""
     now = domain.utc_now()
+    numbers: dict[str, int] = {}
     async with database.transaction() as connection:
         for number in range(COUNT):
             due = now + timedelta(seconds=INTERVAL * number / COUNT)
@@ -93,6 +95,8 @@ async def plant(database: Database) -> None:
                 settings={"number": number}, next_poll_at=due,
             )  # fmt: skip
             await add_source(connection, source, VAULT)
+            numbers[source.id] = number
+    return numbers
 
 
 def is_repeat(before: Poll, after: Poll, died: float) -> bool:
@@ -109,7 +113,7 @@ async def test_none_of_a_thousand_sources_is_missed_or_polled_twice_when_a_proce
     log: Bus, database: Database, collected: Callable[[], Awaitable[list[Post]]]
 ) -> None:
     garden, stop = Garden(), asyncio.Event()
-    await plant(database)
+    numbers = await plant(database)
     async with open_outbound() as outbound:
 
         def collecting(name: str) -> asyncio.Task[None]:
@@ -126,21 +130,25 @@ async def test_none_of_a_thousand_sources_is_missed_or_polled_twice_when_a_proce
             )
             return asyncio.create_task(collector.run(stop))
 
-        dying, living = collecting("dying"), collecting("living")
-        await asyncio.sleep(INTERVAL * 1.5)
-        dying.cancel()
-        died = time.monotonic()
-        await asyncio.sleep(INTERVAL * 2)
-        ended = time.monotonic()
-        stop.set()
-        await asyncio.gather(dying, living, return_exceptions=True)
+        with capture_logs() as logged:
+            dying, living = collecting("dying"), collecting("living")
+            await asyncio.sleep(INTERVAL * 1.5)
+            dying.cancel()
+            died = time.monotonic()
+            await asyncio.sleep(INTERVAL * 2)
+            ended = time.monotonic()
+            stop.set()
+            await asyncio.gather(dying, living, return_exceptions=True)
 
     assert len(garden.polls) == COUNT
     repeated = sum(
         is_repeat(*pair, died) for polls in garden.polls.values() for pair in pairwise(polls)
     )
     assert repeated <= 2 * 32
-    for polls in garden.polls.values():
+    # Where a machine is much too busy for its database, the poll is held, and comes again.
+    held = {numbers[it["source_id"]] for it in logged if it["event"] == "poll.held"}
+    assert len(held) < COUNT / 50
+    for polls in (polls for number, polls in garden.polls.items() if number not in held):
         assert ended - polls[-1].begun < _LONGEST
         gaps = [b.begun - a.begun for a, b in pairwise(polls) if not is_repeat(a, b, died)]
         assert all(INTERVAL <= gap < _LONGEST for gap in gaps), gaps
